@@ -1,0 +1,1 @@
+"""What two services of Beffroi need today: contracts, bus, object store, runtime, test doubles."""

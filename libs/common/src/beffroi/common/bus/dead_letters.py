@@ -1,0 +1,49 @@
+"""Where unreadable messages go, with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+
+from beffroi.common.contracts import DeadLetter
+from beffroi.common.contracts.dead_letter import MAX_PAYLOAD_BYTES
+from beffroi.common.runtime.clock import Clock
+from beffroi.common.runtime.metrics import DEAD_LETTERS
+from beffroi.common.topics import Topic, dead_letter_topic
+
+from .interfaces import Producer, Record
+
+MAX_REASON = 2000
+MAX_KEY = 200
+
+
+class DeadLetters:
+    """Writes dead letters for one service. Of frames it keeps metadata, size and digest, never pixels."""
+
+    def __init__(self, producer: Producer, service: str, topics: dict[str, Topic], clock: Clock) -> None:
+        self._producer = producer
+        self._service = service
+        self._topics = topics
+        self._clock = clock
+
+    def bury(self, record: Record, reason: str) -> None:
+        """Send `record` to its dead letters.
+
+        Raises:
+            NotNow: the producer's queue is full; try again.
+        """
+        topic = self._topics[record.topic]
+        value = record.value or b""
+        letter = DeadLetter(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key[:MAX_KEY],
+            service=self._service,
+            reason=reason[:MAX_REASON],
+            size_bytes=len(value),
+            sha256=hashlib.sha256(value).hexdigest(),
+            payload=None if topic.frames or len(value) > MAX_PAYLOAD_BYTES else value,
+            at=self._clock.now(),
+        )
+        self._producer.send(dead_letter_topic(topic), letter.key, letter)
+        DEAD_LETTERS.labels(topic=record.topic).inc()

@@ -1,0 +1,327 @@
+"""The bus on Kafka, by confluent-kafka. librdkafka's defaults that bite are set here, once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast
+
+import structlog
+from beffroi.common.contracts import Contract, FrameBatch
+from beffroi.common.runtime import tracing
+from beffroi.common.runtime.settings import KafkaSettings
+from beffroi.common.topics import MAX_FRAME_RECORD_BYTES, Topic
+from confluent_kafka import Consumer as KafkaConsumerClient
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Producer as KafkaProducerClient
+
+from .errors import DeliveryError, NotNow, TooLarge
+from .interfaces import Consumer, Listener, Partition, Producer, Record, Start
+
+log = structlog.get_logger(__name__)
+
+PARTITION_UA = -1
+"""librdkafka: chosen by key."""
+
+LINGER_MS = 5
+"""Wait for company: a batch is half a second old already, five milliseconds more cost nothing."""
+
+RECORD_OVERHEAD_BYTES = 64 * 1024
+"""Key, headers and framing around the largest record."""
+
+METADATA_TIMEOUT_S = 5.0
+"""Patience with a broker that is away before it is said so and tried again."""
+
+CLOSE_FLUSH_S = 5.0
+
+
+def connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """librdkafka's settings to reach the broker, without anything about producing or consuming."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "security.protocol": settings.security_protocol,
+        "client.id": client_id,
+        "message.max.bytes": MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES,
+        "receive.message.max.bytes": 2 * (MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES),
+        "allow.auto.create.topics": False,
+        "reconnect.backoff.max.ms": 2000,
+        "socket.keepalive.enable": True,
+    }
+    optional = {
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.username,
+        "sasl.password": settings.password.get_secret_value() if settings.password else None,
+        "ssl.ca.location": settings.ca_file and str(settings.ca_file),
+        "ssl.certificate.location": settings.certificate_file and str(settings.certificate_file),
+        "ssl.key.location": settings.key_file and str(settings.key_file),
+    }
+    return config | {name: value for name, value in optional.items() if value is not None}
+
+
+def producer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """Settings of a producer: bounded in bytes, nothing lost or doubled by a retry."""
+    return connection(settings, client_id) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "linger.ms": LINGER_MS,
+        "queue.buffering.max.kbytes": settings.queue_bytes // 1024,
+        "delivery.timeout.ms": int(settings.delivery_timeout_s * 1000),
+    }
+
+
+def consumer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """Settings of any reader: bounded in bytes, checksums on, no automatic commits."""
+    return connection(settings, client_id) | {
+        "check.crcs": True,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "fetch.message.max.bytes": MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES,
+        "fetch.max.bytes": MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES,
+        "queued.max.messages.kbytes": settings.prefetch_bytes // 1024,
+        "fetch.wait.max.ms": 100,
+    }
+
+
+def group_config(settings: KafkaSettings, group: str, instance: str) -> dict[str, Any]:
+    """Settings of a member of a group: cooperative hand-over, known by name after a restart."""
+    return {
+        "group.id": group,
+        "group.instance.id": f"{group}-{instance}",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "auto.offset.reset": Start.BEGINNING.value,
+        "session.timeout.ms": int(settings.session_timeout_s * 1000),
+    }
+
+
+class KafkaBus:
+    """Makes producers and consumers for one instance of a service."""
+
+    def __init__(self, settings: KafkaSettings, service: str, instance: str) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._client_id = f"beffroi-{service}-{instance}"
+
+    def producer(self) -> Producer:
+        """A new producer."""
+        return KafkaProducer(producer_config(self._settings, self._client_id))
+
+    def consumer(
+        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
+    ) -> Consumer:
+        """A member of `group`."""
+        config = consumer_config(self._settings, self._client_id) | group_config(self._settings, group, self._instance)
+        return GroupConsumer(config, topics, listener, reread=reread)
+
+    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+        """A reader of all partitions."""
+        # librdkafka wants a group even where none is joined and nothing is committed.
+        config = consumer_config(self._settings, self._client_id) | {"group.id": f"{self._client_id}-follower"}
+        return Follower(config, topics, start)
+
+
+class KafkaProducer:
+    """See `Producer`."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._client = KafkaProducerClient(config, logger=_RdkafkaLog())
+        self._refused: KafkaError | None = None
+        self._lock = threading.Lock()
+
+    def send(
+        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+    ) -> None:
+        """See `Producer.send`."""
+        self._raise_if_refused()
+        payload = None if value is None else value.encode()
+        if payload is not None and len(payload) > topic.max_record_bytes:
+            raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
+        number = PARTITION_UA if partition is None else partition
+        try:
+            self._client.produce(
+                topic.name,
+                payload,
+                key.encode(),
+                number,
+                headers=list(tracing.headers().items()),
+                on_delivery=self._done,
+            )
+        except BufferError:
+            self._client.poll(0)
+            raise NotNow("the queue to the broker is full; it is away or too slow") from None
+        except KafkaException as error:
+            raise NotNow(f"{topic.name}: {error.args[0].str()}") from None
+        self._client.poll(0)
+
+    def flush(self, timeout_s: float) -> int:
+        """See `Producer.flush`."""
+        left = self._client.flush(timeout_s)
+        self._raise_if_refused()
+        return left
+
+    def close(self) -> None:
+        """See `Producer.close`."""
+        left = self._client.flush(CLOSE_FLUSH_S)
+        if left:
+            log.warning("messages not delivered at the end", messages=left)
+
+    def _done(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            log.error("message refused", topic=message.topic(), reason=error.str())
+            with self._lock:
+                self._refused = error
+
+    def _raise_if_refused(self) -> None:
+        with self._lock:
+            refused = self._refused
+        if refused is not None:
+            raise DeliveryError(f"the broker did not take a message: {refused.str()}")
+
+
+class _KafkaReader:
+    """What a member of a group and a follower share: reading, pausing, knowing the end."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._client = KafkaConsumerClient(config, logger=_RdkafkaLog())
+        self._assigned: set[Partition] = set()
+        self._at_end: set[Partition] = set()
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        message = self._client.poll(timeout_s)
+        if message is None:
+            return None
+        error = message.error()
+        if error is None:
+            return _record(message)
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._at_end.add((str(message.topic()), int(message.partition() or 0)))
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            log.warning("broker", reason=error.str())
+        return None
+
+    def pause(self) -> None:
+        """See `Consumer.pause`."""
+        self._client.pause(self._client.assignment())
+
+    def resume(self) -> None:
+        """See `Consumer.resume`."""
+        self._client.resume(self._client.assignment())
+
+    def assignment(self) -> Collection[Partition]:
+        """See `Consumer.assignment`."""
+        return frozenset(self._assigned)
+
+    def caught_up(self) -> bool:
+        """See `Consumer.caught_up`."""
+        return bool(self._assigned) and self._at_end >= self._assigned
+
+    def close(self) -> None:
+        """See `Consumer.close`."""
+        self._client.close()
+
+
+class GroupConsumer(_KafkaReader):
+    """A member of a consumer group."""
+
+    def __init__(
+        self, config: dict[str, Any], topics: Sequence[Topic], listener: Listener | None, *, reread: bool
+    ) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._reread = reread
+        self._client.subscribe([topic.name for topic in topics], self._on_assign, self._on_revoke, self._on_revoke)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """See `Consumer.commit`."""
+        wanted = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+        try:
+            self._client.commit(offsets=wanted, asynchronous=False)
+        except KafkaException as error:
+            raise NotNow(f"offsets not committed: {error.args[0].str()}") from None
+
+    def _on_assign(self, client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+        if self._reread:
+            for each in partitions:
+                each.offset = 0
+            client.incremental_assign(partitions)
+        names = {(each.topic, each.partition) for each in partitions}
+        self._assigned |= names
+        self._at_end -= names
+        if self._listener is not None:
+            self._listener.assigned(names)
+
+    def _on_revoke(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+        names = {(each.topic, each.partition) for each in partitions}
+        if self._listener is not None:
+            self._listener.revoked(names)
+        self._assigned -= names
+        self._at_end -= names
+
+
+class Follower(_KafkaReader):
+    """A reader of all partitions. While the broker or a topic is not there, `poll` returns nothing and tries again."""
+
+    def __init__(self, config: dict[str, Any], topics: Sequence[Topic], start: Start) -> None:
+        super().__init__(config | {"auto.offset.reset": start.value})
+        self._topics = [topic.name for topic in topics]
+        self._start = start
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        if not self._assigned and not self._assign():
+            return None
+        return super().poll(timeout_s)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """A follower has nothing to commit."""
+        raise NotImplementedError("a follower commits nothing")
+
+    def _assign(self) -> bool:
+        try:
+            partitions = [each for topic in self._topics for each in self._partitions(topic)]
+        except KafkaException as error:
+            log.warning("waiting for the broker", topics=self._topics, reason=error.args[0].str())
+            return False
+        if not partitions:
+            log.warning("waiting for topics to be made", topics=self._topics)
+            return False
+        self._client.assign(partitions)
+        self._assigned = {(each.topic, each.partition) for each in partitions}
+        return True
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        metadata = self._client.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
+        numbers = () if metadata.error else metadata.partitions
+        return [TopicPartition(topic, number, self._first_offset(topic, number)) for number in numbers]
+
+    def _first_offset(self, topic: str, number: int) -> int:
+        # Asked for now, not at the first fetch: what is sent after the follower was made must reach it.
+        low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
+        return low if self._start is Start.BEGINNING else high
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        topic=str(message.topic()),
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+        key=(message.key() or b"").decode("utf-8", "replace"),
+        value=message.value(),
+        timestamp_ms=message.timestamp()[1],
+        headers=_headers(message),
+    )
+
+
+def _headers(message: Message) -> dict[str, bytes]:
+    pairs = cast("list[tuple[str, str | bytes | None]]", message.headers() or [])
+    return {name: value for name, value in pairs if isinstance(value, bytes)}
+
+
+class _RdkafkaLog:
+    """librdkafka's own lines, as ours."""
+
+    def log(self, level: int, text: str, *args: object) -> None:
+        log.log(level, "librdkafka", text=text % args if args else text)

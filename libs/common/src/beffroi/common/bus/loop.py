@@ -1,0 +1,192 @@
+"""The loop every consuming service runs: poll, handle, flush, commit what nobody needs any more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+from beffroi.common.contracts import InvalidMessageError
+from beffroi.common.runtime.clock import Clock
+from beffroi.common.runtime.metrics import RECORDS_HANDLED
+from beffroi.common.runtime.tracing import span_of
+from beffroi.common.topics import Topic
+
+from .dead_letters import DeadLetters
+from .errors import BusError, Never, NotNow, TooLarge
+from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """Times and limits of the loop."""
+
+    poll_timeout_s: float = 0.1
+    """Upper bound between two ticks."""
+    commit_interval_s: float = 1.0
+    """A crash handles again at most about this much."""
+    retry_first_s: float = 0.1
+    retry_most_s: float = 5.0
+    """Wait after "not now": doubled from the first to the most."""
+    flush_timeout_s: float = 5.0
+    max_dead_letters_in_a_row: int = 1000
+    """More, with no good message between, is a bad release and not bad input: the process ends and says so."""
+
+
+class TooManyDeadLettersError(BusError):
+    """Everything is refused: this release and its input do not fit."""
+
+
+def run(
+    bus: Bus,
+    processor: Processor,
+    *,
+    group: str,
+    service: str,
+    topics: Sequence[Topic],
+    producer: Producer,
+    stop: threading.Event,
+    clock: Clock,
+    beat: Callable[[], None] = lambda: None,
+    options: LoopOptions | None = None,
+) -> None:
+    """Hand every record of `topics` to `processor` until `stop` is set; commits, then leaves the group.
+
+    Raises:
+        DeliveryError: what was sent was refused for good.
+        TooManyDeadLettersError: see `LoopOptions`.
+    """
+    _Loop(bus, processor, group, service, topics, producer, stop, clock, beat, options or LoopOptions()).run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        bus: Bus,
+        processor: Processor,
+        group: str,
+        service: str,
+        topics: Sequence[Topic],
+        producer: Producer,
+        stop: threading.Event,
+        clock: Clock,
+        beat: Callable[[], None],
+        options: LoopOptions,
+    ) -> None:
+        self._by_name = {topic.name: topic for topic in topics}
+        self._processor = processor
+        self._producer = producer
+        self._stop = stop
+        self._clock = clock
+        self._beat = beat
+        self._options = options
+        self._dead_letters = DeadLetters(producer, service, self._by_name, clock)
+        self._position: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._pending: Record | None = None
+        self._retry_s = options.retry_first_s
+        self._retry_at_s = 0.0
+        self._buried_in_a_row = 0
+        self._consumer: Consumer = bus.consumer(group, topics, self)
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        self._processor.assigned(partitions)
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        self._commit(partitions)
+        self._processor.revoked(partitions)
+        for partition in partitions:
+            self._position.pop(partition, None)
+            self._committed.pop(partition, None)
+        if self._pending is not None and self._pending.source in partitions:
+            self._pending = None
+            self._consumer.resume()
+
+    def run(self) -> None:
+        commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
+        try:
+            while not self._stop.is_set():
+                self._beat()
+                self._step()
+                self._processor.tick()
+                if self._clock.monotonic_s() >= commit_at_s:
+                    self._commit(self._consumer.assignment())
+                    commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
+            self._commit(self._consumer.assignment())
+        finally:
+            self._consumer.close()
+
+    def _step(self) -> None:
+        record = self._consumer.poll(self._options.poll_timeout_s)
+        if record is not None:
+            self._attempt(record)
+        elif self._pending is not None and self._clock.monotonic_s() >= self._retry_at_s:
+            self._attempt(self._pending)
+
+    def _attempt(self, record: Record) -> None:
+        try:
+            with span_of(record):
+                self._handle(record)
+        except NotNow as reason:
+            self._wait(record, reason)
+            return
+        if self._pending is not None:
+            self._pending = None
+            self._consumer.resume()
+        self._retry_s = self._options.retry_first_s
+        self._position[record.source] = record.offset + 1
+
+    def _handle(self, record: Record) -> None:
+        try:
+            self._refuse_too_large(record)
+            self._processor.handle(record)
+        except (Never, InvalidMessageError) as reason:
+            log.warning("dead letter", record=repr(record), reason=str(reason))
+            self._dead_letters.bury(record, str(reason))
+            RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
+            self._count_buried()
+        else:
+            RECORDS_HANDLED.labels(topic=record.topic, outcome="ok").inc()
+            self._buried_in_a_row = 0
+
+    def _refuse_too_large(self, record: Record) -> None:
+        limit = self._by_name[record.topic].max_record_bytes
+        if record.value is not None and len(record.value) > limit:
+            raise TooLarge(f"{len(record.value)} bytes, more than the {limit} that {record.topic} allows")
+
+    def _count_buried(self) -> None:
+        self._buried_in_a_row += 1
+        if self._buried_in_a_row > self._options.max_dead_letters_in_a_row:
+            raise TooManyDeadLettersError(
+                f"{self._buried_in_a_row} messages in a row were refused: this release does not understand its input; "
+                "go back to the release before, then read the dead letters"
+            )
+
+    def _wait(self, record: Record, reason: NotNow) -> None:
+        if self._pending is None:
+            log.warning("not now", record=repr(record), reason=str(reason))
+            RECORDS_HANDLED.labels(topic=record.topic, outcome="not_now").inc()
+            self._pending = record
+            self._consumer.pause()
+        self._retry_at_s = self._clock.monotonic_s() + self._retry_s
+        self._retry_s = min(self._retry_s * 2, self._options.retry_most_s)
+
+    def _commit(self, partitions: Collection[Partition]) -> None:
+        needed = self._processor.needed()
+        offsets = {
+            partition: min(self._position[partition], needed.get(partition, self._position[partition]))
+            for partition in partitions
+            if partition in self._position
+        }
+        changed = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
+        if not changed or self._producer.flush(self._options.flush_timeout_s):
+            return  # what was made of these records is not safe yet
+        try:
+            self._consumer.commit(changed)
+        except NotNow as reason:
+            log.warning("offsets not committed", reason=str(reason))
+        else:
+            self._committed |= changed

@@ -1,0 +1,47 @@
+"""`recordings.v1`: a segment of a camera's recording and what became of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from .base import CameraId, Contract, UtcTime
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class RecordingState(StrEnum):
+    """What is known of a segment's object."""
+
+    STORED = "stored"
+    DESTROYED = "destroyed"
+    HELD = "held"
+
+
+class Recording(Contract):
+    """One object in the store: about a minute of one camera's masked video."""
+
+    camera: CameraId
+    object_name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    state: RecordingState
+    starts_at: UtcTime
+    """Capture time of the first picture."""
+    ends_at: UtcTime
+    """Capture time of the last picture."""
+    frames: int = Field(ge=1)
+    batches: int = Field(ge=1)
+    missing_batches: int = Field(ge=0)
+    """Sequence numbers that never came, before or inside this segment."""
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    codec: Annotated[str, StringConstraints(max_length=40)]
+    """As a browser names it, e.g. `avc1.42c01e`."""
+    mask_versions: tuple[int, ...]
+    size_bytes: int = Field(gt=0)
+    sha256: Sha256
+    previous_sha256: Sha256 | None
+    """Of this camera's segment before: a chain. None for the very first."""
+    changed_at: UtcTime
+    """When the object came into `state`."""

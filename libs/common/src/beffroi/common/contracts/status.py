@@ -1,0 +1,75 @@
+"""`status.v1`: how cameras and services are, the latest word of each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from .base import CameraId, Contract, InvalidMessageError, ShortText, UtcTime, explain
+
+
+class Level(StrEnum):
+    """How much a person has to care."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class CameraStatus(Contract):
+    """What one service says of one camera. Key on the bus: `camera/<camera>/<service>`."""
+
+    kind: Literal["camera"] = "camera"
+    camera: CameraId
+    service: ShortText
+    level: Level
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
+    """What is the matter, for programs and translations, e.g. `connected`, `no_mask_decision`."""
+    message: Annotated[str, StringConstraints(max_length=500)]
+    """The same for a person, with what to do. No secret, no address with a password."""
+    at: UtcTime
+    counters: dict[str, float] = Field(default_factory=dict, max_length=40)
+    """e.g. `frames_in`, `frames_out`, `dropped`, `fps`, `bitrate_bps`."""
+
+    @property
+    def key(self) -> str:
+        """Key on the bus."""
+        return f"camera/{self.camera}/{self.service}"
+
+
+class ServiceStatus(Contract):
+    """What one instance of a service says of itself. Key on the bus: `service/<service>/<instance>`."""
+
+    kind: Literal["service"] = "service"
+    service: ShortText
+    instance: ShortText
+    level: Level
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
+    message: Annotated[str, StringConstraints(max_length=500)]
+    at: UtcTime
+    started_at: UtcTime
+    counters: dict[str, float] = Field(default_factory=dict, max_length=40)
+
+    @property
+    def key(self) -> str:
+        """Key on the bus."""
+        return f"service/{self.service}/{self.instance}"
+
+
+Status = Annotated[CameraStatus | ServiceStatus, Field(discriminator="kind")]
+
+_adapter: TypeAdapter[CameraStatus | ServiceStatus] = TypeAdapter(Status)
+
+
+def decode_status(payload: bytes) -> CameraStatus | ServiceStatus:
+    """Read a status message.
+
+    Raises:
+        InvalidMessageError: with the fields that are wrong.
+    """
+    try:
+        return _adapter.validate_json(payload)
+    except ValidationError as error:
+        raise InvalidMessageError(f"Status: {explain(error)}") from None

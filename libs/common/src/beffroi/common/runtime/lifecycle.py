@@ -1,0 +1,73 @@
+"""The life of a process: logs, traces, internal door, a stop that comes from outside, a report of its health."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+
+from . import logs, tracing
+from .clock import Clock, SystemClock
+from .health import Health
+from .http import internal_server
+from .settings import ServiceSettings, SettingsError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What `__main__` hands to the parts it wires."""
+
+    service: str
+    instance: str
+    clock: Clock
+    health: Health
+    stop: threading.Event
+    internal_port: int
+
+
+@contextmanager
+def running(service: str, settings: ServiceSettings) -> Iterator[Runtime]:
+    """Set the process up, and tear it down whatever happens.
+
+    SIGTERM and SIGINT set `stop`; whoever loops looks at it.
+
+    Raises:
+        SettingsError: the internal port is taken.
+    """
+    logs.configure(service, settings.instance, settings.log_level)
+    tracing.configure(service, settings.instance, settings.otlp_endpoint, settings.trace_ratio)
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    clock = SystemClock()
+    health = Health(clock, settings.heartbeat_timeout_s)
+    try:
+        server = internal_server(health, settings.internal_host, settings.internal_port)
+    except OSError as error:
+        raise SettingsError(
+            f"internal_port {settings.internal_port} on {settings.internal_host} cannot be had ({error.strerror}): "
+            "choose another or stop who has it"
+        ) from None
+    log.info("started", internal_port=server.server_port)
+    try:
+        yield Runtime(service, settings.instance, clock, health, stop, server.server_port)
+    finally:
+        stop.set()
+        server.shutdown()
+        server.server_close()
+        log.info("stopped")
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def ask(signum: int, _frame: FrameType | None) -> None:
+        log.info("asked to stop", signal=signal.Signals(signum).name)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)

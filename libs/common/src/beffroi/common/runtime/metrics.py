@@ -1,0 +1,42 @@
+"""Every metric of Beffroi, with its unit: the closed list that dashboards and alarms are written against."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+RECORDS_HANDLED = Counter(
+    "beffroi_records_handled_total",
+    "Records read from the bus, by outcome (ok, dead_letter, not_now)",
+    ["topic", "outcome"],
+)
+DEAD_LETTERS = Counter("beffroi_dead_letters_total", "Messages sent to the dead letters", ["topic"])
+BATCHES_IN = Counter("beffroi_batches_in_total", "Frame batches taken in", ["camera"])
+BATCHES_OUT = Counter("beffroi_batches_out_total", "Frame batches handed on", ["camera"])
+BATCHES_DROPPED = Counter(
+    "beffroi_batches_dropped_total", "Frame batches not handed on, by reason", ["camera", "reason"]
+)
+FRAMES_IN = Counter("beffroi_frames_in_total", "Pictures taken in", ["camera"])
+FRAMES_OUT = Counter("beffroi_frames_out_total", "Pictures handed on", ["camera"])
+FRAMES_DROPPED = Counter("beffroi_frames_dropped_total", "Pictures not handed on, by reason", ["camera", "reason"])
+CAPTURE_AGE_SECONDS = Histogram(
+    "beffroi_capture_age_seconds",
+    "Age of a picture when this service is done with it",
+    ["camera"],
+    buckets=LATENCY_BUCKETS_S,
+)
+WORK_SECONDS = Histogram(
+    "beffroi_work_seconds",
+    "Time spent on one unit of work, by step",
+    ["step"],
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 2.0),
+)
+QUEUE_BYTES = Gauge("beffroi_queue_bytes", "Bytes waiting in a bounded queue", ["queue"])
+CAMERA_UP = Gauge("beffroi_camera_up", "1 while pictures of the camera arrive", ["camera"])
+ALERTS = Counter("beffroi_alerts_total", "Alerts by rule and state", ["camera", "rule", "state"])
+OBJECTS_STORED = Counter("beffroi_objects_stored_total", "Segments stored", ["camera"])
+STORED_BYTES = Counter("beffroi_stored_bytes_total", "Bytes of segments stored", ["camera"])
+STORE_FAILURES = Counter("beffroi_store_failures_total", "Calls to the object store that failed", ["operation"])
+HTTP_REQUESTS = Counter("beffroi_http_requests_total", "Requests answered by the api", ["route", "method", "status"])
+LIVE_VIEWERS = Gauge("beffroi_live_viewers", "Live views open at present", ["camera", "view"])

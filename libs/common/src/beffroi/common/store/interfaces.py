@@ -1,0 +1,59 @@
+"""The seam of the object store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What the store says of one object. `metadata` names are lower case; empty in listings."""
+
+    name: str
+    size_bytes: int
+    modified_at: datetime
+    metadata: Mapping[str, str]
+
+
+class ObjectStore(Protocol):
+    """One bucket. Every method may raise `StoreUnavailable` or `StoreDenied`."""
+
+    def make_bucket(self, retention_days: int) -> None:
+        """Make the bucket with its lifecycle rule where it is not there, then check it as `check_retention`."""
+
+    def check_retention(self, retention_days: int) -> None:
+        """See that objects die after exactly `retention_days`, with no versions, lock or replication that keep copies.
+
+        Raises:
+            RetentionError: naming what is wrong and what to do.
+        """
+
+    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+        """Store a file whole; an object of that name is replaced."""
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read bytes of an object into memory.
+
+        Raises:
+            ObjectMissing: there is none of that name.
+        """
+
+    def stream(self, name: str, offset: int, length: int, chunk_bytes: int) -> Iterator[bytes]:
+        """Read bytes of an object in chunks.
+
+        Raises:
+            ObjectMissing: there is none of that name.
+        """
+
+    def stat(self, name: str) -> StoredObject | None:
+        """What the store says of one object, with metadata; None when there is none."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Objects whose names begin with `prefix`, in order of their names."""
+
+    def remove(self, name: str) -> None:
+        """Destroy an object. One that is not there is no error."""

@@ -1,0 +1,182 @@
+"""A broker in memory: topics, partitions, groups, committed offsets. One group member at a time, as most tests need."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from beffroi.common.bus import Consumer, Listener, NotNow, Partition, Producer, Record, Start, TooLarge
+from beffroi.common.contracts import Contract, FrameBatch
+from beffroi.common.runtime import tracing
+from beffroi.common.runtime.clock import Clock
+from beffroi.common.topics import Topic
+
+from .clock import ManualClock
+
+
+class MemoryBroker:
+    """Keeps what was sent. `away` makes producers say "not now" and readers read nothing."""
+
+    def __init__(self, slots: int = 2, clock: Clock | None = None) -> None:
+        self.slots = slots
+        self.away = False
+        self.clock = clock or ManualClock()
+        self.arrived = threading.Condition()
+        self._logs: dict[Partition, list[Record]] = defaultdict(list)
+        self._committed: dict[tuple[str, Partition], int] = {}
+
+    def append(
+        self, topic: str, key: str, value: bytes | None, partition: int | None, headers: Mapping[str, bytes]
+    ) -> None:
+        """Add a record."""
+        number = sum(key.encode()) % self.slots if partition is None else partition
+        if not 0 <= number < self.slots:
+            raise NotNow(f"{topic}: there is no partition {number}")
+        with self.arrived:
+            log = self._logs[topic, number]
+            stamp_ms = self.clock.now_ns() // 1_000_000
+            log.append(Record(topic, number, len(log), key, value, stamp_ms, headers))
+            self.arrived.notify_all()
+
+    def records(self, topic: Topic | str) -> list[Record]:
+        """All records of a topic, partition by partition."""
+        name = topic if isinstance(topic, str) else topic.name
+        return [record for number in range(self.slots) for record in self._logs[name, number]]
+
+    def log(self, partition: Partition) -> list[Record]:
+        """The records of one partition."""
+        return self._logs[partition]
+
+    def committed(self, group: str, partition: Partition) -> int:
+        """Offset at which the group begins after a restart."""
+        return self._committed.get((group, partition), 0)
+
+    def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
+        """Store offsets of a group."""
+        if self.away:
+            raise NotNow("offsets not committed: the broker is away")
+        self._committed.update({(group, partition): offset for partition, offset in offsets.items()})
+
+
+class MemoryBus:
+    """See `Bus`."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    def producer(self) -> Producer:
+        """See `Bus.producer`."""
+        return MemoryProducer(self._broker)
+
+    def consumer(
+        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
+    ) -> Consumer:
+        """See `Bus.consumer`."""
+        return MemoryConsumer(self._broker, group, topics, listener, reread=reread)
+
+    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+        """See `Bus.follower`."""
+        return MemoryConsumer(self._broker, None, topics, None, start=start)
+
+
+class MemoryProducer:
+    """See `Producer`."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    def send(
+        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+    ) -> None:
+        """See `Producer.send`."""
+        if self._broker.away:
+            raise NotNow("the broker is away")
+        payload = None if value is None else value.encode()
+        if payload is not None and len(payload) > topic.max_record_bytes:
+            raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
+        self._broker.append(topic.name, key, payload, partition, tracing.headers())
+
+    def flush(self, timeout_s: float) -> int:  # noqa: ARG002
+        """See `Producer.flush`."""
+        return 0
+
+    def close(self) -> None:
+        """See `Producer.close`."""
+
+
+class MemoryConsumer:
+    """See `Consumer`."""
+
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        group: str | None,
+        topics: Sequence[Topic],
+        listener: Listener | None,
+        *,
+        reread: bool = False,
+        start: Start = Start.BEGINNING,
+    ) -> None:
+        self._broker = broker
+        self._group = group
+        self._listener = listener
+        self._paused = False
+        partitions = [(topic.name, number) for topic in topics for number in range(broker.slots)]
+        self._next = {each: self._first(each, start, reread=reread) for each in partitions}
+        self._told = False
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        if not self._told and self._listener is not None:
+            self._listener.assigned(self.assignment())
+        self._told = True
+        record = self._take()
+        if record is None:
+            with self._broker.arrived:
+                self._broker.arrived.wait(min(timeout_s, 0.01))
+            record = self._take()
+        return record
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """See `Consumer.commit`."""
+        if self._group is None:
+            raise NotImplementedError("a follower commits nothing")
+        self._broker.commit(self._group, offsets)
+
+    def pause(self) -> None:
+        """See `Consumer.pause`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """See `Consumer.resume`."""
+        self._paused = False
+
+    def assignment(self) -> Collection[Partition]:
+        """See `Consumer.assignment`."""
+        return frozenset(self._next) if self._told or self._group is None else frozenset()
+
+    def caught_up(self) -> bool:
+        """See `Consumer.caught_up`."""
+        return all(offset >= len(self._broker.log(each)) for each, offset in self._next.items())
+
+    def close(self) -> None:
+        """See `Consumer.close`."""
+        if self._told and self._listener is not None:
+            self._listener.revoked(self.assignment())
+        self._next = {}
+
+    def _first(self, partition: Partition, start: Start, *, reread: bool) -> int:
+        if self._group is not None:
+            return 0 if reread else self._broker.committed(self._group, partition)
+        return 0 if start is Start.BEGINNING else len(self._broker.log(partition))
+
+    def _take(self) -> Record | None:
+        if self._paused or self._broker.away:
+            return None
+        for partition, offset in self._next.items():
+            log = self._broker.log(partition)
+            if offset < len(log):
+                self._next[partition] = offset + 1
+                return log[offset]
+        return None

@@ -1,0 +1,165 @@
+"""The one registry of topics: contract, retention, size limit, producers and consumers of each.
+
+Broker set-up, producer and consumer settings, access rules and the AsyncAPI document are generated from it or tested
+against it. A retention is a promise about the disk: it is also the outage that the topic's readers may have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import TypeAdapter
+
+from .contracts import Alert, Camera, Contract, DeadLetter, FrameBatch, Recording, Status, Tracks, Viewers
+
+MAX_FRAME_RECORD_BYTES = 16 * 1024 * 1024
+"""A second of 4K at 100 Mbit/s is 12.5 MB; what is larger is no frame batch."""
+
+MAX_SMALL_RECORD_BYTES = 512 * 1024
+"""500 tracked objects are 100 kB of JSON; a camera with every zone drawn to the limit is 250 kB."""
+
+SEGMENT_MS = 60_000
+"""Frame topics start a new log segment each minute: Kafka deletes whole segments only."""
+
+
+class Service(StrEnum):
+    """Who writes and reads. Each is a Kafka principal of its own."""
+
+    INGEST = "ingest"
+    MASKER = "masker"
+    VISION = "vision"
+    RULES = "rules"
+    RECORDER = "recorder"
+    API = "api"
+
+
+ALL = frozenset(Service)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of the bus.
+
+    Attributes:
+        name: name on the broker, with the contract's version.
+        contract: `FrameBatch`, or the JSON model.
+        retention: how long a message lives; None: compacted, the latest of each key lives.
+        max_record_bytes: largest message anyone may send or read.
+        producers: services that may write.
+        consumers: services that may read.
+        frames: holds pictures: short log segments, never tiered, compacted or mirrored, no pixels in dead letters.
+        compression: of the producer; encoded video does not get smaller.
+    """
+
+    name: str
+    contract: type[Contract] | type[FrameBatch] | TypeAdapter[object]
+    retention: timedelta | None
+    max_record_bytes: int
+    producers: frozenset[Service]
+    consumers: frozenset[Service]
+    frames: bool = False
+
+    @property
+    def dead_letters(self) -> str:
+        """Name of the topic that takes what cannot be read here."""
+        return f"{self.name}.dlq"
+
+    @property
+    def compression(self) -> str:
+        """Encoded video does not get smaller; JSON does."""
+        return "none" if self.frames else "lz4"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The broker's settings for this topic."""
+        config = {
+            "max.message.bytes": str(self.max_record_bytes),
+            "message.timestamp.type": "LogAppendTime",  # a camera's wrong clock must not keep pictures alive
+        }
+        if self.retention is None:
+            return config | {
+                "cleanup.policy": "compact",
+                "min.cleanable.dirty.ratio": "0.1",
+                "segment.ms": "600000",
+            }
+        config |= {
+            "cleanup.policy": "delete",
+            "retention.ms": str(int(self.retention.total_seconds() * 1000)),
+        }
+        if self.frames:
+            config |= {"segment.ms": str(SEGMENT_MS), "file.delete.delay.ms": "1000"}
+        return config
+
+
+def _frames(name: str, retention: timedelta, producers: set[Service], consumers: set[Service]) -> Topic:
+    return Topic(
+        name=name,
+        contract=FrameBatch,
+        retention=retention,
+        max_record_bytes=MAX_FRAME_RECORD_BYTES,
+        producers=frozenset(producers),
+        consumers=frozenset(consumers),
+        frames=True,
+    )
+
+
+def _small(
+    name: str,
+    contract: type[Contract] | TypeAdapter[object],
+    retention: timedelta | None,
+    producers: frozenset[Service] | set[Service],
+    consumers: frozenset[Service] | set[Service],
+) -> Topic:
+    return Topic(
+        name=name,
+        contract=contract,
+        retention=retention,
+        max_record_bytes=MAX_SMALL_RECORD_BYTES,
+        producers=frozenset(producers),
+        consumers=frozenset(consumers),
+    )
+
+
+S = Service
+CAMERAS = _small("cameras.v1", Camera, None, {S.API}, ALL)
+FRAMES_RAW = _frames("frames.raw.v1", timedelta(minutes=10), {S.INGEST}, {S.MASKER})
+FRAMES_MASKED = _frames("frames.masked.v1", timedelta(hours=2), {S.MASKER}, {S.VISION, S.RECORDER, S.API})
+FRAMES_ANNOTATED = _frames("frames.annotated.v1", timedelta(minutes=10), {S.VISION}, {S.API})
+TRACKS = _small("tracks.v1", Tracks, timedelta(days=1), {S.VISION}, {S.RULES, S.API})
+ALERTS = _small("alerts.v1", Alert, timedelta(days=14), {S.RULES}, {S.API})
+RECORDINGS = _small("recordings.v1", Recording, None, {S.RECORDER}, {S.API, S.RECORDER})
+STATUS = _small("status.v1", TypeAdapter(Status), None, ALL, {S.API})
+VIEWERS = _small("viewers.v1", Viewers, None, {S.API}, {S.VISION})
+
+TOPICS: tuple[Topic, ...] = (
+    CAMERAS,
+    FRAMES_RAW,
+    FRAMES_MASKED,
+    FRAMES_ANNOTATED,
+    TRACKS,
+    ALERTS,
+    RECORDINGS,
+    STATUS,
+    VIEWERS,
+)
+
+DEAD_LETTER_RETENTION = timedelta(days=7)
+
+
+def dead_letter_topic(topic: Topic) -> Topic:
+    """The topic that takes what cannot be read on `topic`; its readers write it."""
+    return Topic(
+        name=topic.dead_letters,
+        contract=DeadLetter,
+        retention=DEAD_LETTER_RETENTION,
+        max_record_bytes=MAX_SMALL_RECORD_BYTES,
+        producers=topic.consumers,
+        consumers=frozenset(),
+    )
+
+
+def every_topic() -> tuple[Topic, ...]:
+    """All topics, each followed by its dead letters."""
+    return tuple(each for topic in TOPICS for each in (topic, dead_letter_topic(topic)))

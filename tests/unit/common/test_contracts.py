@@ -1,0 +1,165 @@
+"""Contracts refuse what breaks them, with a reason that says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from beffroi.common.contracts import (
+    AccessUnit,
+    Camera,
+    CameraSource,
+    Codec,
+    FrameBatch,
+    InvalidMessageError,
+    LegalBasis,
+    MaskDecision,
+    MaskMode,
+    Stream,
+)
+from beffroi.common.contracts.frames import from_ns
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+SQUARE = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.1, 0.5))
+BOW_TIE = ((0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5))
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def batch(**changes: object) -> FrameBatch:
+    unit = AccessUnit(pts=0, dts=0, capture_time_ns=1_000_000_000, key=True, data=b"\0\0\0\1picture")
+    values: dict[str, object] = {
+        "camera": "place", "stream": Stream.MAIN, "epoch": 7, "sequence": 0, "time_base": Fraction(1, 90000),
+        "codec": Codec.H264, "width": 640, "height": 360, "mask_version": 0, "units": (unit,),
+    }  # fmt: skip
+    return FrameBatch(**(values | changes))  # type: ignore[arg-type]
+
+
+def camera(**changes: object) -> dict[str, object]:
+    return {"id": "place", "name": "Place", "commune": "Lille", "slot": 0, "source": {"url": "rtsp://host/1"}} | changes
+
+
+def decision(polygons: object, mode: MaskMode = MaskMode.BURN, reason: str = "windows") -> MaskDecision:
+    return MaskDecision(
+        mode=mode,
+        polygons=polygons,
+        version=1,
+        decided_by="ada",
+        decided_at=NOW,
+        reason=reason,  # type: ignore[arg-type]
+    )
+
+
+@given(
+    units=st.lists(
+        st.builds(
+            AccessUnit,
+            pts=st.integers(-(2**62), 2**62),
+            dts=st.integers(-(2**62), 2**62),
+            capture_time_ns=st.integers(0, 2**62),
+            key=st.booleans(),
+            data=st.binary(min_size=1, max_size=64),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    sequence=st.integers(0, 2**63),
+)
+def test_a_frame_batch_comes_back_as_it_was(units: list[AccessUnit], sequence: int) -> None:
+    sent = batch(units=tuple(units), sequence=sequence)
+    assert FrameBatch.decode(sent.encode()) == sent
+
+
+@pytest.mark.parametrize("cut", [1, 10, 30])
+def test_a_truncated_frame_batch_is_refused(cut: int) -> None:
+    with pytest.raises(InvalidMessageError, match="FrameBatch"):
+        FrameBatch.decode(batch().encode()[:-cut])
+
+
+def test_a_frame_batch_with_an_unknown_field_is_refused() -> None:
+    unknown = bytes([0x98, 0x06, 0x01])  # field 99, varint 1
+    with pytest.raises(InvalidMessageError, match="upgrade the reader first"):
+        FrameBatch.decode(batch().encode() + unknown)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"units": ()}, {"width": 0}, {"height": 100_000}, {"camera": ""}, {"time_base": Fraction(-1, 2)},
+     {"units": (AccessUnit(0, 0, 0, True, b""),)}],
+)  # fmt: skip
+def test_a_frame_batch_keeps_its_promises(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidMessageError):
+        batch(**changes)
+
+
+def test_no_picture_is_ever_printed() -> None:
+    shown = repr(batch()) + repr(batch().units[0])
+    assert "picture" not in shown
+
+
+def test_a_repeat_has_the_same_identity() -> None:
+    assert batch().identity == replace(batch(), mask_version=2).identity != batch(sequence=1).identity
+
+
+def test_capture_time_is_exact_to_the_microsecond() -> None:
+    assert from_ns(1_700_000_000_123_456_789) == datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC)
+
+
+def test_a_polygon_that_crosses_itself_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must not cross or touch itself"):
+        decision((BOW_TIE,))
+
+
+@pytest.mark.parametrize("outline", [SQUARE[:2], ((0.1, 0.1), (0.2, 0.2), (0.3, 0.3)), (*SQUARE, (0.1, 1.2))])
+def test_an_outline_that_is_no_polygon_is_refused(outline: object) -> None:
+    with pytest.raises(ValidationError):
+        decision((outline,))
+
+
+def test_burning_needs_a_polygon_and_open_needs_a_reason() -> None:
+    with pytest.raises(ValidationError, match="at least one polygon"):
+        decision(())
+    with pytest.raises(ValidationError, match="needs a reason"):
+        decision((), MaskMode.OPEN, reason="")
+    with pytest.raises(ValidationError, match="takes no polygon"):
+        decision((SQUARE,), MaskMode.OPEN)
+    assert decision((SQUARE,)).polygons == (SQUARE,)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("rtsp://user:secret@host/1", "must not hold a user or a password"),
+        ("http://host/1", "url must begin with"),
+        ("rtsp:///1", "needs a host"),
+    ],
+)
+def test_a_camera_source_that_cannot_be(url: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        CameraSource(url=url)
+
+
+def test_an_unknown_field_is_named_and_its_value_is_not() -> None:
+    with pytest.raises(InvalidMessageError) as refused:
+        Camera.decode(Camera.model_validate(camera()).encode().replace(b'"slot"', b'"pasword":"hunter2","slot"'))
+    assert "pasword" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_legal_basis_ends_by_itself() -> None:
+    basis = LegalBasis(analytic="loitering", purpose="p", reference="r", starts_at=NOW, ends_at=NOW + timedelta(days=1))
+    watched = Camera.model_validate(camera(legal_bases=[basis]))
+    assert watched.basis_in_force("loitering", NOW) == basis
+    assert watched.basis_in_force("loitering", NOW - timedelta(seconds=1)) is None
+    assert watched.basis_in_force("loitering", NOW + timedelta(days=1)) is None
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        LegalBasis.model_validate(
+            {"analytic": "loitering", "purpose": "p", "reference": "r", "starts_at": "2026-01-01T00:00:00",
+             "ends_at": "2027-01-01T00:00:00Z"}
+        )  # fmt: skip
