@@ -49,8 +49,8 @@ class Topic:
         max_record_bytes: largest message anyone may send or read.
         producers: services that may write.
         consumers: services that may read.
+        key: what the record key names; a camera's messages go to the partition that is its slot.
         frames: holds pictures: short log segments, never tiered, compacted or mirrored, no pixels in dead letters.
-        compression: of the producer; encoded video does not get smaller.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Topic:
     max_record_bytes: int
     producers: frozenset[Service]
     consumers: frozenset[Service]
+    key: str = "camera"
     frames: bool = False
 
     @property
@@ -111,6 +112,7 @@ def _small(
     retention: timedelta | None,
     producers: frozenset[Service] | set[Service],
     consumers: frozenset[Service] | set[Service],
+    key: str = "camera",
 ) -> Topic:
     return Topic(
         name=name,
@@ -119,6 +121,7 @@ def _small(
         max_record_bytes=MAX_SMALL_RECORD_BYTES,
         producers=frozenset(producers),
         consumers=frozenset(consumers),
+        key=key,
     )
 
 
@@ -129,8 +132,15 @@ FRAMES_MASKED = _frames("frames.masked.v1", timedelta(hours=2), {S.MASKER}, {S.V
 FRAMES_ANNOTATED = _frames("frames.annotated.v1", timedelta(minutes=10), {S.VISION}, {S.API})
 TRACKS = _small("tracks.v1", Tracks, timedelta(days=1), {S.VISION}, {S.RULES, S.API})
 ALERTS = _small("alerts.v1", Alert, timedelta(days=14), {S.RULES}, {S.API})
-RECORDINGS = _small("recordings.v1", Recording, None, {S.RECORDER}, {S.API, S.RECORDER})
-STATUS = _small("status.v1", TypeAdapter(Status), None, ALL, {S.API})
+RECORDINGS = _small("recordings.v1", Recording, None, {S.RECORDER}, {S.API, S.RECORDER}, key="object name")
+STATUS = _small(
+    "status.v1",
+    TypeAdapter(Status),
+    None,
+    ALL,
+    {S.API},
+    key="camera/<camera>/<service> or service/<service>/<instance>",
+)
 VIEWERS = _small("viewers.v1", Viewers, None, {S.API}, {S.VISION})
 
 TOPICS: tuple[Topic, ...] = (

@@ -43,7 +43,9 @@ Box = tuple[Normalised, Normalised, Normalised, Normalised]
 class Contract(BaseModel):
     """A value that travels: immutable, strict about its fields, at most `max_bytes` as JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False
+    )
 
     def encode(self) -> bytes:
         """Return the JSON bytes."""

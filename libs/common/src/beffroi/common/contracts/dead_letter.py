@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Base64Bytes, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from .base import Contract, ShortText, UtcTime
 
@@ -23,6 +23,6 @@ class DeadLetter(Contract):
     reason: Annotated[str, StringConstraints(max_length=2000)]
     size_bytes: int = Field(ge=0)
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    payload: Base64Bytes | None = None
+    payload: bytes | None = None
     """None for frames and for what is too large."""
     at: UtcTime

@@ -128,9 +128,10 @@ class MemoryConsumer:
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
-        if not self._told and self._listener is not None:
-            self._listener.assigned(self.assignment())
-        self._told = True
+        if not self._told:
+            self._told = True
+            if self._listener is not None:
+                self._listener.assigned(self.assignment())
         record = self._take()
         if record is None:
             with self._broker.arrived:

@@ -1,0 +1,88 @@
+"""What any object store must do: the same tests for MinIO and for the double in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from beffroi.common.runtime.settings import StoreSettings
+from beffroi.common.store import ObjectMissing, ObjectStore, RetentionError
+from beffroi.common.store.minio import MinioStore
+from beffroi.common.testing import MemoryStore
+
+
+@pytest.fixture(params=["memory", "minio"])
+def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    real = request.getfixturevalue("minio")
+    yield MinioStore(
+        StoreSettings(
+            endpoint=real.endpoint,
+            access_key=real.access_key,
+            secret_key=real.secret_key,
+            secure=False,
+            bucket=f"test-{uuid4().hex}",
+        )
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "segment.mp4"
+    path.write_bytes(bytes(range(256)) * 100)
+    return path
+
+
+def test_a_bucket_is_made_with_its_retention_and_made_again_without_harm(store: ObjectStore) -> None:
+    store.make_bucket(14)
+    store.make_bucket(14)
+    store.check_retention(14)
+
+
+def test_another_retention_is_an_error(store: ObjectStore) -> None:
+    store.make_bucket(14)
+    with pytest.raises(RetentionError, match="14 days, not after 7"):
+        store.make_bucket(7)
+
+
+def test_what_was_put_is_read_back_whole_in_part_and_in_chunks(store: ObjectStore, file: Path) -> None:
+    store.make_bucket(14)
+    store.put("a/1.mp4", file, "video/mp4", {"sha": "abc"})
+    content = file.read_bytes()
+    assert store.read("a/1.mp4") == content
+    assert store.read("a/1.mp4", 10, 20) == content[10:30]
+    assert b"".join(store.stream("a/1.mp4", 5, 1000, 64)) == content[5:1005]
+    about = store.stat("a/1.mp4")
+    assert about is not None
+    assert (about.name, about.size_bytes, about.metadata["sha"]) == ("a/1.mp4", len(content), "abc")
+
+
+def test_names_are_listed_in_order_under_a_prefix(store: ObjectStore, file: Path) -> None:
+    store.make_bucket(14)
+    for name in ("b/2", "a/2", "a/1"):
+        store.put(name, file, "video/mp4", {})
+    assert [each.name for each in store.list("a/")] == ["a/1", "a/2"]
+
+
+def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: ObjectStore, file: Path) -> None:
+    store.make_bucket(14)
+    store.put("a", file, "video/mp4", {})
+    store.remove("a")
+    store.remove("a")
+    assert store.stat("a") is None
+    with pytest.raises(ObjectMissing):
+        store.read("a")
+    with pytest.raises(ObjectMissing):
+        list(store.stream("a", 0, 1, 1))
+
+
+def test_an_object_put_twice_is_the_later_one(store: ObjectStore, file: Path) -> None:
+    store.make_bucket(14)
+    store.put("a", file, "video/mp4", {})
+    file.write_bytes(b"new")
+    store.put("a", file, "video/mp4", {})
+    assert store.read("a") == b"new"

@@ -1,0 +1,164 @@
+"""The loop commits what nobody needs any more, waits on "not now" and buries what can never be read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+
+import pytest
+from beffroi.common.bus import LoopOptions, Never, NotNow, Partition, Record, run
+from beffroi.common.bus.loop import TooManyDeadLettersError
+from beffroi.common.contracts import DeadLetter, InvalidMessageError, Viewers
+from beffroi.common.runtime.clock import SystemClock
+from beffroi.common.testing import MemoryBroker, MemoryBus
+from beffroi.common.topics import FRAMES_RAW, VIEWERS, Topic
+
+GROUP = "test"
+FAST = LoopOptions(poll_timeout_s=0.01, commit_interval_s=0.0, retry_first_s=0.001, max_dead_letters_in_a_row=3)
+
+
+class Scripted:
+    """Answers each record as told, and ends the loop after `last` answers."""
+
+    def __init__(self, answer: Callable[[Record, int], None], last: int) -> None:
+        self.stop = threading.Event()
+        self.seen: list[int] = []
+        self.keep: dict[Partition, int] = {}
+        self._answer = answer
+        self._last = last
+
+    def handle(self, record: Record) -> None:
+        self.seen.append(record.offset)
+        if len(self.seen) >= self._last:
+            self.stop.set()
+        self._answer(record, len(self.seen))
+
+    def tick(self) -> None: ...
+
+    def needed(self) -> Mapping[Partition, int]:
+        return self.keep
+
+    def assigned(self, partitions: Collection[Partition]) -> None: ...
+
+    def revoked(self, partitions: Collection[Partition]) -> None: ...
+
+
+def fill(broker: MemoryBroker, topic: Topic, count: int, value: bytes | None = None) -> None:
+    payload = value or Viewers(camera="a", annotated_until=datetime(2026, 1, 1, tzinfo=UTC)).encode()
+    for _ in range(count):
+        broker.append(topic.name, "a", payload, 0, {})
+
+
+def drive(broker: MemoryBroker, processor: Scripted, topic: Topic = VIEWERS) -> None:
+    bus = MemoryBus(broker)
+    run(
+        bus, processor, group=GROUP, service="test", topics=[topic], producer=bus.producer(), stop=processor.stop,
+        clock=SystemClock(), options=FAST,
+    )  # fmt: skip
+
+
+def accept(_record: Record, _time: int) -> None: ...
+
+
+def test_everything_handled_is_committed() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 3)
+    drive(broker, Scripted(accept, last=3))
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 3
+
+
+def test_nothing_beyond_the_lowest_offset_still_needed_is_committed() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 3)
+    processor = Scripted(accept, last=3)
+    processor.keep = {(VIEWERS.name, 0): 1}
+    drive(broker, processor)
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 1
+
+
+def test_not_now_hands_the_same_record_again_and_commits_nothing_beyond() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 2)
+
+    def busy_three_times(_record: Record, time: int) -> None:
+        if time <= 3:
+            assert broker.committed(GROUP, (VIEWERS.name, 0)) == 0
+            raise NotNow("wait")
+
+    processor = Scripted(busy_three_times, last=5)
+    drive(broker, processor)
+    assert processor.seen == [0, 0, 0, 0, 1]
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 2
+
+
+@pytest.mark.parametrize("refusal", [Never("no such thing"), InvalidMessageError("no such thing")])
+def test_never_goes_to_the_dead_letters_with_its_reason_and_on(refusal: Exception) -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 2)
+
+    def refuse_first(record: Record, _time: int) -> None:
+        if record.offset == 0:
+            raise refusal
+
+    drive(broker, Scripted(refuse_first, last=2))
+    (buried,) = broker.records(VIEWERS.dead_letters)
+    letter = DeadLetter.decode(buried.value or b"")
+    assert (letter.reason, letter.offset, letter.topic) == ("no such thing", 0, VIEWERS.name)
+    assert letter.payload is not None
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 2
+
+
+def test_a_dead_letter_of_frames_holds_no_pixels() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, FRAMES_RAW, 1, value=b"pixels of a window")
+
+    def refuse(_record: Record, _time: int) -> None:
+        raise Never("cut short")
+
+    drive(broker, Scripted(refuse, last=1), FRAMES_RAW)
+    (buried,) = broker.records(FRAMES_RAW.dead_letters)
+    letter = DeadLetter.decode(buried.value or b"")
+    assert letter.payload is None
+    assert letter.size_bytes == len(b"pixels of a window")
+    assert b"pixels" not in (buried.value or b"")
+
+
+def test_a_release_that_refuses_everything_ends_and_says_so() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 10)
+
+    def refuse(_record: Record, _time: int) -> None:
+        raise Never("no")
+
+    with pytest.raises(TooManyDeadLettersError, match="go back to the release before"):
+        drive(broker, Scripted(refuse, last=10))
+    assert len(broker.records(VIEWERS.dead_letters)) == FAST.max_dead_letters_in_a_row + 1
+
+
+def test_any_other_error_is_a_bug_and_ends_the_loop() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 1)
+
+    def fail(_record: Record, _time: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        drive(broker, Scripted(fail, last=9))
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 0
+
+
+def test_what_was_sent_while_the_broker_is_away_waits() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 1)
+    bus = MemoryBus(broker)
+    producer = bus.producer()
+
+    def forward(_record: Record, time: int) -> None:
+        broker.away = time < 3
+        producer.send(VIEWERS, "b", None, partition=0)
+        broker.away = False
+
+    processor = Scripted(forward, last=4)
+    drive(broker, processor)
+    assert processor.seen[:3] == [0, 0, 0]
