@@ -49,7 +49,7 @@ def decision(polygons: object, mode: MaskMode = MaskMode.BURN, reason: str = "wi
         version=1,
         decided_by="ada",
         decided_at=NOW,
-        reason=reason,  # type: ignore[arg-type]
+        reason=reason,
     )
 
 

@@ -1,0 +1,144 @@
+"""Settings answer a wrong word clearly, secrets stay secret, health means something, traces travel."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from urllib.error import HTTPError
+
+import pytest
+from beffroi.common.bus import Record, StatusReporter
+from beffroi.common.bus.reporter import REPEAT_S
+from beffroi.common.contracts import Level
+from beffroi.common.contracts.status import decode_status
+from beffroi.common.runtime import tracing
+from beffroi.common.runtime.health import Health
+from beffroi.common.runtime.http import internal_server
+from beffroi.common.runtime.settings import ServiceSettings, SettingsError, StoreSettings, load
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
+from beffroi.common.topics import STATUS
+from opentelemetry import trace
+from pydantic_settings import SettingsConfigDict
+
+
+class Example(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_EXAMPLE_")
+    store: StoreSettings
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in {
+        "KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9092",
+        "KAFKA__PASSWORD": "kafka-secret",
+        "STORE__ENDPOINT": "127.0.0.1:9000",
+        "STORE__ACCESS_KEY": "key",
+        "STORE__SECRET_KEY": "store-secret",
+    }.items():
+        monkeypatch.setenv(f"BEFFROI_EXAMPLE_{name}", value)
+    return monkeypatch
+
+
+def test_settings_come_from_the_environment_and_show_no_secret(environment: pytest.MonkeyPatch) -> None:
+    settings = load(Example)
+    assert settings.kafka.bootstrap_servers == "127.0.0.1:9092"
+    assert "secret" not in repr(settings).replace("secret_key", "")
+
+
+@pytest.mark.parametrize("name", ["BEFFROI_EXAMPLE_LOG_LEVL", "BEFFROI_EXAMPLE_KAFKA__BOOTSTRAP"])
+def test_an_unknown_setting_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.setenv(name, "hunter2")
+    with pytest.raises(SettingsError, match=r"(?i)levl|bootstrap") as refused:
+        load(Example)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_wrong_value_is_named_and_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BEFFROI_EXAMPLE_INTERNAL_PORT", "hunter2")
+    with pytest.raises(SettingsError, match="internal_port") as refused:
+        load(Example)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_missing_secret_has_no_default(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("BEFFROI_EXAMPLE_STORE__SECRET_KEY")
+    with pytest.raises(SettingsError, match=r"store\.secret_key: Field required"):
+        load(Example)
+
+
+def test_variables_of_another_service_are_not_ours_to_judge(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BEFFROI_OTHER_THING", "1")
+    load(Example)
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health(ManualClock(), timeout_s=60)
+
+
+@pytest.fixture
+def door(health: Health) -> Iterator[str]:
+    server = internal_server(health, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def ask(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_a_loop_that_stands_still_is_not_live(health: Health, door: str) -> None:
+    clock = health.clock
+    assert isinstance(clock, ManualClock)
+    assert ask(f"{door}/healthz")[0] == 503
+    health.beat("bus")
+    assert ask(f"{door}/healthz")[0] == 200
+    clock.advance(61)
+    status, text = ask(f"{door}/healthz")
+    assert (status, json.loads(text)["conditions"]) == (503, {"bus": False})
+
+
+def test_ready_means_that_every_condition_holds(health: Health, door: str) -> None:
+    health.set_ready("partitions")
+    health.set_ready("model", False)
+    assert ask(f"{door}/readyz")[0] == 503
+    health.set_ready("model")
+    assert ask(f"{door}/readyz")[0] == 200
+
+
+def test_metrics_answer_at_the_same_door(door: str) -> None:
+    assert "beffroi_batches_in_total" in ask(f"{door}/metrics")[1]
+    assert ask(f"{door}/elsewhere")[0] == 404
+
+
+def test_an_unchanged_status_is_said_every_few_seconds_and_a_change_at_once() -> None:
+    clock, broker = ManualClock(), MemoryBroker(slots=1)
+    reporter = StatusReporter(MemoryBus(broker).producer(), "masker", "masker-0", clock)
+
+    def codes() -> list[str]:
+        return [decode_status(record.value or b"").code for record in broker.records(STATUS)]
+
+    for _ in range(3):
+        reporter.camera("place", Level.OK, "masking", "")
+    assert codes() == ["masking"]
+    reporter.camera("place", Level.ERROR, "no_mask_decision", "decide on masks in the console")
+    assert codes() == ["masking", "no_mask_decision"]
+    clock.advance(REPEAT_S)
+    reporter.camera("place", Level.ERROR, "no_mask_decision", "decide on masks in the console")
+    assert codes() == ["masking", "no_mask_decision", "no_mask_decision"]
+
+
+def test_a_trace_goes_on_across_the_bus() -> None:
+    tracing.configure("test", "test-0", None, 1.0)
+    with tracing.span("cut"):
+        sent = tracing.headers()
+        origin = trace.get_current_span().get_span_context().trace_id
+    with tracing.span_of(Record("t", 0, 0, "k", b"", 0, sent)):
+        assert trace.get_current_span().get_span_context().trace_id == origin

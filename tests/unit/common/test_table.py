@@ -1,0 +1,77 @@
+"""A table follows its topic, and forgets what it cannot read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from queue import Queue
+
+import pytest
+from beffroi.common.bus import Record, Table
+from beffroi.common.contracts import Viewers
+from beffroi.common.testing import MemoryBroker, MemoryBus
+from beffroi.common.topics import VIEWERS
+
+PATIENCE_S = 10.0
+
+
+class Changes:
+    def __init__(self) -> None:
+        self.values: Queue[tuple[str, Viewers | None]] = Queue()
+        self.invalid: Queue[str] = Queue()
+
+    def on_change(self, key: str, value: Viewers | None) -> None:
+        self.values.put((key, value))
+
+    def on_invalid(self, _record: Record, reason: str) -> None:
+        self.invalid.put(reason)
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture
+def table(broker: MemoryBroker, changes: Changes) -> Iterator[Table[Viewers]]:
+    send(broker, "before", viewers("before").encode())
+    made = Table(MemoryBus(broker), VIEWERS, Viewers.decode, on_change=changes.on_change, on_invalid=changes.on_invalid)
+    made.start()
+    yield made
+    made.close()
+
+
+def viewers(camera: str) -> Viewers:
+    return Viewers(camera=camera, annotated_until=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def send(broker: MemoryBroker, key: str, value: bytes | None) -> None:
+    broker.append(VIEWERS.name, key, value, 0, {})
+
+
+def test_it_knows_what_was_there_before_it_began(table: Table[Viewers]) -> None:
+    assert table.wait_caught_up(PATIENCE_S)
+    assert table.get("before") == viewers("before")
+
+
+def test_it_follows_changes_and_tombstones(table: Table[Viewers], broker: MemoryBroker, changes: Changes) -> None:
+    send(broker, "a", viewers("a").encode())
+    send(broker, "a", None)
+    heard = [changes.values.get(timeout=PATIENCE_S) for _ in range(3)]
+    assert heard[1:] == [("a", viewers("a")), ("a", None)]
+    assert set(table.values()) == {"before"}
+
+
+def test_an_unreadable_message_removes_what_was_there(
+    table: Table[Viewers], broker: MemoryBroker, changes: Changes
+) -> None:
+    send(broker, "before", b'{"unknown": 1}')
+    assert "unknown" in changes.invalid.get(timeout=PATIENCE_S)
+    while changes.values.get(timeout=PATIENCE_S) != ("before", None):
+        pass
+    assert table.get("before") is None
