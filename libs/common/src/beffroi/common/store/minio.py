@@ -187,7 +187,7 @@ def _wrong_rules(lifecycle: LifecycleConfig | None, retention_days: int) -> Iter
     days = {rule.expiration.days for rule in whole if rule.expiration is not None}
     if rules and days != {retention_days}:
         yield (
-            f"its rules expire every object after {sorted(map(str, days)) or 'no number of'} days, "
+            f"its rules expire every object after {', '.join(sorted(map(str, days))) or 'no number of'} days, "
             f"not after {retention_days}: correct the rule {RULE_ID}"
         )
 
