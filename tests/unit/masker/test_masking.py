@@ -1,0 +1,63 @@
+"""The mask against exact geometry: nothing that a polygon touches is left, nothing far from it is taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from beffroi.masker.masking import chroma_cells, fill, raster
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+corner = st.tuples(*[st.floats(0, 1) | st.integers(0, 16).map(lambda sixteenth: sixteenth / 16)] * 2)
+polygon = st.lists(corner, min_size=3, max_size=8, unique=True)
+side = st.integers(1, 40)
+
+
+@settings(max_examples=300, deadline=None)
+@given(polygon, side, side)
+def test_every_touched_pixel_is_covered_and_no_other(corners: list[tuple[float, float]], width: int, height: int):
+    shape = shapely.Polygon([(x * width, y * height) for x, y in corners])
+    assume(shape.is_valid and shape.area > 1e-6)
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = shapely.box(x, y, x + 1, y + 1)
+
+    cover = raster([corners], width, height)
+
+    assert not np.any(shapely.intersects(shape, pixels) & ~cover)
+    assert not np.any(cover & (shapely.distance(shape, pixels) > 1e-5))
+
+
+def test_polygons_are_joined_not_exchanged_where_they_overlap():
+    left, right = [(0.0, 0.0), (0.6, 0.0), (0.6, 1.0), (0.0, 1.0)], [(0.4, 0.0), (1.0, 0.0), (1.0, 1.0), (0.4, 1.0)]
+    assert raster([left, right], 20, 10).all()
+
+
+def test_no_polygon_covers_nothing():
+    assert not raster([], 20, 10).any()
+
+
+def test_the_whole_picture_is_covered_to_its_last_pixel():
+    assert raster([[(0, 0), (1, 0), (1, 1), (0, 1)]], 33, 17).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 80), st.sampled_from([(2, 2), (2, 1), (1, 2), (1, 1)]))
+def test_a_chroma_sample_is_covered_with_any_pixel_of_its_cell(
+    width: int, height: int, place: int, step: tuple[int, int]
+):
+    cover = np.zeros((height, width), dtype=bool)
+    y, x = divmod(place % (width * height), width)
+    cover[y, x] = True
+    cells = chroma_cells(cover, *step)
+    assert cells.shape == (-(-height // step[1]), -(-width // step[0]))
+    assert cells.sum() == 1
+    assert cells[y // step[1], x // step[0]]
+
+
+@pytest.mark.parametrize(("kind", "value"), [(np.uint8, 96), (np.uint16, 384)])
+def test_fill_sets_what_is_covered_and_leaves_the_rest(kind: type, value: int):
+    plane = np.arange(6, dtype=kind).reshape(2, 3)
+    cover = np.array([[True, False, False], [False, False, True]])
+    fill(plane, cover, value)
+    assert plane.tolist() == [[value, 1, 2], [3, 4, value]]
