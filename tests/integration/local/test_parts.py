@@ -4,18 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import psycopg
 import pytest
-from confluent_kafka.admin import AdminClient
-from minio import Minio
-
 from beffroi.local.minio import ObjectServer
 from beffroi.local.postgres import PostgresServer
 from beffroi.local.process import Command, PartFailedError, await_condition, start_ready
 from beffroi.local.testing import RtspCameraFactory
+from confluent_kafka.admin import AdminClient
+from minio import Minio
 
 TIMEOUT_S = 30
 
@@ -54,7 +54,7 @@ def read_pts(url: str, count: int) -> list[int]:
 def test_camera_plays_at_even_steps(rtsp_camera: RtspCameraFactory) -> None:
     camera = rtsp_camera()
     pts = read_pts(camera.url, 25)
-    assert {later - earlier for earlier, later in zip(pts, pts[1:], strict=False)} == {9000}
+    assert {later - earlier for earlier, later in pairwise(pts)} == {9000}
     assert camera.loops[0].loop == 0
 
 

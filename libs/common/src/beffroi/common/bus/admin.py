@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+import sys
+import time
+from typing import Self
 
-from beffroi.common.runtime.settings import KafkaSettings
+from beffroi.common.contracts.base import explain
+from beffroi.common.contracts.camera import MAX_SLOTS
+from beffroi.common.runtime.settings import KafkaSettings, unknown_variables
 from beffroi.common.topics import TOPICS, every_topic
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
     NewTopic,
     ResourceType,
 )
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .kafka import connection
 
 TIMEOUT_S = 30.0
+KNOWN_POLL_S = 0.05
 DEFAULT_SLOTS = 12
 """Partitions of each camera topic: a camera's slot is one of them."""
 
@@ -48,8 +56,18 @@ def create_topics(settings: KafkaSettings, slots: int = DEFAULT_SLOTS, replicati
     if missing:
         for future in admin.create_topics(missing, operation_timeout=TIMEOUT_S).values():
             future.result()
+        _await_known(admin, {topic.topic for topic in missing})
     check_topics(admin)
     return [topic.topic for topic in missing]
+
+
+def _await_known(admin: AdminClient, names: set[str]) -> None:
+    """Wait until the broker knows the topics that its controller has just made: it hears of them a little later."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while unknown := names - set(admin.list_topics(timeout=TIMEOUT_S).topics):
+        if time.monotonic() > deadline_s:
+            raise TopicMismatchError(f"made, but still unknown to the broker: {', '.join(sorted(unknown))}. Try again")
+        time.sleep(KNOWN_POLL_S)
 
 
 def check_topics(admin: AdminClient) -> None:
@@ -72,20 +90,36 @@ def check_topics(admin: AdminClient) -> None:
         )
 
 
+class TopicsSettings(BaseSettings):
+    """What `python -m beffroi.common.bus.admin` can be told, by variables that begin with BEFFROI_TOPICS_."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BEFFROI_TOPICS_", frozen=True, extra="forbid", env_nested_delimiter="__"
+    )
+
+    kafka: KafkaSettings
+    slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=MAX_SLOTS)
+    """Partitions of each camera topic."""
+    replication: int = Field(default=1, ge=1)
+    """Brokers that hold each message; one broker has no other."""
+
+    @model_validator(mode="after")
+    def _no_unknown_variable(self) -> Self:
+        unknown = unknown_variables(type(self), os.environ)
+        if unknown:
+            raise ValueError(f"unknown setting {', '.join(unknown)}: check the spelling or remove it")
+        return self
+
+
 def main() -> None:
     """`python -m beffroi.common.bus.admin`: create and check all topics."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument(
-        "--bootstrap-servers", default=os.environ.get("BEFFROI_KAFKA_BOOTSTRAP_SERVERS"), required=False
-    )
-    parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS)
-    parser.add_argument("--replication", type=int, default=1)
-    arguments = parser.parse_args()
-    if not arguments.bootstrap_servers:
-        parser.error("--bootstrap-servers is needed")
-    made = create_topics(
-        KafkaSettings(bootstrap_servers=arguments.bootstrap_servers), arguments.slots, arguments.replication
-    )
+    try:
+        settings = TopicsSettings()
+        made = create_topics(settings.kafka, settings.slots, settings.replication)
+    except ValidationError as error:
+        sys.exit(f"BEFFROI_TOPICS_*: {explain(error)}")
+    except (TopicMismatchError, KafkaException) as error:
+        sys.exit(f"topics: {error}")
     print(f"topics: {len(made)} made, {len(every_topic()) - len(made)} were there")  # noqa: T201
 
 

@@ -1,0 +1,50 @@
+# The handful of commands that everyone uses; CI runs the same ones.
+.DEFAULT_GOAL := help
+.PHONY: help install install-test demo demo-check test unit lint bench lock clean
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+# What the formatter, linter and type checker look at.
+SOURCES := libs services local tests bench
+PACKAGES := libs/common/src services/*/src local/src
+
+help: ## Say what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## Install what the demo needs (Debian, Ubuntu; elsewhere it says what to install)
+	@local/install.sh demo
+
+install-test:
+	@local/install.sh test
+
+demo: install ## Run all of Beffroi on this machine, until Ctrl-C
+	@$(PYTHON) -m beffroi.local.demo
+
+demo-check: install ## Run the demo without a person, check what must be seen, print the figures
+	@$(PYTHON) -m beffroi.local.check
+
+unit: install-test ## Run the fast tests alone (under a minute)
+	@$(PYTEST) -q tests/unit
+
+test: install-test ## Run all tests, against the real Kafka, MinIO, RTSP, PostgreSQL and Chromium
+	@$(PYTEST) -q tests/unit
+	@$(PYTEST) -q tests/contract tests/integration
+	@$(PYTEST) -q tests/e2e
+
+lint: install-test ## Check format, lint, types and import contracts
+	@.venv/bin/ruff format --check $(wildcard $(SOURCES))
+	@.venv/bin/ruff check $(wildcard $(SOURCES))
+	@$(PYTHON) -m mypy $(wildcard $(PACKAGES)) $(wildcard tests bench)
+	@.venv/bin/lint-imports
+	@if [ -e services/api/console/package.json ]; then PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console run lint; fi
+	@if [ -e services/api/console/package.json ]; then PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console run typecheck; fi
+
+bench: install-test ## Measure: bus, masker, memory over ten minutes
+	@$(PYTHON) -m bench
+
+lock: ## Renew the pinned and hashed versions of everything
+	@local/lock.sh
+
+clean: ## Remove what was made here (not the downloads in the cache)
+	@rm -rf .venv run services/api/console/node_modules services/api/console/dist services/api/src/beffroi/api/static
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

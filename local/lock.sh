@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Renews requirements/dev.txt (everything Python of this repository and of its tools) and the pinned programs' wheels.
+# Pinned and hashed, without index addresses, for every Python and processor that is supported.
+set -euo pipefail
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+CACHE=${BEFFROI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/beffroi}
+for part in say python; do
+  # shellcheck disable=SC1090
+  . "$ROOT/local/install/$part.sh"
+done
+mkdir -p "$CACHE/logs"
+# shellcheck disable=SC2034 # python.sh reads it
+PYTHON=$(find_python)
+install_uv
+
+compile() {
+  "$UV" pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate "$@"
+}
+
+cd "$ROOT"
+unnamed=()
+inputs=(requirements/dev.in)
+while read -r folder; do
+  inputs+=("$folder/pyproject.toml")
+  unnamed+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$folder/pyproject.toml" | head -n 1)")
+done < <(distributions)
+# Our own distributions are found beside each other, never on an index.
+sources=$(mktemp)
+trap 'rm -f "$sources"' EXIT
+while read -r folder; do echo "$folder"; done < <(distributions) >"$sources"
+compile "${inputs[@]}" "$sources" "${unnamed[@]}" --output-file requirements/dev.txt "$@"
+say "requirements/dev.txt: $(grep -c '==' requirements/dev.txt) packages"
+
+# What each image installs: the same versions, and no more than its service needs.
+mkdir -p requirements/images
+echo "$ROOT/libs/common" >"$sources"
+for folder in services/*/; do
+  name=$(basename "$folder")
+  compile "$folder/pyproject.toml" "$sources" --constraint requirements/dev.txt --no-emit-package beffroi-common \
+    --output-file "requirements/images/$name.txt"
+  say "requirements/images/$name.txt: $(grep -c '==' "requirements/images/$name.txt") packages"
+done
+echo hatchling | compile - --constraint requirements/dev.txt --output-file requirements/images/build.txt

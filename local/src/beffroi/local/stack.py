@@ -1,0 +1,165 @@
+"""All of Beffroi on this machine, started in order and stopped whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+from beffroi.common.bus.admin import create_topics
+from beffroi.common.runtime.settings import KafkaSettings
+
+from .ports import LOOPBACK, is_open, require_free
+from .process import PartFailedError, await_condition
+from .programs import SERVICES, Parts
+from .settings import StackSettings
+from .supervisor import Supervisor
+
+PARTS_TIMEOUT_S = 90.0
+"""Kafka takes four seconds on an idle machine."""
+
+SERVICES_TIMEOUT_S = 120.0
+"""Until the api answers; on two cores six Pythons start at once."""
+
+PROBE_TIMEOUT_S = 2.0
+
+Say = Callable[[str], None]
+
+
+class FolderTakenError(RuntimeError):
+    """Another run uses this folder."""
+
+
+class Stack:
+    """A running system."""
+
+    def __init__(self, parts: Parts, supervisor: Supervisor) -> None:
+        self.parts = parts
+        self._supervisor = supervisor
+
+    @property
+    def address(self) -> str:
+        """Of the console, for a browser."""
+        return f"http://{LOOPBACK}:{self.parts.http_port}"
+
+    def pid(self, service: str) -> int:
+        """Return the process id of a service or part, 0 while it does not run."""
+        return self._supervisor.pid(service)
+
+    def kill(self, service: str) -> None:
+        """End a service or part as `kill -9` does; supervisor starts it again."""
+        self._supervisor.signal(service, "KILL")
+
+    def log(self, service: str) -> Path:
+        """Return the log of a service or part."""
+        return self.parts.folder / f"{service}.log"
+
+    def require_alive(self) -> None:
+        """See that no process was given up.
+
+        Raises:
+            PartFailedError: shows the end of the log of each that was.
+        """
+        if dead := self._supervisor.dead():
+            ends = "\n".join(f"--- {name}, the end of {self.log(name)}:\n{end}" for name, end in dead.items())
+            raise PartFailedError(f"ended again and again, and will not be started again: {', '.join(dead)}\n{ends}")
+
+    def _await(self, ready: Callable[[], bool], timeout_s: float, what: str) -> None:
+        def alive_and_ready() -> bool:
+            self.require_alive()
+            return ready()
+
+        try:
+            await_condition(alive_and_ready, timeout_s, what)
+        except TimeoutError as error:
+            raise PartFailedError(f"{error}: the logs are in {self.parts.folder}") from error
+
+    def start_parts(self) -> None:
+        """Start Kafka, MinIO and the RTSP camera, and make the topics."""
+        self._supervisor.start("kafka", "minio", "cameras")
+        self._await(lambda: is_open(self.parts.cameras.port), PARTS_TIMEOUT_S, "the RTSP camera")
+        self._await(self.parts.store.is_ready, PARTS_TIMEOUT_S, "MinIO")
+        self._await(lambda: is_open(self.parts.broker.port), PARTS_TIMEOUT_S, "Kafka")
+        create_topics(KafkaSettings(bootstrap_servers=self.parts.broker.bootstrap_servers))
+
+    def start_services(self) -> None:
+        """Start the services, and wait until the api answers."""
+        self._supervisor.start(*SERVICES)
+        self._await(self._api_answers, SERVICES_TIMEOUT_S, "the api")
+
+    def _api_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.address}/api/v1/meta", timeout=PROBE_TIMEOUT_S).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+
+@contextlib.contextmanager
+def only_run_in(home: Path) -> Iterator[None]:
+    """Keep a folder of runs to oneself.
+
+    Raises:
+        FolderTakenError: another run has it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderTakenError(
+                f"another run uses {home}: stop it, or give this one a folder of its own with BEFFROI_HOME"
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
+def running_stack(
+    settings: StackSettings,
+    name: str,
+    clip: Path,
+    say: Say = lambda _: None,
+    prepare: Callable[[Parts], None] | None = None,
+) -> Iterator[Stack]:
+    """Run the whole system for as long as the context lasts; what an earlier run of this name left is removed.
+
+    Args:
+        settings: ports, folders and memory.
+        name: of the run, and of its folder in `settings.home`.
+        clip: index of the prepared clip on the RTSP camera.
+        say: takes a line for each step.
+        prepare: called between the parts' start and the services', e.g. to create accounts.
+
+    Raises:
+        PortTakenError: a port is taken.
+        FolderTakenError: another run uses the folder.
+        PartFailedError: a process did not start; shows the end of its log.
+    """
+    with only_run_in(settings.home):
+        require_free(settings.ports)
+        folder = settings.home.resolve() / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        parts = Parts.of(settings, folder, clip)
+        parts.prepare()
+        supervisor = Supervisor(parts.programs(), folder)
+        try:
+            stack = Stack(parts, supervisor)
+            say("starting Kafka, MinIO and the RTSP camera")
+            began = time.monotonic()
+            stack.start_parts()
+            say(f"they answer after {time.monotonic() - began:.0f} s; the topics are made")
+            if prepare is not None:
+                prepare(parts)
+            say("starting ingest, masker, detector (vision and rules), recorder and api")
+            began = time.monotonic()
+            stack.start_services()
+            say(f"the api answers after {time.monotonic() - began:.0f} s")
+            yield stack
+        finally:
+            say("stopping everything")
+            supervisor.stop()
+            say(f"stopped; the logs stay in {folder}")

@@ -1,0 +1,84 @@
+"""The process manager on the real parts: started in order, brought back after a kill, gone at the end."""
+
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from beffroi.common.topics import every_topic
+from beffroi.local import clips
+from beffroi.local.ports import PortTakenError, is_open, require_free
+from beffroi.local.process import await_condition
+from beffroi.local.programs import Parts
+from beffroi.local.settings import StackSettings
+from beffroi.local.stack import FolderTakenError, Stack, only_run_in
+from beffroi.local.supervisor import Supervisor
+from confluent_kafka.admin import AdminClient
+
+TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> StackSettings:
+    return StackSettings.on_free_ports(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def stack(settings: StackSettings) -> Iterator[Stack]:
+    folder = settings.home / "run"
+    folder.mkdir()
+    parts = Parts.of(settings, folder, clips.prepare_pattern())
+    parts.prepare()
+    supervisor = Supervisor(parts.programs(), folder)
+    try:
+        started = Stack(parts, supervisor)
+        started.start_parts()
+        yield started
+    finally:
+        supervisor.stop()
+
+
+def test_every_topic_is_there(stack: Stack) -> None:
+    admin = AdminClient({"bootstrap.servers": stack.parts.broker.bootstrap_servers})
+    assert {topic.name for topic in every_topic()} <= set(admin.list_topics(timeout=TIMEOUT_S).topics)
+
+
+def test_secrets_are_for_the_owner_alone(stack: Stack) -> None:
+    config = stack.parts.folder / "supervisord.conf"
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    secrets = (stack.parts.store.secret_key, stack.parts.rtsp_secret)
+    seen = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+    assert not [secret for secret in secrets if secret.encode() in seen]
+
+
+def test_a_killed_part_comes_back(stack: Stack) -> None:
+    before = stack.pid("cameras")
+    stack.kill("cameras")
+    await_condition(lambda: stack.pid("cameras") not in {0, before}, TIMEOUT_S, "the camera's new process")
+    await_condition(lambda: is_open(stack.parts.cameras.port), TIMEOUT_S, "the camera to answer")
+
+
+def test_a_taken_port_is_named_with_its_variable(stack: Stack, settings: StackSettings) -> None:
+    with pytest.raises(PortTakenError, match="BEFFROI_MINIO_PORT"):
+        require_free(settings.ports)
+
+
+def test_one_run_a_folder(tmp_path: Path) -> None:
+    with only_run_in(tmp_path), pytest.raises(FolderTakenError, match="BEFFROI_HOME"), only_run_in(tmp_path):
+        pass
+
+
+def test_nothing_outlives_supervisord(tmp_path: Path) -> None:
+    settings = StackSettings.on_free_ports(tmp_path)
+    parts = Parts.of(settings, tmp_path, clips.prepare_pattern())
+    parts.prepare()
+    supervisor = Supervisor([program for program in parts.programs() if program.name == "minio"], tmp_path)
+    try:
+        supervisor.start("minio")
+        await_condition(parts.store.is_ready, TIMEOUT_S, "MinIO")
+        os.kill(int((tmp_path / "supervisord.pid").read_text()), signal.SIGKILL)
+        await_condition(lambda: not is_open(parts.store.port), TIMEOUT_S, "MinIO to be gone")
+    finally:
+        supervisor.stop()

@@ -1,0 +1,23 @@
+import socket
+
+import pytest
+from beffroi.local.ports import LOOPBACK, PortTakenError, free_port, require_free
+
+
+def test_a_taken_port_is_said_with_the_variable_that_moves_it() -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTakenError, match=rf"port {port} for MinIO .* set BEFFROI_MINIO_PORT"):
+            require_free({"MinIO": ("BEFFROI_MINIO_PORT", port), "Kafka": ("BEFFROI_KAFKA_PORT", free_port())})
+
+
+def test_one_port_for_two_parts_is_said() -> None:
+    port = free_port()
+    with pytest.raises(PortTakenError, match="both Kafka and MinIO: set BEFFROI_MINIO_PORT"):
+        require_free({"Kafka": ("BEFFROI_KAFKA_PORT", port), "MinIO": ("BEFFROI_MINIO_PORT", port)})
+
+
+def test_free_ports_pass() -> None:
+    require_free({"Kafka": ("BEFFROI_KAFKA_PORT", free_port())})
