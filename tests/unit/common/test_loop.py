@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from beffroi.common.bus import LoopOptions, Never, NotNow, Partition, Record, run
+from beffroi.common.bus import Consumer, LoopOptions, Never, NotNow, Partition, Record, run
 from beffroi.common.bus.loop import TooManyDeadLettersError
 from beffroi.common.contracts import DeadLetter, InvalidMessageError, Viewers
 from beffroi.common.runtime.clock import SystemClock
@@ -162,3 +164,48 @@ def test_what_was_sent_while_the_broker_is_away_waits() -> None:
     processor = Scripted(forward, last=4)
     drive(broker, processor)
     assert processor.seen[:3] == [0, 0, 0]
+
+
+def test_a_partition_that_comes_while_another_waits_loses_nothing() -> None:
+    broker = MemoryBroker(slots=2)
+    payload = Viewers(camera="a", annotated_until=datetime(2026, 1, 1, tzinfo=UTC)).encode()
+    for slot in (0, 0, 1, 1):
+        broker.append(VIEWERS.name, "a", payload, slot, {})
+    handled: list[tuple[int, int]] = []
+
+    class HandedOver(MemoryBus):
+        """Delivers one record of the second partition although reading is paused, as Kafka does after a hand-over."""
+
+        def consumer(self, *arguments: Any, **named: Any) -> Consumer:
+            made = super().consumer(*arguments, **named)
+            taken = made.poll
+
+            def poll(timeout_s: float) -> Record | None:
+                if made._paused and made._next[VIEWERS.name, 1] == 0:  # type: ignore[attr-defined]
+                    made._next[VIEWERS.name, 1] = 1  # type: ignore[attr-defined]
+                    return broker.log((VIEWERS.name, 1))[0]
+                return taken(timeout_s)
+
+            made.poll = poll  # type: ignore[method-assign]
+            return made
+
+    def busy_at_first(record: Record, time: int) -> None:
+        if time <= 3:
+            raise NotNow("wait")
+        handled.append((record.partition, record.offset))
+        if len(handled) == 4:
+            processor.stop.set()
+
+    turns = itertools.count()
+
+    def beat() -> None:
+        if next(turns) == 1000:
+            processor.stop.set()
+
+    processor = Scripted(busy_at_first, last=100)
+    bus = HandedOver(broker)
+    run(
+        bus, processor, group=GROUP, service="test", topics=[VIEWERS], producer=bus.producer(), stop=processor.stop,
+        clock=SystemClock(), options=FAST, beat=beat,
+    )  # fmt: skip
+    assert sorted(handled) == [(0, 0), (0, 1), (1, 0), (1, 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -87,6 +88,7 @@ class _Loop:
         self._position: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._pending: Record | None = None
+        self._held: deque[Record] = deque()
         self._retry_s = options.retry_first_s
         self._retry_at_s = 0.0
         self._buried_in_a_row = 0
@@ -101,9 +103,9 @@ class _Loop:
         for partition in partitions:
             self._position.pop(partition, None)
             self._committed.pop(partition, None)
+        self._held = deque(record for record in self._held if record.source not in partitions)
         if self._pending is not None and self._pending.source in partitions:
-            self._pending = None
-            self._consumer.resume()
+            self._go_on()
 
     def run(self) -> None:
         commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
@@ -121,7 +123,11 @@ class _Loop:
 
     def _step(self) -> None:
         record = self._consumer.poll(self._options.poll_timeout_s)
-        if record is not None:
+        if record is not None and self._pending is not None:
+            # Of a partition that came while another record waits: it is not paused yet. It waits its turn.
+            self._held.append(record)
+            self._consumer.pause()
+        elif record is not None:
             self._attempt(record)
         elif self._pending is not None and self._clock.monotonic_s() >= self._retry_at_s:
             self._attempt(self._pending)
@@ -133,11 +139,17 @@ class _Loop:
         except NotNow as reason:
             self._wait(record, reason)
             return
-        if self._pending is not None:
-            self._pending = None
-            self._consumer.resume()
         self._retry_s = self._options.retry_first_s
         self._position[record.source] = record.offset + 1
+        if self._pending is not None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The record that waited is done with, or somebody else's: the next that waits, or reading goes on."""
+        self._pending = self._held.popleft() if self._held else None
+        self._retry_at_s = 0.0
+        if self._pending is None:
+            self._consumer.resume()
 
     def _handle(self, record: Record) -> None:
         try:

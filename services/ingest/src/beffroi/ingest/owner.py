@@ -1,0 +1,109 @@
+"""Which cameras are this instance's: those of the partitions of `cameras.v1` that its consumer group gave it.
+
+Partitions are read again from the beginning whenever they are given, so that nothing has to be remembered. Cameras
+start once everything was read: what was true last year must not be connected to for a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+from beffroi.common.bus import NotNow, Partition, Record
+from beffroi.common.bus.dead_letters import DeadLetters
+from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.contracts import Camera, InvalidMessageError, Level
+
+from .outbox import Outbox
+from .worker import CameraWorker
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 2.0
+"""Patience with threads when a camera goes to another instance; who still waits for a dead camera sends nothing."""
+
+
+@dataclass
+class Owner:
+    """Starts, changes and stops the workers of this instance's cameras.
+
+    Attributes:
+        new_worker: makes the worker of a camera, not started.
+        outbox: where their batches wait.
+        status: where disabled cameras are named.
+        dead_letters: where configurations go that cannot be read.
+    """
+
+    new_worker: Callable[[Camera], CameraWorker]
+    outbox: Outbox
+    status: StatusReporter
+    dead_letters: DeadLetters
+    _wanted: dict[str, tuple[Camera, Partition]] = field(default_factory=dict)
+    _workers: dict[str, CameraWorker] = field(default_factory=dict)
+
+    def take(self, record: Record) -> None:
+        """Note what a record says; `reconcile` acts on it. Who is described unreadably is stopped."""
+        camera = self._read(record)
+        if camera is not None and camera.slot == record.partition and camera.id == record.key:
+            self._wanted[record.key] = (camera, record.source)
+        elif self._wanted.get(record.key, (None, record.source))[1] == record.source:
+            self._wanted.pop(record.key, None)
+
+    def reconcile(self) -> None:
+        """Make what runs what is wanted."""
+        wanted = {name: camera for name, (camera, _) in self._wanted.items() if camera.enabled}
+        self._stop([name for name in self._workers if name not in wanted])
+        self._stop([name for name, camera in wanted.items() if not self._goes_on(name, camera)])
+        for name, camera in wanted.items():
+            if name not in self._workers:
+                log.info("camera starts", camera=name, slot=camera.slot)
+                self._workers[name] = self.new_worker(camera)
+                self._workers[name].start()
+        self._tell()
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Their records follow."""
+        log.info("assigned", partitions=sorted(number for _, number in partitions))
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """Stop their cameras before another instance starts them, and send what they still had."""
+        gone = [name for name, (_, partition) in self._wanted.items() if partition in partitions]
+        for name in gone:
+            del self._wanted[name]
+        self._stop([name for name in gone if name in self._workers])
+        self.outbox.drain(STOP_S)
+
+    def stop(self) -> None:
+        """Stop every camera."""
+        self._stop(list(self._workers))
+
+    def _read(self, record: Record) -> Camera | None:
+        if record.value is None:
+            return None
+        try:
+            return Camera.decode(record.value)
+        except InvalidMessageError as reason:
+            log.error("unreadable configuration: the camera is stopped", record=repr(record), reason=str(reason))
+            with suppress(NotNow):  # it was said, and is met again at the next assignment
+                self.dead_letters.bury(record, str(reason))
+            return None
+
+    def _goes_on(self, name: str, camera: Camera) -> bool:
+        worker = self._workers.get(name)
+        return worker is None or worker.update(camera)
+
+    def _stop(self, names: Collection[str]) -> None:
+        workers = [self._workers.pop(name) for name in names if name in self._workers]
+        for worker in workers:
+            worker.ask_to_stop()
+        for worker in workers:
+            log.info("camera stops", camera=worker.camera.id)
+            worker.join(STOP_S)
+
+    def _tell(self) -> None:
+        for name, (camera, _) in self._wanted.items():
+            if not camera.enabled:
+                self.status.camera(name, Level.OK, "disabled", "The camera is switched off in its configuration.")
+        self.status.service(counters={"cameras": len(self._workers)})

@@ -1,0 +1,157 @@
+"""Ingest as a process, against a real broker and real RTSP cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from beffroi.common.bus.admin import create_topics
+from beffroi.common.contracts import Camera, CameraSource, FrameBatch, Level
+from beffroi.common.runtime.settings import KafkaSettings
+from beffroi.common.topics import CAMERAS, FRAMES_RAW, STATUS
+from beffroi.local.kafka import Broker
+from beffroi.local.ports import free_port, is_open
+from beffroi.local.process import Command, await_condition, running, start_ready, stop
+from beffroi.local.testing import RtspCameraFactory
+
+from tests.integration.ingest.processes import PATIENCE_S, SLOTS, Bus, Service
+
+StartIngest = Callable[..., Service]
+WRONG = "wr0ng-hunter2"
+PATTERN = "pattern:320x180@10"
+
+
+def camera(name: str, url: str = PATTERN, slot: int = 0, **more: object) -> Camera:
+    credentials = more.pop("credentials", None)
+    source = CameraSource.model_validate({"url": url, "credentials": credentials})
+    return Camera(id=name, name=name, commune="Lille", slot=slot, source=source).model_copy(update=more)
+
+
+def check_order(batches: list[FrameBatch]) -> None:
+    """Epochs grow; within each, sequence numbers count from nought and times grow."""
+    epochs = [batch.epoch for batch in batches]
+    assert epochs == sorted(epochs)
+    for epoch in set(epochs):
+        own = [batch for batch in batches if batch.epoch == epoch]
+        assert [batch.sequence for batch in own] == list(range(len(own)))
+        times_ns = [unit.capture_time_ns for batch in own for unit in batch.units]
+        assert times_ns == sorted(set(times_ns))
+        assert own[0].starts_with_key
+
+
+def test_pattern_and_rtsp_camera_reach_the_bus_each_in_its_slot(
+    bus: Bus, start_ingest: StartIngest, rtsp_camera: RtspCameraFactory, name: str
+) -> None:
+    bus.configure(camera(name, slot=1))
+    bus.configure(camera(f"{name}-rtsp", rtsp_camera().url))
+    start_ingest()
+    for each in (name, f"{name}-rtsp"):
+        batches = bus.batches(FRAMES_RAW, each, lambda found: len(found) >= 6)
+        check_order(batches)
+        assert {len(batch.units) for batch in batches} == {5}
+        assert bus.await_status(each, "ingest", "connected").level is Level.OK
+    assert {record.partition for record in bus.everything(FRAMES_RAW) if record.key == name} == {1}
+
+
+def test_a_wrong_password_is_told_and_is_in_no_log_and_no_message(
+    bus: Bus, start_ingest: StartIngest, rtsp_camera: RtspCameraFactory, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "gate-login").write_text(f"admin:{WRONG}\n")
+    url = rtsp_camera(user="admin", password="right").url
+    bus.configure(camera(name, url, credentials="gate-login"))
+    bus.configure(camera(f"{name}-other", slot=1))
+    ingest = start_ingest(SECRETS_DIR=str(tmp_path), LOG_LEVEL="debug")
+    status = bus.await_status(name, "ingest", "wrong_password")
+    bus.batches(FRAMES_RAW, f"{name}-other", lambda found: len(found) >= 3)
+    assert "secret" in status.message
+    told = ingest.log.encode() + b"".join(
+        record.value or b"" for topic in (CAMERAS, STATUS) for record in bus.everything(topic)
+    )
+    assert WRONG.encode() not in told
+    assert Path(f"/proc/{ingest.pid}/cmdline").read_bytes().find(WRONG.encode()) == -1
+
+
+def test_a_dead_camera_stops_no_other_and_comes_back(
+    bus: Bus, start_ingest: StartIngest, rtsp_camera: RtspCameraFactory, name: str
+) -> None:
+    dead = rtsp_camera()
+    dead.stop()
+    bus.configure(camera(name, dead.url))
+    bus.configure(camera(f"{name}-other"))
+    start_ingest(RETRY_MOST_S="1")
+    bus.await_status(name, "ingest", "refused")
+    bus.batches(FRAMES_RAW, f"{name}-other", lambda found: len(found) >= 3)
+    dead.start()
+    bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 3)
+    dead.stop()
+    bus.await_status(name, "ingest", "refused")
+    dead.start()
+    check_order(bus.batches(FRAMES_RAW, name, lambda found: len({batch.epoch for batch in found}) >= 2))
+
+
+def test_changes_apply_without_a_restart(bus: Bus, start_ingest: StartIngest, name: str) -> None:
+    ingest = start_ingest()
+    bus.configure(camera(name))
+    bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 2)
+    bus.configure(camera(name, version=2, nominal_fps=100.0))
+    bus.await_status(name, "ingest", "low_frame_rate")
+    before = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 3)
+    assert len({batch.epoch for batch in before}) == 1, "a change beside the source does not reconnect"
+    bus.configure(camera(name, "pattern:160x120@10", version=3))
+    after = bus.batches(FRAMES_RAW, name, lambda found: found[-1].width == 160)
+    check_order(after)
+    bus.configure(camera(name, "pattern:160x120@10", version=4, enabled=False))
+    bus.await_status(name, "ingest", "disabled")
+    assert ingest.running
+
+
+def test_a_killed_ingest_goes_on_with_the_next_epoch(bus: Bus, start_ingest: StartIngest, name: str) -> None:
+    bus.configure(camera(name))
+    ingest = start_ingest()
+    bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 3)
+    ingest.stop(kill=True)
+    ingest.start()
+    check_order(bus.batches(FRAMES_RAW, name, lambda found: len({batch.epoch for batch in found}) >= 2))
+
+
+@pytest.fixture
+def late_broker(tmp_path: Path) -> Broker:
+    broker = Broker(folder=tmp_path / "kafka", port=free_port(), controller_port=free_port())
+    broker.prepare()
+    return broker
+
+
+def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
+    late_broker: Broker, start_ingest: StartIngest, name: str
+) -> None:
+    ingest = start_ingest(bootstrap_servers=late_broker.bootstrap_servers, RETRY_LOG_S="0.5")
+    await_condition(lambda: "is the broker running" in ingest.log, PATIENCE_S, "words about the broker")
+    command = Command("kafka", late_broker.argv(), late_broker.folder)
+    with running(command, lambda: is_open(late_broker.port), PATIENCE_S, stop_timeout_s=0):
+        create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
+        bus = Bus(late_broker.bootstrap_servers)
+        bus.configure(camera(name))
+        bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 3)
+        ingest.stop()
+
+
+def test_pictures_taken_while_the_broker_is_away_arrive_when_it_is_back(
+    late_broker: Broker, start_ingest: StartIngest, name: str
+) -> None:
+    command = Command("kafka", late_broker.argv(), late_broker.folder)
+    process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
+    try:
+        create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
+        bus = Bus(late_broker.bootstrap_servers)
+        bus.configure(camera(name))
+        ingest = start_ingest(bootstrap_servers=late_broker.bootstrap_servers)
+        before = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
+        stop(process)
+        process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
+        after = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= len(before) + 10)
+    finally:
+        stop(process, timeout_s=0)
+    assert ingest.running
+    check_order(after)
+    assert len({batch.epoch for batch in after}) == 1

@@ -1,0 +1,161 @@
+"""The outbox: bounded, oldest out first, every batch counted once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import pytest
+from beffroi.common.bus import DeliveryError, NotNow, Producer
+from beffroi.common.contracts import AccessUnit, Codec, Contract, FrameBatch, Stream
+from beffroi.common.testing import MemoryBroker, MemoryBus
+from beffroi.common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Topic
+from beffroi.ingest.outbox import Outbox, OutboxLimits
+from beffroi.ingest.tally import Tally
+
+from tests.unit.ingest.conftest import raw_batches
+
+LIMITS = OutboxLimits(waiting_bytes=1000, in_flight_bytes=300, patience_s=0.01)
+StartOutbox = Callable[..., Outbox]
+
+
+def batch(sequence: int, size: int = 100, camera: str = "gate") -> FrameBatch:
+    unit = AccessUnit(0, 0, 0, True, b"x" * size)
+    return FrameBatch(camera, Stream.MAIN, 1, sequence, Fraction(1, 90_000), Codec.H264, 64, 48, 0, (unit,))
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def start(broker: MemoryBroker) -> Iterator[StartOutbox]:
+    started: list[Outbox] = []
+    bugs: list[BaseException] = []
+
+    def start(new_producer: Callable[[], Producer] | None = None) -> Outbox:
+        outbox = Outbox(new_producer or MemoryBus(broker).producer, LIMITS, bugs.append)
+        outbox.start()
+        started.append(outbox)
+        return outbox
+
+    yield start
+    for outbox in started:
+        outbox.close(1)
+    assert bugs == []
+
+
+def test_batches_go_out_in_order_to_the_slot_of_their_camera(broker: MemoryBroker, start: StartOutbox) -> None:
+    tally, outbox = Tally("gate"), start()
+    for number in range(20):
+        outbox.put(batch(number), 1, tally)
+        assert outbox.drain(5)
+    assert [each.sequence for each in raw_batches(broker)] == list(range(20))
+    assert {record.partition for record in broker.records(FRAMES_RAW)} == {1}
+    assert (tally.batches_out, tally.dropped) == (20, 0)
+
+
+def test_while_the_broker_is_away_the_oldest_are_dropped_and_counted(broker: MemoryBroker, start: StartOutbox) -> None:
+    tally, outbox = Tally("gate"), start()
+    broker.away = True
+    for number in range(50):
+        outbox.put(batch(number), 0, tally)
+    broker.away = False
+    assert outbox.drain(5)
+    assert [each.sequence for each in raw_batches(broker)] == list(range(40, 50))
+    assert (tally.batches_out, tally.dropped) == (10, 40)
+
+
+def test_a_batch_too_large_is_dropped_and_the_next_passes(broker: MemoryBroker) -> None:
+    tally, bugs = Tally("gate"), list[BaseException]()
+    limits = OutboxLimits(4 * MAX_FRAME_RECORD_BYTES, MAX_FRAME_RECORD_BYTES, 0.01)
+    outbox = Outbox(MemoryBus(broker).producer, limits, bugs.append)
+    outbox.start()
+    outbox.put(batch(0, size=50_000_000), 0, tally)
+    outbox.put(batch(1), 0, tally)
+    outbox.close(5)
+    assert [each.sequence for each in raw_batches(broker)] == [1]
+    assert (tally.batches_out, tally.dropped, bugs) == (1, 1, [])
+
+
+class Unreliable:
+    """A producer that does what a test tells it."""
+
+    def __init__(self, behind: Producer) -> None:
+        self.behind = behind
+        self.unacknowledged = 0
+        self.refuses = False
+        self.full = False
+        self.sent: list[int] = []
+
+    def send(
+        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+    ) -> None:
+        if self.full:
+            raise NotNow("full")
+        assert isinstance(value, FrameBatch)
+        self.sent.append(value.sequence)
+        self.behind.send(topic, key, value, partition=partition)
+
+    def flush(self, timeout_s: float) -> int:
+        if self.refuses:
+            raise DeliveryError("refused")
+        return self.unacknowledged
+
+    def close(self) -> None:
+        pass
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        waiting.wait(0.005)
+    raise AssertionError("it did not come to pass within 5 s")
+
+
+def test_not_more_is_handed_over_than_may_be_in_flight(broker: MemoryBroker, start: StartOutbox) -> None:
+    producer = Unreliable(MemoryBus(broker).producer())
+    producer.unacknowledged = 1
+    tally, outbox = Tally("gate"), start(lambda: producer)
+    for number in range(8):
+        outbox.put(batch(number), 0, tally)
+    eventually(lambda: len(producer.sent) == 3)
+    assert not outbox.drain(0.1)
+    assert (producer.sent, tally.batches_out) == ([0, 1, 2], 0)
+    producer.unacknowledged = 0
+    assert outbox.drain(5)
+    assert (producer.sent, tally.batches_out) == (list(range(8)), 8)
+
+
+def test_a_full_producer_takes_the_batch_later_and_in_order(broker: MemoryBroker, start: StartOutbox) -> None:
+    producer = Unreliable(MemoryBus(broker).producer())
+    producer.full = True
+    tally, outbox = Tally("gate"), start(lambda: producer)
+    for number in range(5):
+        outbox.put(batch(number), 0, tally)
+    assert not outbox.drain(0.1)
+    producer.full = False
+    assert outbox.drain(5)
+    assert producer.sent == list(range(5))
+
+
+def test_what_was_refused_for_good_is_counted_and_a_new_producer_is_made(
+    broker: MemoryBroker, start: StartOutbox
+) -> None:
+    made: list[Unreliable] = []
+
+    def new_producer() -> Producer:
+        made.append(Unreliable(MemoryBus(broker).producer()))
+        made[-1].refuses = len(made) == 1
+        return made[-1]
+
+    tally, outbox = Tally("gate"), start(new_producer)
+    outbox.put(batch(0), 0, tally)
+    eventually(lambda: tally.dropped == 1)
+    outbox.put(batch(1), 0, tally)
+    assert outbox.drain(5)
+    assert (tally.batches_out, tally.dropped, len(made)) == (1, 1, 2)

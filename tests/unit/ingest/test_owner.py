@@ -1,0 +1,146 @@
+"""Which cameras run, as configurations and partitions come and go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from beffroi.common.bus import Record
+from beffroi.common.bus.dead_letters import DeadLetters
+from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.contracts import Camera, CameraSource, CameraStatus, DeadLetter
+from beffroi.common.contracts.status import decode_status
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
+from beffroi.common.topics import CAMERAS, STATUS
+from beffroi.ingest.outbox import Outbox, OutboxLimits
+from beffroi.ingest.owner import Owner
+
+from tests.unit.ingest.conftest import camera
+
+
+@dataclass
+class FakeWorker:
+    """Notes what is done with it."""
+
+    camera: Camera
+    running: bool = False
+    updates: list[Camera] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.running = True
+
+    def update(self, changed: Camera) -> bool:
+        if changed.source != self.camera.source:
+            return False
+        self.camera = changed
+        self.updates.append(changed)
+        return True
+
+    def ask_to_stop(self) -> None:
+        self.running = False
+
+    def join(self, timeout_s: float) -> bool:
+        return True
+
+
+@dataclass
+class Site:
+    broker: MemoryBroker
+    owner: Owner
+    made: list[FakeWorker]
+
+    def say(self, value: Camera | bytes | None, key: str = "gate", partition: int = 0) -> None:
+        payload = value.encode() if isinstance(value, Camera) else value
+        self.owner.take(Record(CAMERAS.name, partition, 0, key, payload, 0))
+        self.owner.reconcile()
+
+    @property
+    def running(self) -> list[str]:
+        return [worker.camera.id for worker in self.made if worker.running]
+
+
+@pytest.fixture
+def site() -> Site:
+    broker = MemoryBroker()
+    clock, producer = ManualClock(), MemoryBus(broker).producer()
+    made: list[FakeWorker] = []
+
+    def new_worker(of: Camera) -> FakeWorker:
+        made.append(FakeWorker(of))
+        return made[-1]
+
+    owner = Owner(
+        new_worker,  # type: ignore[arg-type]  # what the owner uses of a worker, the fake has
+        Outbox(MemoryBus(broker).producer, OutboxLimits(1000, 1000, 0.01), lambda bug: None),
+        StatusReporter(producer, "ingest", "test", clock),
+        DeadLetters(producer, "ingest", {CAMERAS.name: CAMERAS}, clock),
+    )
+    return Site(broker, owner, made)
+
+
+def test_a_camera_runs_from_its_first_configuration_to_its_last(site: Site) -> None:
+    site.say(camera())
+    assert site.running == ["gate"]
+    site.say(None)
+    assert site.running == []
+
+
+def test_nothing_runs_before_all_was_read(site: Site) -> None:
+    for url in ("rtsp://old.example/1", "rtsp://new.example/1"):
+        site.owner.take(Record(CAMERAS.name, 0, 0, "gate", camera(url=url).encode(), 0))
+    site.owner.reconcile()
+    assert [worker.camera.source.url for worker in site.made] == ["rtsp://new.example/1"]
+
+
+def test_a_change_beside_the_source_disturbs_nothing(site: Site) -> None:
+    site.say(camera())
+    site.say(camera(nominal_fps=5.0))
+    assert len(site.made) == 1
+    assert site.made[0].camera.nominal_fps == 5.0
+
+
+def test_a_change_of_source_connects_anew(site: Site) -> None:
+    site.say(camera())
+    site.say(camera(source=CameraSource(url="pattern:128x96@10")))
+    assert [worker.running for worker in site.made] == [False, True]
+
+
+def test_a_disabled_camera_stops_and_says_so(site: Site) -> None:
+    site.say(camera())
+    site.say(camera(enabled=False))
+    said = [decode_status(record.value or b"") for record in site.broker.records(STATUS)]
+    assert site.running == []
+    assert "disabled" in [each.code for each in said if isinstance(each, CameraStatus)]
+    site.say(camera())
+    assert site.running == ["gate"]
+
+
+def test_cameras_of_a_partition_that_goes_away_stop_and_others_go_on(site: Site) -> None:
+    site.say(camera("gate", slot=0), "gate", 0)
+    site.say(camera("park", slot=1), "park", 1)
+    site.owner.revoked([(CAMERAS.name, 0)])
+    assert site.running == ["park"]
+    site.owner.reconcile()
+    assert site.running == ["park"]
+
+
+def test_a_camera_that_moved_to_another_slot_runs_once(site: Site) -> None:
+    site.say(camera("gate", slot=0), "gate", 0)
+    site.say(camera("gate", slot=1), "gate", 1)
+    site.say(None, "gate", 0)
+    assert site.running == ["gate"]
+
+
+def test_a_configuration_left_in_a_slot_of_old_is_ignored(site: Site) -> None:
+    site.say(camera("gate", slot=1), "gate", 0)
+    assert site.running == []
+
+
+def test_an_unreadable_configuration_stops_its_camera_alone_and_is_kept_for_people(site: Site) -> None:
+    site.say(camera("gate"), "gate")
+    site.say(camera("park"), "park")
+    site.say(b'{"id": "gate", "password": "hunter2"}', "gate")
+    assert site.running == ["park"]
+    (letter,) = [DeadLetter.decode(record.value or b"") for record in site.broker.records(CAMERAS.dead_letters)]
+    assert "password" in letter.reason
+    assert "hunter2" not in letter.reason

@@ -1,0 +1,46 @@
+"""Time stamps where a demuxer leaves them out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import pytest
+from beffroi.ingest.sources import SourceError
+from beffroi.ingest.sources.stamping import MAX_UNSTAMPED, Stamper
+
+TIME_BASE = Fraction(1, 90_000)
+Times = tuple[int | None, int | None]
+
+
+def stamped(times: list[Times], fps: float | None = 10.0) -> list[tuple[int, int]]:
+    stamper, found = Stamper(TIME_BASE, fps), []
+    for pts, dts in times:
+        packet: av.Packet[av.VideoStream] = av.Packet(b"x")
+        packet.pts, packet.dts = pts, dts
+        found += [(each.pts, each.dts) for each in stamper.stamp(packet)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([(0, 0), (9000, 9000)], [(0, 0), (9000, 9000)]),
+        ([(18000, 0), (9000, 9000)], [(18000, 0), (9000, 9000)]),
+        ([(None, None), (9000, None), (18000, 18000)], [(0, 0), (9000, 9000), (18000, 18000)]),
+        ([(None, None), (None, None), (9000, 9000)], [(-9000, -9000), (0, 0), (9000, 9000)]),
+        ([(None, 5), (None, 6)], [(5, 5), (6, 6)]),
+        ([(0, None), (27000, None), (9000, None)], [(0, 0), (27000, 27000), (9000, 27001)]),
+    ],
+)
+def test_missing_times_follow_from_those_beside(times: list[Times], expected: list[tuple[int, int]]) -> None:
+    assert stamped(times) == expected
+
+
+def test_a_stream_that_does_not_say_its_rate_is_taken_for_25_fps() -> None:
+    assert stamped([(None, None), (9000, 9000)], fps=None) == [(5400, 5400), (9000, 9000)]
+
+
+def test_a_stream_without_a_clock_is_refused() -> None:
+    with pytest.raises(SourceError, match="time stamps"):
+        stamped([(None, None)] * (MAX_UNSTAMPED + 1))

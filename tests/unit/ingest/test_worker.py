@@ -1,0 +1,196 @@
+"""One camera's thread: connections, epochs, back-off, and what it says of itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.contracts import Camera, CameraSource, CameraStatus, Level
+from beffroi.common.contracts.status import decode_status
+from beffroi.common.runtime.clock import SystemClock
+from beffroi.common.testing import MemoryBroker, MemoryBus
+from beffroi.common.topics import STATUS
+from beffroi.ingest.batching import BatchLimits
+from beffroi.ingest.outbox import Outbox, OutboxLimits
+from beffroi.ingest.sources import EncodedUnit, Pause, Source, SourceError
+from beffroi.ingest.worker import CameraWorker, RetryTimes
+
+from tests.unit.ingest.conftest import ScriptedSource, camera, raw_batches, unit, units
+
+
+@dataclass
+class Site:
+    """A worker with all that surrounds it. `plan` holds what each connection finds; the last one stays connected."""
+
+    broker: MemoryBroker
+    outbox: Outbox
+    status: StatusReporter
+    plan: list[Source | SourceError | Exception] = field(default_factory=list)
+    opened: int = 0
+    bugs: list[BaseException] = field(default_factory=list)
+    played_out: threading.Event = field(default_factory=threading.Event)
+
+    def open(self, source: CameraSource, pause: Pause) -> Source:
+        self.opened += 1
+        if not self.plan:
+            self.played_out.set()
+            pause(60)
+            raise SourceError("disconnected", "the script is over")
+        found = self.plan.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def worker(self, of: Camera) -> CameraWorker:
+        return CameraWorker(
+            of,
+            self.open,
+            self.outbox,
+            self.status,
+            SystemClock(),
+            BatchLimits(0.5, 1_000_000),
+            RetryTimes(0.001, 0.002),
+            self._bug,
+        )
+
+    def _bug(self, bug: BaseException) -> None:
+        self.bugs.append(bug)
+        self.played_out.set()
+
+    def statuses(self) -> list[CameraStatus]:
+        found = [decode_status(record.value or b"") for record in self.broker.records(STATUS)]
+        return [each for each in found if isinstance(each, CameraStatus)]
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    broker = MemoryBroker()
+    bus = MemoryBus(broker)
+    outbox = Outbox(bus.producer, OutboxLimits(10_000_000, 1_000_000, 0.01), lambda bug: None)
+    outbox.start()
+    yield Site(broker, outbox, StatusReporter(bus.producer(), "ingest", "test", SystemClock()))
+    outbox.close(1)
+
+
+def play(site: Site, *plan: Source | Exception, of: Camera | None = None) -> CameraWorker:
+    site.plan = list(plan)
+    worker = site.worker(of or camera())
+    worker.start()
+    assert site.played_out.wait(10)
+    worker.ask_to_stop()
+    assert worker.join(10)
+    assert site.outbox.drain(10)
+    return worker
+
+
+def test_pictures_of_a_connection_are_one_epoch_without_a_gap(site: Site) -> None:
+    source = ScriptedSource(units(12))
+    play(site, source)
+    batches = raw_batches(site.broker)
+    assert [batch.sequence for batch in batches] == [0, 1, 2]
+    assert len({batch.epoch for batch in batches}) == 1
+    times_ns = [each.capture_time_ns for batch in batches for each in batch.units]
+    assert times_ns == sorted(set(times_ns))
+    assert [each.pts for batch in batches for each in batch.units] == [each.pts for each in units(12)]
+    assert source.closed.is_set()
+
+
+def test_each_connection_is_a_later_epoch_and_counts_from_nought(site: Site) -> None:
+    play(site, *(ScriptedSource(units(5), SourceError("disconnected", "gone")) for _ in range(3)))
+    batches = raw_batches(site.broker)
+    assert [batch.sequence for batch in batches] == [0, 0, 0]
+    epochs = [batch.epoch for batch in batches]
+    assert epochs == sorted(set(epochs))
+
+
+@pytest.mark.parametrize("second", [units(5), units(5, start=10**6)])
+def test_a_media_clock_that_jumps_begins_an_epoch_without_losing_a_picture(
+    site: Site, second: list[EncodedUnit]
+) -> None:
+    play(site, ScriptedSource([*units(5, start=1000), *second]))
+    batches = raw_batches(site.broker)
+    assert [(batch.sequence, len(batch.units)) for batch in batches] == [(0, 5), (0, 5)]
+    assert site.opened == 2, "the connection itself was kept until its script ended"
+
+
+def test_trouble_is_told_with_its_code_and_ends_when_pictures_arrive(site: Site) -> None:
+    play(site, SourceError("refused", "nobody answers"), ScriptedSource(units(5)))
+    codes = [(each.code, each.level) for each in site.statuses()]
+    assert codes[:2] == [("refused", Level.ERROR), ("connected", Level.OK)]
+
+
+def test_the_counters_close(site: Site) -> None:
+    play(site, ScriptedSource(units(12), SourceError("disconnected", "gone")), SourceError("refused", "no"))
+    counters = site.statuses()[-1].counters
+    assert counters["frames_in"] == 12
+    assert counters["connections"] == 1
+    assert len([each for batch in raw_batches(site.broker) for each in batch.units]) == 12
+
+
+def test_a_broker_that_is_away_stops_no_camera(site: Site) -> None:
+    site.broker.away = True
+    site.plan = [ScriptedSource(units(50))]
+    worker = site.worker(camera())
+    worker.start()
+    assert site.played_out.wait(10)
+    site.broker.away = False
+    assert site.outbox.drain(10)
+    worker.ask_to_stop()
+    assert worker.join(10)
+    assert len([each for batch in raw_batches(site.broker) for each in batch.units]) == 50
+
+
+def test_a_bug_is_reported_and_not_swallowed(site: Site) -> None:
+    play(site, ZeroDivisionError("a bug"))
+    assert [type(bug) for bug in site.bugs] == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize(
+    ("changes", "goes_on"),
+    [
+        ({"name": "another name"}, True),
+        ({"nominal_fps": 25.0}, True),
+        ({"version": 9}, True),
+        ({"source": CameraSource(url="pattern:128x96@10")}, False),
+        ({"slot": 1}, False),
+    ],
+)
+def test_only_a_change_of_source_or_slot_needs_a_new_connection(
+    site: Site, changes: dict[str, object], goes_on: bool
+) -> None:
+    assert site.worker(camera()).update(camera().model_copy(update=changes)) is goes_on
+
+
+def test_it_stops_at_the_next_picture(site: Site) -> None:
+    worker: CameraWorker | None = None
+    asked = threading.Event()
+
+    def ask() -> None:
+        if asked.is_set():
+            return
+        asked.set()
+        assert worker is not None
+        worker.ask_to_stop()
+
+    source = ScriptedSource([unit(n) for n in range(1000)], before_each=ask)
+    site.plan = [source]
+    worker = site.worker(camera())
+    worker.start()
+    assert worker.join(10)
+    assert source.closed.is_set()
+    assert len([each for batch in raw_batches(site.broker) for each in batch.units]) <= 2
+
+
+def test_fewer_pictures_than_nominal_are_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beffroi.ingest.tally.WINDOW_S", 0.02)
+    waiting = threading.Event()
+
+    def wait() -> None:
+        waiting.wait(0.005)
+
+    source = ScriptedSource(units(20), before_each=wait)
+    play(site, source, of=camera(nominal_fps=120.0 * 10))
+    assert "low_frame_rate" in [each.code for each in site.statuses()]
