@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from beffroi.masker.masking import chroma_cells, fill, raster
+from beffroi.masker.masking import Plane, chroma_cells, fill, raster
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,9 @@ side = st.integers(1, 40)
 
 @settings(max_examples=300, deadline=None)
 @given(polygon, side, side)
-def test_every_touched_pixel_is_covered_and_no_other(corners: list[tuple[float, float]], width: int, height: int):
+def test_every_touched_pixel_is_covered_and_no_other(
+    corners: list[tuple[float, float]], width: int, height: int
+) -> None:
     shape = shapely.Polygon([(x * width, y * height) for x, y in corners])
     assume(shape.is_valid and shape.area > 1e-6)
     y, x = np.mgrid[0:height, 0:width]
@@ -28,16 +30,16 @@ def test_every_touched_pixel_is_covered_and_no_other(corners: list[tuple[float, 
     assert not np.any(cover & (shapely.distance(shape, pixels) > 1e-5))
 
 
-def test_polygons_are_joined_not_exchanged_where_they_overlap():
+def test_polygons_are_joined_not_exchanged_where_they_overlap() -> None:
     left, right = [(0.0, 0.0), (0.6, 0.0), (0.6, 1.0), (0.0, 1.0)], [(0.4, 0.0), (1.0, 0.0), (1.0, 1.0), (0.4, 1.0)]
     assert raster([left, right], 20, 10).all()
 
 
-def test_no_polygon_covers_nothing():
+def test_no_polygon_covers_nothing() -> None:
     assert not raster([], 20, 10).any()
 
 
-def test_the_whole_picture_is_covered_to_its_last_pixel():
+def test_the_whole_picture_is_covered_to_its_last_pixel() -> None:
     assert raster([[(0, 0), (1, 0), (1, 1), (0, 1)]], 33, 17).all()
 
 
@@ -45,7 +47,7 @@ def test_the_whole_picture_is_covered_to_its_last_pixel():
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 80), st.sampled_from([(2, 2), (2, 1), (1, 2), (1, 1)]))
 def test_a_chroma_sample_is_covered_with_any_pixel_of_its_cell(
     width: int, height: int, place: int, step: tuple[int, int]
-):
+) -> None:
     cover = np.zeros((height, width), dtype=bool)
     y, x = divmod(place % (width * height), width)
     cover[y, x] = True
@@ -56,8 +58,8 @@ def test_a_chroma_sample_is_covered_with_any_pixel_of_its_cell(
 
 
 @pytest.mark.parametrize(("kind", "value"), [(np.uint8, 96), (np.uint16, 384)])
-def test_fill_sets_what_is_covered_and_leaves_the_rest(kind: type, value: int):
-    plane = np.arange(6, dtype=kind).reshape(2, 3)
+def test_fill_sets_what_is_covered_and_leaves_the_rest(kind: type, value: int) -> None:
+    plane: Plane = np.arange(6, dtype=kind).reshape(2, 3)
     cover = np.array([[True, False, False], [False, False, True]])
     fill(plane, cover, value)
     assert plane.tolist() == [[value, 1, 2], [3, 4, value]]

@@ -25,7 +25,7 @@ def random_picture(width: int, height: int, pixel_format: str, seed: int) -> Vid
 
 @pytest.mark.parametrize("pixel_format", LAYOUTS)
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_flat_under_the_mask_in_luma_and_chroma(width: int, height: int, pixel_format: str, burn: MaskDecision):
+def test_flat_under_the_mask_in_luma_and_chroma(width: int, height: int, pixel_format: str, burn: MaskDecision) -> None:
     cut = stencil(burn, width, height)
     result = masked(random_picture(width, height, pixel_format, seed=1), cut)
     luma, blue, red = planes(result)
@@ -40,7 +40,7 @@ def test_flat_under_the_mask_in_luma_and_chroma(width: int, height: int, pixel_f
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_result_is_the_same_whatever_is_under_the_mask(
     width: int, height: int, pixel_format: str, burn: MaskDecision
-):
+) -> None:
     cut = stencil(burn, width, height)
     one = random_picture(width, height, pixel_format, seed=1)
     other = random_picture(width, height, pixel_format, seed=2)
@@ -51,7 +51,7 @@ def test_the_result_is_the_same_whatever_is_under_the_mask(
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_beside_the_mask_nothing_changes(width: int, height: int, burn: MaskDecision):
+def test_beside_the_mask_nothing_changes(width: int, height: int, burn: MaskDecision) -> None:
     cut = stencil(burn, width, height)
     before = random_picture(width, height, "yuv420p", seed=1)
     kept = [plane.copy() for plane in planes(before)]
@@ -64,7 +64,7 @@ def test_beside_the_mask_nothing_changes(width: int, height: int, burn: MaskDeci
     assert all(np.array_equal(*pair) for pair in zip(planes(before), kept, strict=True)), "a reference was written to"
 
 
-def test_a_mask_at_the_far_edge_of_an_odd_picture_covers_the_repeated_edge(burn: MaskDecision):
+def test_a_mask_at_the_far_edge_of_an_odd_picture_covers_the_repeated_edge(burn: MaskDecision) -> None:
     edge = burn.model_copy(update={"polygons": (((0.9, 0.0), (1.0, 0.0), (1.0, 1.0), (0.9, 1.0)),)})
     result = masked(random_picture(31, 31, "yuv420p", seed=1), stencil(edge, 31, 31))
     luma, *chroma = planes(result)
@@ -73,12 +73,12 @@ def test_a_mask_at_the_far_edge_of_an_odd_picture_covers_the_repeated_edge(burn:
     assert all(np.all(plane[:, 14:] == FILL_CHROMA) for plane in chroma)
 
 
-def test_a_layout_nobody_knows_is_refused(burn: MaskDecision, noise: Callable[..., list[VideoFrame]]):
+def test_a_layout_nobody_knows_is_refused(burn: MaskDecision, noise: Callable[..., list[VideoFrame]]) -> None:
     (picture,) = noise(1, 32, 32, pixel_format="rgb24")
     with pytest.raises(UnsupportedPixelFormatError, match="rgb24"):
         masked(picture, stencil(burn, 32, 32))
 
 
-def test_a_stencil_of_another_size_is_refused(burn: MaskDecision):
+def test_a_stencil_of_another_size_is_refused(burn: MaskDecision) -> None:
     with pytest.raises(ValueError, match="another size"):
         masked(random_picture(32, 32, "yuv420p", seed=1), stencil(burn, 64, 32))

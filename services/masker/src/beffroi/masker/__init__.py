@@ -1,0 +1,1 @@
+"""The only reader of raw pictures: makes private spaces unrecoverable, or lets nothing pass."""

@@ -1,0 +1,82 @@
+"""`python -m beffroi.masker`: frames.raw.v1 in, frames.masked.v1 out."""
+
+from __future__ import annotations
+
+import structlog
+from beffroi.common.bus import Producer, run
+from beffroi.common.bus.kafka import KafkaBus
+from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.runtime.lifecycle import Runtime, running
+from beffroi.common.runtime.settings import load
+from beffroi.common.topics import FRAMES_RAW
+
+from .decisions import Decisions
+from .encoding import Quality
+from .processor import Masker
+from .settings import MaskerSettings
+from .stream import Limits
+
+SERVICE = "masker"
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run until asked to stop."""
+    settings = load(MaskerSettings)
+    with running(SERVICE, settings) as runtime:
+        bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
+        decisions = Decisions(bus)
+        decisions.start()
+        try:
+            if _wait_for_decisions(decisions, settings, runtime):
+                _mask(bus, decisions, settings, runtime)
+        finally:
+            decisions.close()
+
+
+def _wait_for_decisions(decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> bool:
+    """Wait until all mask decisions are known; False when asked to stop before."""
+    while not runtime.stop.is_set():
+        runtime.health.beat()
+        if decisions.wait_caught_up(settings.retry_log_s):
+            return True
+        log.warning(
+            "waiting for the mask decisions, before which nothing passes: is the broker running and reachable?",
+            bootstrap_servers=settings.kafka.bootstrap_servers,
+        )
+    return False
+
+
+def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> None:
+    producer = bus.producer()
+    try:
+        run(
+            bus,
+            _processor(settings, decisions, producer, runtime),
+            group=SERVICE,
+            service=SERVICE,
+            topics=[FRAMES_RAW],
+            producer=producer,
+            stop=runtime.stop,
+            clock=runtime.clock,
+            beat=runtime.health.beat,
+        )
+    finally:
+        producer.close()
+
+
+def _processor(settings: MaskerSettings, decisions: Decisions, producer: Producer, runtime: Runtime) -> Masker:
+    return Masker(
+        decisions=decisions,
+        producer=producer,
+        status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
+        clock=runtime.clock,
+        limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
+        quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),
+        idle_s=settings.idle_s,
+        on_assignment=lambda: runtime.health.set_ready("assigned"),
+    )
+
+
+if __name__ == "__main__":
+    main()

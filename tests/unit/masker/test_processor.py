@@ -1,0 +1,273 @@
+"""The masker between buses in memory: what passes, what does not and why, and which offsets may be committed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from av import VideoFrame
+from beffroi.common.bus import Never, NotNow, Record, run
+from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
+from beffroi.common.contracts.status import decode_status
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
+from beffroi.common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES, STATUS
+from beffroi.masker.decisions import Decisions
+from beffroi.masker.encoding import Quality
+from beffroi.masker.processor import Masker
+from beffroi.masker.stream import Limits
+
+MakeRaw = Callable[..., list[FrameBatch]]
+Noise = Callable[..., list[VideoFrame]]
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker(slots=2)
+
+
+@pytest.fixture
+def clock(broker: MemoryBroker) -> ManualClock:
+    assert isinstance(broker.clock, ManualClock)
+    return broker.clock
+
+
+@pytest.fixture
+def decisions(broker: MemoryBroker) -> Iterator[Decisions]:
+    decisions = Decisions(MemoryBus(broker))
+    decisions.start()
+    yield decisions
+    decisions.close()
+
+
+@pytest.fixture
+def masker(broker: MemoryBroker, clock: ManualClock, decisions: Decisions, limits: Limits, quality: Quality) -> Masker:
+    producer = MemoryBus(broker).producer()
+    return Masker(
+        decisions=decisions,
+        producer=producer,
+        status=StatusReporter(producer, "masker", "test", clock),
+        clock=clock,
+        limits=limits,
+        quality=quality,
+        idle_s=10.0,
+    )
+
+
+@pytest.fixture
+def raw(make_raw: MakeRaw, noise: Noise) -> list[FrameBatch]:
+    return make_raw(noise(20, 160, 96))
+
+
+def configure(broker: MemoryBroker, decisions: Decisions, camera: Camera | bytes | None, key: str = "gate") -> None:
+    value = camera.encode() if isinstance(camera, Camera) else camera
+    before = decisions.of(key)
+    broker.append(CAMERAS.name, key, value, 1, {})
+    assert decisions.wait_caught_up(5)
+    for _ in range(500):
+        if decisions.of(key) != before:
+            return
+        threading.Event().wait(0.01)
+
+
+def record(batch: FrameBatch, offset: int, key: str | None = None) -> Record:
+    return Record(FRAMES_RAW.name, 1, offset, key or batch.camera, batch.encode(), 0)
+
+
+def masked(broker: MemoryBroker) -> list[FrameBatch]:
+    return [FrameBatch.decode(each.value or b"") for each in broker.records(FRAMES_MASKED)]
+
+
+def last_status(broker: MemoryBroker, camera: str = "gate") -> CameraStatus:
+    found = [decode_status(each.value or b"") for each in broker.records(STATUS)]
+    return [each for each in found if isinstance(each, CameraStatus) and each.camera == camera][-1]
+
+
+def test_every_raw_batch_becomes_a_masked_one_in_the_same_slot(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    configure(broker, decisions, gate)
+    for offset, batch in enumerate(raw):
+        masker.handle(record(batch, offset))
+    assert [batch.identity for batch in masked(broker)] == [batch.identity for batch in raw]
+    assert {(each.partition, each.key) for each in broker.records(FRAMES_MASKED)} == {(1, "gate")}
+    assert last_status(broker).code == "masked"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "code"),
+    [
+        ("none", "unknown_camera"),
+        ("undecided", "no_mask_decision"),
+        ("unreadable", "unreadable_configuration"),
+        ("crossing itself", "unreadable_configuration"),
+        ("unknown field", "unreadable_configuration"),
+    ],
+)
+def test_without_a_readable_decision_nothing_passes_and_it_is_said(
+    masker: Masker,
+    broker: MemoryBroker,
+    decisions: Decisions,
+    gate: Camera,
+    raw: list[FrameBatch],
+    configuration: str,
+    code: str,
+) -> None:
+    good = gate.encode()
+    crossing = good.replace(b"[0.62,0.13],[0.55,0.52]", b"[0.55,0.52],[0.62,0.13]")
+    assert crossing != good
+    said: dict[str, Camera | bytes] = {
+        "undecided": gate.model_copy(update={"masking": None}),
+        "unreadable": b"{",
+        "crossing itself": crossing,
+        "unknown field": good[:-1] + b',"sound":true}',
+    }
+    if configuration in said:
+        configure(broker, decisions, said[configuration])
+    else:
+        assert decisions.wait_caught_up(5)
+    for offset, batch in enumerate(raw):
+        masker.handle(record(batch, offset))
+    status = last_status(broker)
+    assert masked(broker) == []
+    assert status.code == code
+    assert masker.needed() == {}
+
+
+def test_a_configuration_that_becomes_unreadable_stops_the_picture(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    configure(broker, decisions, gate)
+    masker.handle(record(raw[0], 0))
+    configure(broker, decisions, b"{")
+    masker.handle(record(raw[1], 1))
+    assert len(masked(broker)) == 1
+    assert last_status(broker).code == "unreadable_configuration"
+
+
+def test_one_camera_in_trouble_stops_no_other(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
+) -> None:
+    configure(broker, decisions, gate)
+    good, unknown = (make_raw(noise(10, 160, 96), camera=camera) for camera in ("gate", "ghost"))
+    for offset, (one, other) in enumerate(zip(good, unknown, strict=True)):
+        masker.handle(record(other, 2 * offset))
+        masker.handle(record(one, 2 * offset + 1))
+    assert {batch.camera for batch in masked(broker)} == {"gate"}
+    assert last_status(broker, "ghost").code == "unknown_camera"
+    assert last_status(broker, "gate").code == "masked"
+
+
+def test_frames_in_are_frames_out_and_dropped(
+    masker: Masker, broker: MemoryBroker, clock: ManualClock, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    configure(broker, decisions, gate)
+    for offset, batch in enumerate([raw[1], raw[2], raw[2], raw[3]]):  # it starts in the middle, and one comes twice
+        clock.advance(6)
+        masker.handle(record(batch, offset))
+    counted = last_status(broker).counters
+    assert (counted["frames_in"], counted["frames_out"], counted["dropped"]) == (20, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda value: value[: len(value) // 2], "cut short"),
+        (lambda value: value + b"\xf2\x01\x03new", "does not know"),
+        (lambda value: b"", "FrameBatch"),
+        (lambda value: b"\xff" * 40, "Protobuf"),
+    ],
+)
+def test_what_is_no_frame_batch_is_refused(
+    masker: Masker, raw: list[FrameBatch], change: Callable[[bytes], bytes], words: str
+) -> None:
+    with pytest.raises(InvalidMessageError, match=words):
+        masker.handle(Record(FRAMES_RAW.name, 1, 0, "gate", change(raw[0].encode()), 0))
+
+
+@pytest.mark.parametrize("key", ["other", "gate/../.."])
+def test_a_batch_under_another_key_is_refused(masker: Masker, raw: list[FrameBatch], key: str) -> None:
+    with pytest.raises(Never, match="another camera"):
+        masker.handle(record(raw[0], 0, key))
+
+
+def test_a_batch_that_is_masked_already_is_refused(masker: Masker, raw: list[FrameBatch]) -> None:
+    with pytest.raises(Never, match="masked"):
+        masker.handle(record(replace(raw[0], mask_version=1), 0))
+
+
+def test_while_the_broker_is_away_nothing_is_lost_or_doubled(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    configure(broker, decisions, gate)
+    masker.handle(record(raw[0], 10))
+    broker.away = True
+    masker.handle(record(raw[1], 11))
+    assert masker.needed() == {(FRAMES_RAW.name, 1): 10}
+    with pytest.raises(NotNow):
+        masker.handle(record(raw[2], 12))
+    broker.away = False
+    masker.handle(record(raw[2], 12))
+    assert [batch.sequence for batch in masked(broker)] == [0, 1, 2]
+
+
+def test_a_silent_camera_holds_no_offset(
+    masker: Masker,
+    broker: MemoryBroker,
+    clock: ManualClock,
+    decisions: Decisions,
+    gate: Camera,
+    make_raw: MakeRaw,
+    noise: Noise,
+) -> None:
+    configure(broker, decisions, gate)
+    raw = make_raw(noise(10, 160, 96), bf="2", preset="veryfast")
+    for offset, batch in enumerate(raw):
+        masker.handle(record(batch, offset))
+    assert len(masked(broker)) < len(raw)
+    clock.advance(11)
+    masker.tick()
+    assert masker.needed() == {}
+    assert [batch.sequence for batch in masked(broker)] == [batch.sequence for batch in raw]
+
+
+def test_partitions_that_went_to_another_hold_nothing(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    configure(broker, decisions, gate)
+    masker.handle(record(raw[0], 0))
+    masker.revoked([(FRAMES_RAW.name, 1)])
+    assert masker.needed() == {}
+
+
+def test_in_the_loop_bad_batches_become_dead_letters_without_pixels_and_the_rest_passes(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    configure(broker, decisions, gate)
+    payloads = [raw[0].encode(), raw[1].encode()[:-9], b"\0" * (MAX_FRAME_RECORD_BYTES + 1), raw[1].encode()]
+    for payload in payloads:
+        broker.append(FRAMES_RAW.name, "gate", payload, 1, {})
+    stop, clock = threading.Event(), broker.clock
+
+    def beat() -> None:
+        if broker.committed("masker", (FRAMES_RAW.name, 1)) or len(masked(broker)) == 2:
+            stop.set()
+
+    run(
+        MemoryBus(broker),
+        masker,
+        group="masker",
+        service="masker",
+        topics=[FRAMES_RAW],
+        producer=MemoryBus(broker).producer(),
+        stop=stop,
+        clock=clock,
+        beat=beat,
+    )
+    letters = [DeadLetter.decode(each.value or b"") for each in broker.records(FRAMES_RAW.dead_letters)]
+    assert [batch.sequence for batch in masked(broker)] == [0, 1]
+    assert [letter.offset for letter in letters] == [1, 2]
+    assert all(letter.payload is None for letter in letters)
+    assert "more than the" in letters[1].reason
