@@ -1,0 +1,60 @@
+"""The bucket must keep its promise before anything is stored in it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from beffroi.common.bus import StatusReporter
+from beffroi.common.contracts import Level
+from beffroi.common.runtime.clock import Clock
+from beffroi.common.store import ObjectStore, RetentionError, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.5
+"""While waiting the process beats its heart and looks at its stop this often."""
+
+SETTLE_S = 2.0
+"""Another instance may be making the bucket at this very moment: its rule comes a request later."""
+
+
+def open_bucket(
+    store: ObjectStore,
+    retention_days: int,
+    *,
+    reporter: StatusReporter,
+    clock: Clock,
+    stop: threading.Event,
+    beat: Callable[[], None],
+    retry_s: tuple[float, float],
+) -> bool:
+    """Make or check the bucket, waiting for a store that is away. False: asked to stop meanwhile.
+
+    Raises:
+        RetentionError: the bucket's rules are not the promise.
+        StoreDenied: the store refuses our key.
+    """
+    wait_s, most_s = retry_s
+    try_at_s = clock.monotonic_s()
+    settled = False
+    while not stop.is_set():
+        beat()
+        if clock.monotonic_s() >= try_at_s:
+            try:
+                store.make_bucket(retention_days)
+            except StoreUnavailable as reason:
+                log.warning("waiting for the object store", reason=str(reason))
+                reporter.service(Level.ERROR, "store_away", str(reason))
+                try_at_s = clock.monotonic_s() + wait_s
+                wait_s = min(wait_s * 2, most_s)
+            except RetentionError:
+                if settled:
+                    raise
+                settled = True
+                try_at_s = clock.monotonic_s() + SETTLE_S
+            else:
+                return True
+        stop.wait(min(POLL_S, wait_s))
+    return False

@@ -1,0 +1,235 @@
+"""Masked batches in, segments out; says which offsets are still needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import structlog
+from beffroi.common.bus import NotNow, Partition, Record, StatusReporter
+from beffroi.common.contracts import Codec, FrameBatch, InvalidMessageError, Level, Recording, Stream
+from beffroi.common.contracts.base import CameraId
+from beffroi.common.runtime.clock import Clock
+from beffroi.common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
+from pydantic import TypeAdapter, ValidationError
+
+from .auditor import Auditor
+from .cutting import CutRules
+from .heads import Heads
+from .line import CameraLine
+from .segment import Origin
+from .storing import Shelf
+from .work_dir import DiskFull, WorkDir
+
+log = structlog.get_logger(__name__)
+
+REPORT_INTERVAL_S = 1.0
+"""The reporter repeats itself every few seconds; asking it more often than this is wasted."""
+
+LONGEST_TURN_S = 1.0
+"""A turn of the loop that took longer was not spent listening to cameras."""
+
+_camera_id: TypeAdapter[str] = TypeAdapter(CameraId)
+
+
+class Recorder:
+    """See `Processor`. Writes to local disk as batches come, and to the store between them."""
+
+    def __init__(
+        self,
+        *,
+        rules: CutRules,
+        silence_s: float,
+        retry_s: tuple[float, float],
+        work: WorkDir,
+        heads: Heads,
+        shelf: Callable[[Callable[[Recording], None]], Shelf],
+        auditor: Auditor,
+        reporter: StatusReporter,
+        clock: Clock,
+        owned: Callable[[Collection[Partition]], None] = lambda _partitions: None,
+    ) -> None:
+        """Wire it.
+
+        Args:
+            rules: where segments are cut.
+            silence_s: a camera from which nothing came for so long gets its segment closed.
+            retry_s: first and longest wait while the store is away.
+            work: where segments are made.
+            heads: ends of the chains.
+            shelf: makes the shelf, given what to call with each recording stored.
+            auditor: destroys what is due, between batches.
+            reporter: says how it goes.
+            clock: time.
+            owned: hears the partitions held, whenever they change.
+        """
+        self._rules = rules
+        self._silence_s = silence_s
+        self._retry_first_s, self._retry_most_s = retry_s
+        self._work = work
+        self._heads = heads
+        self._shelf = shelf(self._stored)
+        self._auditor = auditor
+        self._reporter = reporter
+        self._clock = clock
+        self._owned = owned
+        self._partitions: set[Partition] = set()
+        self._lines: dict[str, CameraLine] = {}
+        self._heard_at_s: dict[str, float] = {}
+        self._listened_s = 0.0
+        self._turned_at_s = clock.monotonic_s()
+        self._retry_s = self._retry_first_s
+        self._retry_at_s = 0.0
+        self._report_at_s = 0.0
+        self._trouble: dict[str, tuple[str, str]] = {}
+
+    def handle(self, record: Record) -> None:
+        """Record one batch.
+
+        Raises:
+            NotNow: no room on the local disk, or the store is away when a camera's chain must be read.
+            InvalidMessageError: it cannot be recorded, ever.
+            StoreDenied: the store refuses our key.
+        """
+        try:
+            self._work.make_room()
+        except DiskFull as reason:
+            self._trouble["disk"] = ("disk_full", str(reason))
+            raise
+        self._trouble.pop("disk", None)
+        batch = _masked(record)
+        if batch.stream is not Stream.MAIN:
+            return  # the smaller picture of the same scene: recording it as well would double what must be destroyed
+        line = self._line(batch.camera, record.source)
+        self._heard_at_s[batch.camera] = self._listened_s
+        line.take(record, batch)
+
+    def tick(self) -> None:
+        """Store what is finished, close what fell silent, destroy what is due, say how it goes.
+
+        Raises:
+            StoreDenied, RetentionError, NotDestroyedError: a person must act; see `Auditor.tick`.
+        """
+        now_s = self._clock.monotonic_s()
+        self._listened_s += min(now_s - self._turned_at_s, LONGEST_TURN_S)
+        self._turned_at_s = now_s
+        self._close_silent()
+        if now_s >= self._retry_at_s:
+            self._store(now_s)
+        self._auditor.tick()
+        if now_s >= self._report_at_s:
+            self._report()
+            self._report_at_s = now_s + REPORT_INTERVAL_S
+
+    def needed(self) -> Mapping[Partition, int]:
+        """The first offset of each partition's oldest segment that is not stored, published and in its chain."""
+        lowest: dict[Partition, int] = {}
+        for origin in self._unfinished():
+            lowest[origin.source] = min(origin.offset, lowest.get(origin.source, origin.offset))
+        return lowest
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Cameras are met, and their chains read, as their batches come."""
+        self._partitions |= set(partitions)
+        self._hold()
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """Drop what is unfinished: whoever has these partitions now makes the same out of the same batches."""
+        for line in [each for each in self._lines.values() if each.source in partitions]:
+            line.discard()
+            del self._lines[line.camera]
+        self._shelf.drop(partitions)
+        self._partitions -= set(partitions)
+        self._hold()
+
+    def _hold(self) -> None:
+        self._auditor.own(self._partitions)
+        self._owned(self._partitions)
+
+    def _line(self, camera: str, source: Partition) -> CameraLine:
+        line = self._lines.get(camera)
+        if line is None:
+            line = self._lines[camera] = CameraLine(
+                camera, source, self._heads.load(camera), self._rules, self._work, self._clock, self._shelf.add
+            )
+        return line
+
+    def _unfinished(self) -> Iterator[Origin]:
+        yield from (segment.origin for segment in self._shelf)
+        yield from (line.open_origin for line in self._lines.values() if line.open_origin is not None)
+
+    def _close_silent(self) -> None:
+        for camera, line in self._lines.items():
+            if line.open_origin is not None and self._quiet_s(camera) > self._silence_s:
+                line.close("silence")
+
+    def _quiet_s(self, camera: str) -> float:
+        """How long nothing came, of the time spent listening: a slow store must not make cameras look silent."""
+        return self._listened_s - self._heard_at_s[camera]
+
+    def _store(self, now_s: float) -> None:
+        try:
+            self._shelf.store_next()
+        except NotNow as reason:
+            code = "disk_full" if isinstance(reason, DiskFull) else "store_away"
+            if "store" not in self._trouble:
+                log.warning("not stored now", code=code, reason=str(reason))
+            self._trouble["store"] = (code, str(reason))
+            self._retry_at_s = now_s + self._retry_s
+            self._retry_s = min(self._retry_s * 2, self._retry_most_s)
+        else:
+            self._trouble.pop("store", None)
+            self._retry_s = self._retry_first_s
+
+    def _stored(self, recording: Recording) -> None:
+        BATCHES_OUT.labels(camera=recording.camera).inc(recording.batches)
+        FRAMES_OUT.labels(camera=recording.camera).inc(recording.frames)
+        line = self._lines.get(recording.camera)
+        if line is not None:
+            line.counters.segments += 1
+
+    def _report(self) -> None:
+        QUEUE_BYTES.labels(queue="work_dir").set(self._work.used_bytes)
+        for camera, line in self._lines.items():
+            self._report_camera(camera, line)
+        code, message = next(iter(self._trouble.values()), ("running", ""))
+        level = Level.ERROR if self._trouble else Level.OK
+        counters = {"cameras": len(self._lines), "work_bytes": self._work.used_bytes, "waiting": len(list(self._shelf))}
+        self._reporter.service(level, code, message[:500], counters)
+
+    def _report_camera(self, camera: str, line: CameraLine) -> None:
+        counted = line.counters
+        counters = {
+            "segments": counted.segments,
+            "frames": counted.frames,
+            "missing_batches": counted.missing_batches,
+            "dropped_batches": counted.dropped_batches,
+        }
+        if line.open_origin is not None:
+            self._reporter.camera(camera, Level.OK, "recording", "", counters)
+        else:
+            message = f"no picture for {self._quiet_s(camera):.0f} s: look at ingest and masker"
+            self._reporter.camera(camera, Level.WARNING, "silent", message, counters)
+
+
+def _masked(record: Record) -> FrameBatch:
+    """Read a record.
+
+    Raises:
+        InvalidMessageError: it is no masked batch of the camera its key names.
+    """
+    if record.value is None:
+        raise InvalidMessageError("FrameBatch: empty message")
+    batch = FrameBatch.decode(record.value)
+    try:
+        _camera_id.validate_python(batch.camera)  # it becomes part of file and object names
+    except ValidationError:
+        raise InvalidMessageError("FrameBatch: the camera's name is none") from None
+    if batch.camera != record.key:
+        raise InvalidMessageError("FrameBatch: its camera is not its key on the bus")
+    if batch.codec is not Codec.H264:
+        raise InvalidMessageError(f"FrameBatch: {batch.codec.value}; the masker makes h264 of everything")
+    if batch.mask_version < 1:
+        raise InvalidMessageError(
+            "FrameBatch: it passed no masker and is not stored: find out who writes to the masked topic"
+        )
+    return batch

@@ -1,0 +1,139 @@
+"""The small pure parts: parameter sets, media clock, progress, names, settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from fractions import Fraction
+
+import pytest
+from beffroi.common.contracts import AccessUnit, InvalidMessageError
+from beffroi.common.runtime.settings import SettingsError, load
+from beffroi.recorder.naming import segment_name, starts_at
+from beffroi.recorder.parameter_sets import parameter_sets
+from beffroi.recorder.progress import MAX_EPOCHS, Progress
+from beffroi.recorder.settings import RecorderSettings
+from beffroi.recorder.ticks import samples
+
+from tests.unit.recorder.conftest import Film
+
+SPS, PPS, IDR = b"\x67\x64\x00\x1f\xac", b"\x68\xee", b"\x65\x88\x84"
+S3, S4 = b"\x00\x00\x01", b"\x00\x00\x00\x01"
+
+
+@pytest.mark.parametrize(
+    ("unit", "codec"),
+    [
+        (S4 + SPS + S4 + PPS + S3 + IDR, "avc1.64001f"),
+        (S4 + b"\x09\x10" + S4 + SPS + S4 + PPS + S3 + b"\x06\x05\x01\x80" + S3 + IDR, "avc1.64001f"),
+        (S4 + SPS + S3 + IDR, None),
+        (S3 + IDR + S4 + SPS + S4 + PPS, None),
+        (S4 + b"\x67" + S4 + PPS + S3 + IDR, None),
+        (S4, None),
+        (b"", None),
+        (b"nothing of the kind", None),
+    ],
+)
+def test_parameter_sets(unit: bytes, codec: str | None) -> None:
+    found = parameter_sets(unit)
+    assert (found.codec if found else None) == codec
+
+
+def test_a_browser_can_name_what_x264_makes(film: Film) -> None:
+    found = parameter_sets(film(1)[0].units[0].data)
+    assert found is not None
+    assert found.codec.startswith("avc1.42c0")
+
+
+@pytest.mark.parametrize(
+    ("times", "time_base", "expected"),
+    [
+        ([0, 1, 2], Fraction(1, 10), [0, 9000, 18000]),
+        ([900, 1800], Fraction(1, 90_000), [900, 1800]),
+        ([-512, 0, 512], Fraction(1, 12_800), [-3600, 0, 3600]),
+        ([0, 1001], Fraction(1, 30_000), [0, 3003]),
+    ],
+)
+def test_ticks(film: Film, times: list[int], time_base: Fraction, expected: list[int]) -> None:
+    units = tuple(AccessUnit(at, at, 1, True, b"x") for at in times)
+    made = samples(replace(film(1)[0], units=units, time_base=time_base))
+    assert [sample.dts for sample in made] == expected
+    assert {sample.duration for sample in made} == {expected[1] - expected[0]}
+
+
+@pytest.mark.parametrize(
+    ("pts", "dts"),
+    [([0, 0], [0, 0]), ([9, 3], [9, 3]), ([0, 90_000 * 61], [0, 90_000 * 61]), ([5, 9], [6, 9]), ([2**62], [0])],
+    ids=["stands still", "goes back", "jumps", "shown before decoded", "shown never"],
+)
+def test_a_media_clock_that_makes_no_sense_is_refused(film: Film, pts: list[int], dts: list[int]) -> None:
+    units = tuple(AccessUnit(shown, decoded, 1, True, b"x") for shown, decoded in zip(pts, dts, strict=True))
+    with pytest.raises(InvalidMessageError):
+        samples(replace(film(1)[0], units=units))
+
+
+def test_progress_remembers_by_epoch() -> None:
+    progress = Progress()
+    assert progress.take(5, 100) == 0
+    assert progress.take(5, 103) == 2
+    assert progress.take(6, 1) == 1
+    assert progress.is_repeat(5, 103)
+    assert progress.is_repeat(6, 0)
+    assert not progress.is_repeat(5, 104)
+    assert not progress.is_repeat(7, 0)
+    again = Progress(progress.snapshot())
+    assert again.is_repeat(5, 103)
+    assert again.take(7, 0) == 0
+
+
+def test_progress_is_bounded_and_forgets_the_oldest() -> None:
+    progress = Progress()
+    for epoch in range(MAX_EPOCHS + 10):
+        progress.take(epoch, 0)
+    assert len(progress.snapshot()) == MAX_EPOCHS
+    assert progress.is_repeat(MAX_EPOCHS + 9, 0)
+
+
+def test_names_begin_with_the_day_and_can_be_read_back(film: Film) -> None:
+    name = segment_name(film(1, camera="rue-de-paris-3")[0])
+    assert name == "segments/2026-11-01/rue-de-paris-3/120000.250Z-7-0.mp4"
+    assert starts_at(name) == datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["segments/2026-13-01/a/120000.250Z-7-0.mp4", "heads/gate.json", "segments/x"])
+def test_other_names_have_no_time(name: str) -> None:
+    assert starts_at(name) is None
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in {
+        "KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "STORE__ENDPOINT": "127.0.0.1:2",
+        "STORE__ACCESS_KEY": "a",
+        "STORE__SECRET_KEY": "hunter2",
+        "WORK_DIR": "work",
+    }.items():
+        monkeypatch.setenv(f"BEFFROI_RECORDER_{name}", value)
+    return monkeypatch
+
+
+def test_settings_have_sound_defaults(environment: pytest.MonkeyPatch) -> None:
+    settings = load(RecorderSettings)
+    assert (settings.retention_days, settings.segment_s) == (14, 60)
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("RETENTION_DAYS", "31", "more than the 30 days that CSI art. L252-5"),
+        ("RETENTION_DAYS", "0", "retention_days"),
+        ("SEGMENTS", "60", "unknown setting"),
+    ],
+)
+def test_a_wrong_setting_is_named(environment: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
+    environment.setenv(f"BEFFROI_RECORDER_{name}", value)
+    with pytest.raises(SettingsError, match=message) as refused:
+        load(RecorderSettings)
+    assert "hunter2" not in str(refused.value)

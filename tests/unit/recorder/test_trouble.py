@@ -1,0 +1,316 @@
+"""A full disk, a store that is away, a silent camera, bad input: said, survived, nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beffroi.common.bus import LoopOptions, NotNow, StatusReporter, run
+from beffroi.common.contracts import Codec, DeadLetter, InvalidMessageError, Level
+from beffroi.common.contracts.status import CameraStatus, ServiceStatus, decode_status
+from beffroi.common.runtime.settings import SettingsError
+from beffroi.common.store import RetentionError, StoreDenied
+from beffroi.common.testing import ManualClock, MemoryBus, MemoryStore
+from beffroi.common.topics import FRAMES_MASKED, STATUS
+from beffroi.recorder.bucket import open_bucket
+from beffroi.recorder.work_dir import DiskFull, WorkDir, append_at
+
+from tests.unit.recorder.conftest import Film, Site, Start
+
+
+class SmallDisk:
+    """A disk that is full after so many bytes, leaving half of what did not fit, as real ones do."""
+
+    def __init__(self, room_bytes: int) -> None:
+        self.room_bytes = room_bytes
+
+    def __call__(self, file: Path, offset: int, data: bytes) -> None:
+        if offset + len(data) > self.room_bytes:
+            append_at(file, offset, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append_at(file, offset, data)
+
+
+def statuses(site: Site) -> list[CameraStatus | ServiceStatus]:
+    return [decode_status(record.value or b"") for record in site.broker.records(STATUS)]
+
+
+def test_a_full_disk_makes_the_bus_wait_and_loses_nothing(site: Site, start: Start, film: Film) -> None:
+    disk = SmallDisk(10_000)
+    site.put_on_bus(film(70))
+    life = start(append=disk)
+    with pytest.raises(DiskFull, match="free some, or give work_dir a larger disk; recording goes on by itself"):
+        life.work_off()
+    site.clock.advance(2)
+    life.tick()
+    said = statuses(site)[-1]
+    assert (said.level, said.code) == (Level.ERROR, "disk_full")
+    disk.room_bytes = 1 << 30
+    life.work_off()
+    life.fall_silent()
+    assert site.numbers() == list(range(280))
+    assert statuses(site)[-1].code == "running"
+
+
+def test_the_work_directory_is_bounded(site: Site, start: Start, film: Film) -> None:
+    site.most_bytes = 8_000
+    site.put_on_bus(film(40))
+    life = start()
+    with pytest.raises(DiskFull, match="more than work_bytes"):
+        life.work_off()
+    life.fall_silent()  # the segment is closed, stored, and makes room
+    assert life.work.used_bytes == 0
+    life.work._most_bytes = 1 << 30
+    life.work_off()
+    life.fall_silent()
+    assert site.numbers() == list(range(160))
+
+
+def test_any_other_fault_of_the_disk_ends_the_process(site: Site, start: Start, film: Film) -> None:
+    def broken(file: Path, offset: int, data: bytes) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    site.put_on_bus(film(5))
+    with pytest.raises(OSError, match="Input/output error"):
+        start(append=broken).work_off()
+
+
+def test_a_work_directory_has_one_user_and_is_emptied(tmp_path: Path) -> None:
+    (tmp_path / "old.part").write_bytes(b"x")
+    (tmp_path / "mine.txt").write_bytes(b"x")
+    with WorkDir(tmp_path, 1000):
+        assert not (tmp_path / "old.part").exists()
+        assert (tmp_path / "mine.txt").exists()
+        with pytest.raises(SettingsError, match="used by another recorder"), WorkDir(tmp_path, 1000):
+            pass
+
+
+def test_a_store_away_is_ridden_out_on_the_local_disk(site: Site, start: Start, film: Film) -> None:
+    site.put_on_bus(film(61))
+    life = start()
+    life.work_off()
+    site.store.away = True
+    rest = film(200)[61:]
+    site.put_on_bus(rest)
+    life.work_off()
+    site.clock.advance(2)
+    life.tick()
+    assert site.committed[FRAMES_MASKED.name, 0] == 60
+    assert statuses(site)[-1].code == "store_away"
+    assert statuses(site)[-1].counters["waiting"] == 2
+    site.store.away = False
+    life.fall_silent()
+    assert site.numbers() == list(range(800))
+    assert site.committed[FRAMES_MASKED.name, 0] == 200
+
+
+def test_a_store_away_when_a_camera_is_met_is_not_now(site: Site, start: Start, film: Film) -> None:
+    site.put_on_bus(film(5))
+    site.store.away = True
+    life = start()
+    with pytest.raises(NotNow, match="the object store does not answer"):
+        life.work_off()
+    site.store.away = False
+    life.work_off()
+    life.fall_silent()
+    assert site.numbers() == list(range(20))
+
+
+def test_tries_get_rarer_while_the_store_is_away(site: Site, start: Start, film: Film) -> None:
+    tries = []
+
+    class Away(MemoryStore):
+        def stat(self, name: str) -> None:
+            tries.append(site.clock.monotonic_s())
+            self.away = True
+            self._reach()
+
+    store = Away(site.clock)
+    store.make_bucket(14)
+    site.put_on_bus(film(61))
+    life = start(store)
+    life.work_off()
+    store.away = False
+    for _ in range(100):
+        site.clock.advance(0.25)
+        life.tick()
+    assert [after - before for before, after in pairwise(tries)][:5] == [0.5, 1.0, 2.0, 4.0, 4.0]
+
+
+def test_a_silent_camera_holds_nobody_back(site: Site, start: Start, film: Film) -> None:
+    dead, alive = film(10, camera="dead"), film(55, camera="alive", first_number=1000)
+    site.put_on_bus([*dead, *alive])
+    life = start()
+    life.work_off()
+    assert site.committed[FRAMES_MASKED.name, 0] == 0
+    life.recorder._heard_at_s["alive"] += 1000  # this one is heard all the time
+    life.fall_silent()
+    assert site.committed[FRAMES_MASKED.name, 0] == 10
+    assert [each.camera for each in site.recordings] == ["dead"]
+    codes = {said.camera: said.code for said in statuses(site) if isinstance(said, CameraStatus)}
+    assert codes == {"dead": "silent", "alive": "recording"}
+
+
+def test_time_spent_waiting_for_the_store_is_no_silence(site: Site, start: Start, film: Film) -> None:
+    site.put_on_bus(film(10))
+    life = start()
+    life.work_off()
+    site.clock.advance(300)
+    life.tick()
+    assert not site.recordings
+
+
+def test_a_camera_that_comes_back_begins_another_segment(site: Site, start: Start, film: Film) -> None:
+    batches = film(20)
+    site.put_on_bus(batches[:10])
+    life = start()
+    life.work_off()
+    life.fall_silent()
+    site.put_on_bus(batches[10:])
+    life.work_off()
+    life.fall_silent()
+    assert site.numbers() == list(range(80))
+    first, second = site.recordings
+    assert second.previous_sha256 == first.sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"mask_version": 0}, "it passed no masker and is not stored"),
+        ({"codec": Codec.HEVC}, "hevc; the masker makes h264 of everything"),
+        ({"camera": "../../etc"}, "the camera's name is none"),
+        ({"camera": "square"}, "its camera is not its key on the bus"),
+    ],
+)
+def test_what_must_not_be_recorded_is_refused(
+    site: Site, start: Start, film: Film, change: dict[str, Any], reason: str
+) -> None:
+    good = film(1)[0]
+    site.put_on_bus([good])
+    (record,) = site.broker.log((FRAMES_MASKED.name, 0))
+    bad = replace(good, **change)
+    with pytest.raises(InvalidMessageError, match=reason):
+        start().recorder.handle(replace(record, value=bad.encode()))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x00\x00\x01\x65\x88", "a key picture comes without its SPS and PPS"),
+        (b"\xff\xd8\xff", "does not begin with an Annex B start code"),
+        (b"\x00\x00\x01\x67abcd\x00\x00\x01\x68a\x00\x00\x01\x65", "cannot be read as H.264"),
+    ],
+)
+def test_what_no_decoder_could_read_is_refused(site: Site, start: Start, film: Film, data: bytes, reason: str) -> None:
+    good = film(1)[0]
+    bad = replace(good, units=(replace(good.units[0], data=data),))
+    site.put_on_bus([bad])
+    with pytest.raises(InvalidMessageError, match=reason):
+        start().work_off()
+
+
+def test_bad_input_goes_to_the_dead_letters_and_the_rest_goes_on(site: Site, start: Start, film: Film) -> None:
+    batches = film(10)
+    site.put_on_bus(batches[:5])
+    whole = batches[5].encode()
+    site.broker.append(FRAMES_MASKED.name, "gate", whole[: len(whole) // 2], 0, {})
+    site.broker.append(FRAMES_MASKED.name, "gate", None, 0, {})
+    site.put_on_bus(batches[6:])
+    life = start()
+    stop = threading.Event()
+
+    def turn() -> None:
+        site.clock.advance(1.0)
+        if site.recordings:
+            stop.set()
+
+    bus = MemoryBus(site.broker)
+    run(
+        bus,
+        life.recorder,
+        group="recorder",
+        service="recorder",
+        topics=[FRAMES_MASKED],
+        producer=bus.producer(),
+        stop=stop,
+        clock=site.clock,
+        beat=turn,
+        options=LoopOptions(poll_timeout_s=0.01),
+    )
+    letters = [DeadLetter.decode(record.value or b"") for record in site.broker.records(FRAMES_MASKED.dead_letters)]
+    assert [(letter.offset, letter.payload) for letter in letters] == [(5, None), (6, None)]
+    assert "cut short" in letters[0].reason
+    assert site.numbers() == [*range(20), *range(24, 40)]
+    assert [each.missing_batches for each in site.recordings] == [1]
+
+
+class Refusing(MemoryStore):
+    def put(self, *_: object, **__: object) -> None:
+        raise StoreDenied("the object store refused our key: check it")
+
+
+def test_a_key_refused_while_recording_ends_the_process(site: Site, start: Start, film: Film) -> None:
+    store = Refusing(site.clock)
+    store.make_bucket(14)
+    site.put_on_bus(film(61))
+    with pytest.raises(StoreDenied):
+        start(store).work_off()
+
+
+def opened(store: MemoryStore, clock: ManualClock, site: Site, stop: threading.Event, retention_days: int = 14) -> bool:
+    reporter = StatusReporter(MemoryBus(site.broker).producer(), "recorder", "r1", clock)
+    return open_bucket(
+        store, retention_days, reporter=reporter, clock=clock, stop=stop, beat=lambda: clock.advance(1),
+        retry_s=(0.01, 0.02),
+    )  # fmt: skip
+
+
+def test_it_waits_for_a_store_that_is_away_at_start(site: Site) -> None:
+    stop = threading.Event()
+    site.store.away = True
+    beats = 0
+
+    class Comes(ManualClock):
+        def advance(self, seconds: float) -> None:
+            nonlocal beats
+            beats += 1
+            site.store.away = beats < 5
+            super().advance(seconds)
+
+    assert opened(site.store, Comes(), site, stop)
+    assert statuses(site)[0].code == "store_away"
+
+
+def test_it_stops_while_it_waits_for_the_store(site: Site) -> None:
+    stop = threading.Event()
+    site.store.away = True
+
+    class Stops(ManualClock):
+        def advance(self, seconds: float) -> None:
+            stop.set()
+
+    assert not opened(site.store, Stops(), site, stop)
+
+
+def test_a_bucket_that_another_instance_is_making_is_looked_at_again(site: Site) -> None:
+    looked = 0
+
+    class Young(MemoryStore):
+        def check_retention(self, retention_days: int) -> None:
+            nonlocal looked
+            looked += 1
+            if looked == 1:
+                raise RetentionError("no rule yet")
+
+    assert opened(Young(), ManualClock(), site, threading.Event())
+
+
+def test_a_bucket_with_another_rule_is_refused(site: Site) -> None:
+    with pytest.raises(RetentionError):
+        opened(site.store, ManualClock(), site, threading.Event(), retention_days=7)
