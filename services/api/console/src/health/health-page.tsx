@@ -1,0 +1,130 @@
+import { useTranslation } from "react-i18next";
+
+import type { Health, Level } from "../api/types";
+import { useCameras } from "../cameras/queries";
+import { coded } from "../i18n/coded";
+import { useFormats } from "../i18n/formats";
+import { useTitle } from "../shell/title";
+import { LevelMark } from "../ui/level-mark";
+import { ProblemNote } from "../ui/problem-note";
+import { useHealth } from "./queries";
+
+interface Row {
+  readonly key: string;
+  readonly name: string;
+  readonly detail: string;
+  readonly level: Level | "stale";
+  readonly code: string;
+  readonly message: string;
+  readonly at: string | null;
+}
+
+export function HealthPage() {
+  const { t } = useTranslation();
+  const health = useHealth();
+  const cameras = useCameras().data ?? [];
+  useTitle(t("health.page"));
+  const nameOf = (id: string) => cameras.find((camera) => camera.id === id)?.name ?? id;
+  return (
+    <div className="page">
+      <h1>{t("health.page")}</h1>
+      {health.isError && <ProblemNote error={health.error} />}
+      {health.data !== undefined && (
+        <>
+          <StatusTable title={t("health.services")} rows={serviceRows(health.data)} at={health.dataUpdatedAt} />
+          <StatusTable title={t("health.cameras")} rows={cameraRows(health.data, nameOf)} at={health.dataUpdatedAt} />
+          <StatusTable
+            title={t("health.dependencies")}
+            rows={(["broker", "store"] as const).map((name) => dependencyRow(t(`health.${name}`), health.data[name]))}
+            at={health.dataUpdatedAt}
+          />
+        </>
+      )}
+    </div>
+  );
+}
+
+function StatusTable({ title, rows, at }: { title: string; rows: readonly Row[]; at: number }) {
+  const { t } = useTranslation();
+  const formats = useFormats();
+  return (
+    <section className="section">
+      <h2>{title}</h2>
+      {rows.length === 0 && <p className="empty">{t("health.nothing")}</p>}
+      {rows.length > 0 && (
+        <div className="table-scroll">
+          <table>
+            <caption className="visually-hidden">{title}</caption>
+            <thead>
+              <tr>
+                <th scope="col">{t("health.name")}</th>
+                <th scope="col">{t("health.level")}</th>
+                <th scope="col">{t("health.message")}</th>
+                <th scope="col">{t("health.age")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <tr key={row.key} data-level={row.level}>
+                  <th scope="row">
+                    {row.name} <span className="muted small">{row.detail}</span>
+                  </th>
+                  <td>
+                    <LevelMark level={row.level} />
+                  </td>
+                  <td>
+                    {coded("status", row.code, row.message)}
+                    {row.level !== "ok" && coded("status", row.code, "") !== "" && (
+                      <span className="muted small status-words">{row.message}</span>
+                    )}
+                  </td>
+                  <td className="number">
+                    {row.at === null ? "–" : formats.age(Math.max(0, Math.floor((at - Date.parse(row.at)) / 1000)))}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function serviceRows({ services }: Health): Row[] {
+  return services.map((status) => ({
+    key: `${status.service}/${status.instance}`,
+    name: status.service,
+    detail: status.instance,
+    level: status.stale ? "stale" : status.level,
+    code: status.code,
+    message: status.message,
+    at: status.at,
+  }));
+}
+
+function cameraRows({ cameras }: Health, nameOf: (id: string) => string): Row[] {
+  return cameras.flatMap(({ camera, statuses }) =>
+    statuses.map((status) => ({
+      key: `${camera}/${status.service}`,
+      name: nameOf(camera),
+      detail: status.service,
+      level: status.stale ? ("stale" as const) : status.level,
+      code: status.code,
+      message: status.message,
+      at: status.at,
+    })),
+  );
+}
+
+function dependencyRow(name: string, { reachable, message, checked_at }: Health["broker"]): Row {
+  return {
+    key: name,
+    name,
+    detail: "",
+    level: reachable ? "ok" : "error",
+    code: reachable ? "dependency_reachable" : "dependency_away",
+    message,
+    at: checked_at,
+  };
+}

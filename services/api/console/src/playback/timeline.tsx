@@ -1,0 +1,135 @@
+import type { KeyboardEvent, PointerEvent } from "react";
+import { useTranslation } from "react-i18next";
+
+import type { Alert, Segment } from "../api/types";
+import { urgency } from "../alerts/words";
+import { useFormats } from "../i18n/formats";
+import { localOffsetMs } from "../i18n/local-time";
+import { fraction, gaps, recordedSpans, ticks, type Span } from "./timeline-model";
+
+const SECOND_MS = 1000;
+
+/** How far each key goes. */
+const STEPS_MS: Readonly<Record<string, number>> = {
+  ArrowLeft: -10 * SECOND_MS,
+  ArrowDown: -10 * SECOND_MS,
+  ArrowRight: 10 * SECOND_MS,
+  ArrowUp: 10 * SECOND_MS,
+  PageUp: 300 * SECOND_MS,
+  PageDown: -300 * SECOND_MS,
+};
+
+/** With Shift the arrows go a second: fine enough to find a gesture. */
+const FINE = 0.1;
+
+/** Width of the drawing in its own units; the page stretches it. */
+const WIDTH = 1000;
+
+interface TimelineProps {
+  readonly view: Span;
+  readonly segments: readonly Segment[];
+  readonly alerts: readonly Alert[];
+  readonly positionMs: number;
+  readonly seek: (atMs: number) => void;
+}
+
+/** What was recorded, where nothing was, and where alerts were; a slider for mouse and keys. */
+export function Timeline({ view, segments, alerts, positionMs, seek }: TimelineProps) {
+  const { t } = useTranslation();
+  const formats = useFormats();
+  const spans = recordedSpans(segments, view);
+  const x = (atMs: number) => fraction(atMs, view) * WIDTH;
+  const isRecorded = spans.some(({ startMs, endMs }) => positionMs >= startMs && positionMs <= endMs);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const target = keyTarget(event, positionMs, view);
+    if (target === null) return;
+    event.preventDefault();
+    seek(target);
+  };
+  const onPointer = (event: PointerEvent<HTMLDivElement>) => {
+    if (event.buttons !== 1) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    seek(view.startMs + ((event.clientX - box.left) / box.width) * (view.endMs - view.startMs));
+  };
+
+  return (
+    <div className="timeline">
+      <div
+        className="timeline-track"
+        role="slider"
+        tabIndex={0}
+        aria-label={t("playback.timeline")}
+        aria-valuemin={view.startMs}
+        aria-valuemax={view.endMs}
+        aria-valuenow={Math.round(positionMs)}
+        aria-valuetext={t(isRecorded ? "playback.valueRecorded" : "playback.valueEmpty", {
+          at: formats.dateTime(positionMs),
+        })}
+        onKeyDown={onKeyDown}
+        onPointerDown={onPointer}
+        onPointerMove={onPointer}
+      >
+        <svg viewBox={`0 0 ${WIDTH} 60`} preserveAspectRatio="none" aria-hidden="true" focusable="false">
+          {spans.map((span) => (
+            <rect
+              key={span.startMs}
+              className="timeline-recorded"
+              x={x(span.startMs)}
+              y={16}
+              width={Math.max(1, x(span.endMs) - x(span.startMs))}
+              height={34}
+            />
+          ))}
+          {gaps(spans).map((span) => (
+            <rect
+              key={span.startMs}
+              className="timeline-gap"
+              x={x(span.startMs)}
+              y={30}
+              width={Math.max(2, x(span.endMs) - x(span.startMs))}
+              height={6}
+            />
+          ))}
+          {alerts.map((alert) => (
+            <rect
+              key={alert.id}
+              className="timeline-alert"
+              data-urgency={urgency(alert)}
+              x={x(Date.parse(alert.opened_at)) - 2}
+              y={0}
+              width={4}
+              height={14}
+            />
+          ))}
+          <rect className="timeline-position" x={x(positionMs) - 1.5} y={0} width={3} height={60} />
+        </svg>
+      </div>
+      <div className="timeline-ticks" aria-hidden="true">
+        {ticks(view, localOffsetMs(view.startMs)).map((at) => (
+          <span key={at} style={{ left: `${fraction(at, view) * 100}%` }}>
+            {formats.minute(at)}
+          </span>
+        ))}
+      </div>
+      <ul className="timeline-legend" aria-hidden="true">
+        <li>
+          <span className="legend-recorded" /> {t("playback.recorded")}
+        </li>
+        <li>
+          <span className="legend-gap" /> {t("playback.gap")}
+        </li>
+        <li>
+          <span className="legend-alert" /> {t("playback.alert")}
+        </li>
+      </ul>
+    </div>
+  );
+}
+
+function keyTarget({ key, shiftKey }: KeyboardEvent, positionMs: number, view: Span): number | null {
+  if (key === "Home") return view.startMs;
+  if (key === "End") return view.endMs;
+  const stepMs = STEPS_MS[key];
+  return stepMs === undefined ? null : positionMs + (shiftKey ? stepMs * FINE : stepMs);
+}

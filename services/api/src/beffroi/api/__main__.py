@@ -1,0 +1,84 @@
+"""`python -m beffroi.api`: the public door on host and port, metrics and health on the internal one."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+import uvicorn
+from beffroi.common.bus.kafka import KafkaBus
+from beffroi.common.runtime import lifecycle, settings
+from beffroi.common.store.minio import MinioStore
+from fastapi import FastAPI
+
+from .app import create_app
+from .parts import Parts, build
+from .settings import ApiSettings
+
+log = structlog.get_logger(__name__)
+
+MAX_CLIENT_MESSAGE_BYTES = 4096
+"""A live view expects nothing from the browser."""
+
+
+class Server(uvicorn.Server):
+    """Closes open streams first, so that stopping does not wait for people to leave."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+        self.failed = False
+
+    def fail(self, _bug: BaseException) -> None:
+        """A part of the process is broken: end it, and say so by its status."""
+        self.failed = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """See uvicorn."""
+        parts: Parts | None = getattr(self._app.state, "parts", None)
+        if parts is not None:
+            parts.end_streams()
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Run until stopped; end with status 1 when a part broke."""
+    wanted = settings.load(ApiSettings)
+    with lifecycle.running("api", wanted) as runtime:
+        servers: list[Server] = []
+
+        def parts() -> Parts:
+            bus = KafkaBus(wanted.kafka, "api", wanted.instance)
+            store = MinioStore(wanted.store)
+            return build(wanted, bus, store, runtime.clock, runtime.health, servers[0].fail)
+
+        app = create_app(wanted, parts)
+        server = Server(_config(wanted, app), app)
+        servers.append(server)
+        server.run()
+        failed = server.failed or not server.started
+    if failed:
+        sys.exit(1)
+
+
+def _config(wanted: ApiSettings, app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=wanted.host,
+        port=wanted.port,
+        log_config=None,  # the runtime's logs are set up already
+        access_log=False,  # who looked at what is in the audit trail, counts are in the metrics
+        proxy_headers=True,
+        forwarded_allow_ips=wanted.trusted_proxies,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_CLIENT_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # encoded video does not get smaller
+        timeout_graceful_shutdown=wanted.shutdown_timeout_s,
+        lifespan="on",
+    )
+
+
+if __name__ == "__main__":
+    main()

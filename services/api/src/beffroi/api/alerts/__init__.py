@@ -1,0 +1,1 @@
+"""Alerts as they come, and who took them."""

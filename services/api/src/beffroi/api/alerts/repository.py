@@ -1,0 +1,48 @@
+"""Alerts in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from beffroi.api.tables import AlertRow
+from beffroi.common.contracts import AlertState
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from .schemas import Life
+
+
+def find(session: Session, alert: str, *, for_change: bool = False) -> AlertRow | None:
+    """One alert."""
+    query = select(AlertRow).where(AlertRow.id == alert)
+    return session.scalars(query.with_for_update() if for_change else query).first()
+
+
+def page(
+    session: Session,
+    *,
+    camera: str | None,
+    life: Life,
+    acknowledged: bool | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[AlertRow]:
+    """Alerts, newest first; `before` is (opened_at, id) of the last one of the page before."""
+    query = select(AlertRow).order_by(AlertRow.opened_at.desc(), AlertRow.id.desc()).limit(limit)
+    if camera is not None:
+        query = query.where(AlertRow.camera == camera)
+    if life is not Life.ALL:
+        closed = AlertRow.state == AlertState.CLOSED.value
+        query = query.where(closed if life is Life.CLOSED else ~closed)
+    if acknowledged is not None:
+        empty = AlertRow.acknowledged_at.is_(None)
+        query = query.where(~empty if acknowledged else empty)
+    if before is not None:
+        at, alert = before
+        query = query.where(or_(AlertRow.opened_at < at, (AlertRow.opened_at == at) & (AlertRow.id < alert)))
+    return list(session.scalars(query))
+
+
+def forget(session: Session, *, before: datetime) -> None:
+    """Alerts whose time is over."""
+    session.execute(delete(AlertRow).where(AlertRow.occurred_at < before))

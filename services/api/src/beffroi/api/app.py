@@ -1,0 +1,74 @@
+"""The application: all doors, one error tree, one lifespan that owns every client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from . import access, console, openapi, problems
+from .alerts.endpoints import router as alerts
+from .audit.endpoints import router as audit
+from .cameras.endpoints import router as cameras
+from .events.endpoints import router as events
+from .health.endpoints import router as health
+from .live.endpoints import router as live
+from .meta.endpoints import router as meta
+from .parts import Parts
+from .recordings.endpoints import router as recordings
+from .session.endpoints import router as session
+from .settings import ApiSettings
+from .shell import Shell
+
+ROUTERS = (meta, session, cameras, live, alerts, recordings, events, health, audit)
+
+
+def create_app(
+    settings: ApiSettings | None, build: Callable[[], Parts] | None, console_folder: Path = console.BUILT
+) -> FastAPI:
+    """Put the application together. `build` is called when it starts, never before.
+
+    Without settings and parts it cannot serve, only be described (`beffroi.api.openapi`).
+
+    Raises:
+        TypeError: an endpoint does not declare who may use it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if build is None:
+            raise RuntimeError("this application is for its description only")
+        parts = build()
+        app.state.parts = parts
+        try:
+            await run_in_threadpool(parts.start)
+            yield
+        finally:
+            parts.end_streams()
+            await run_in_threadpool(parts.close)
+
+    app = FastAPI(
+        title="Beffroi",
+        version=version("beffroi-api"),
+        description="Municipal video protection: the only door.",
+        lifespan=lifespan,
+        docs_url=None,  # they load scripts from elsewhere; the document is services/api/openapi.json
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    api = APIRouter(prefix=access.API_PREFIX)
+    for router in ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    app.include_router(console.router(console_folder))
+    problems.install(app)
+    openapi.install(app)
+    access.table(app)
+    if settings is not None:
+        app.add_middleware(Shell, max_body_bytes=settings.max_body_bytes, public_origin=settings.public_origin)
+    return app

@@ -1,0 +1,1 @@
+"""Every look, action and denied attempt, in a chain of hashes."""

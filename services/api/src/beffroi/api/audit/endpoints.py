@@ -1,0 +1,27 @@
+"""The audit trail, for those who audit."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from beffroi.api.access import Auditor
+from beffroi.api.parts import PartsOf
+from beffroi.common.contracts import CameraId
+from fastapi import APIRouter, Query
+
+from .schemas import AuditPage
+
+router = APIRouter(prefix="/audit", tags=["audit"])
+
+
+@router.get("")
+def read_audit(
+    who: Auditor,
+    parts: PartsOf,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    user: Annotated[str | None, Query(max_length=63)] = None,
+    camera: Annotated[CameraId | None, Query()] = None,
+) -> AuditPage:
+    """Who looked at what and did what, newest first. Reading it is in it too."""
+    return parts.trail.read(who, before=before, limit=limit, user=user, camera=camera)

@@ -1,0 +1,39 @@
+"""What the commands of this package share: they need the database and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from beffroi.common.contracts.base import explain
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from . import migrate
+from .database import Database
+
+
+class DatabaseSettings(BaseSettings):
+    """The part of the api's settings that its commands need."""
+
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_API_", frozen=True, extra="ignore")
+
+    database_url: str = "sqlite:///beffroi.sqlite3"
+
+
+def database_from_environment() -> Database:
+    """Open the database named by BEFFROI_API_DATABASE_URL, brought up to date."""
+    try:
+        database = Database(DatabaseSettings().database_url, pool_size=1)
+        migrate.upgrade(database)
+    except ValidationError as error:
+        sys.exit(f"BEFFROI_API_DATABASE_URL: {explain(error)}")
+    except migrate.DatabaseNotReady as error:
+        sys.exit(str(error))
+    return database
+
+
+def invoked_by() -> str:
+    """Who runs the command, for the audit trail: the account of the operating system, marked as such."""
+    name = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
+    return f"{name} (command line)"[:63]

@@ -1,0 +1,123 @@
+"""Everything the api refuses, and why. Rendered in one place (`problems`) as RFC 9457 problem+json.
+
+ApiError
+├── NotSignedIn 401, SignInFailed 401, Throttled 429
+├── NotAllowed 403, ForeignOrigin 403
+├── NotFound 404, NoPicture 404
+├── AlreadyAcknowledged 409, ChangedInBetween 412
+├── Destroyed 410
+├── TooLarge 413, RangeNotSatisfiable 416
+├── Invalid 422
+└── Busy 503, StoreAway 503
+"""
+
+# ruff: noqa: N818 - they are answers, named for what they say
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ApiError(Exception):
+    """Root of the tree. `detail` says what is the matter and what to do, for a person."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **extra: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = extra
+        """Further members of the problem, for programs."""
+
+
+class NotSignedIn(ApiError):
+    """No session, or it ended."""
+
+    status, code, title = 401, "not_signed_in", "Sign in first"
+
+
+class SignInFailed(ApiError):
+    """User name or password is wrong; never says which."""
+
+    status, code, title = 401, "sign_in_failed", "Sign-in failed"
+
+
+class Throttled(ApiError):
+    """Too many failed sign-ins."""
+
+    status, code, title = 429, "throttled", "Too many attempts"
+
+
+class NotAllowed(ApiError):
+    """The role does not allow this."""
+
+    status, code, title = 403, "not_allowed", "Your role does not allow this"
+
+
+class ForeignOrigin(ApiError):
+    """The request comes from another site, or does not say that it is meant."""
+
+    status, code, title = 403, "foreign_origin", "The request does not come from this console"
+
+
+class NotFound(ApiError):
+    """There is no such thing."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class NoPicture(ApiError):
+    """There is no picture of that moment."""
+
+    status, code, title = 404, "no_picture", "No picture"
+
+
+class AlreadyAcknowledged(ApiError):
+    """Somebody else was faster."""
+
+    status, code, title = 409, "already_acknowledged", "Already acknowledged"
+
+
+class ChangedInBetween(ApiError):
+    """Somebody changed it since it was read."""
+
+    status, code, title = 412, "changed_in_between", "Changed by somebody else in between"
+
+
+class Destroyed(ApiError):
+    """Past its retention: destroyed, or about to be."""
+
+    status, code, title = 410, "destroyed", "No longer kept"
+
+
+class TooLarge(ApiError):
+    """The body is larger than any honest request."""
+
+    status, code, title = 413, "too_large", "Too large"
+
+
+class RangeNotSatisfiable(ApiError):
+    """The range asked for lies outside the object."""
+
+    status, code, title = 416, "range_not_satisfiable", "Range not satisfiable"
+
+
+class Invalid(ApiError):
+    """The request breaks its schema or a rule of the field."""
+
+    status, code, title = 422, "invalid", "The request is not valid"
+
+
+class Busy(ApiError):
+    """As much of this is under way as the machine can bear."""
+
+    status, code, title = 503, "busy", "Busy"
+
+
+class StoreAway(ApiError):
+    """The object store does not answer."""
+
+    status, code, title = 503, "store_away", "The object store does not answer"

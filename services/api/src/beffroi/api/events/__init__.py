@@ -1,0 +1,1 @@
+"""News pushed to consoles (Server-Sent Events)."""

@@ -1,0 +1,51 @@
+"""News as they come: `alert`, `status`, `recording`, `camera` (shapes: `News` in the OpenAPI document)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from beffroi.api.access import COOKIE, Watcher
+from beffroi.api.errors import Busy
+from beffroi.api.parts import Parts, PartsOf
+from beffroi.api.problems import Responses, problems
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+router = APIRouter(prefix="/events", tags=["events"])
+
+STREAM: Responses = {
+    200: {
+        "description": "Server-Sent Events, each `data` one JSON object as `News` names them",
+        "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/News"}}},
+    }
+}
+RETRY_MS = 2000
+"""A browser that lost the stream comes back after so long, and asks for everything again."""
+
+
+@router.get("", response_class=StreamingResponse, responses=STREAM | problems(Busy))
+async def listen(request: Request, _who: Watcher, parts: PartsOf) -> StreamingResponse:
+    """Hear news until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first."""
+    parts.fanout.refuse_when_full()
+    return StreamingResponse(_stream(parts, request.cookies.get(COOKIE)), media_type="text/event-stream")
+
+
+async def _stream(parts: Parts, token: str | None) -> AsyncIterator[str]:
+    heartbeat_s = parts.settings.event_heartbeat_s
+    subscription = parts.fanout.subscribe()
+    try:
+        yield f"retry: {RETRY_MS}\n: listening\n\n"
+        check_at_s = parts.clock.monotonic_s() + heartbeat_s
+        while not subscription.ended:
+            event = await subscription.next(heartbeat_s)
+            if event is not None:
+                yield f"event: {event.name}\ndata: {event.data}\n\n"
+            elif not subscription.ended:
+                yield ": still here\n\n"
+            if parts.clock.monotonic_s() >= check_at_s:
+                check_at_s = parts.clock.monotonic_s() + heartbeat_s
+                if not await run_in_threadpool(parts.sessions.in_force, token):
+                    return
+    finally:
+        parts.fanout.unsubscribe(subscription)

@@ -1,0 +1,1 @@
+"""How services, cameras, broker and store are."""

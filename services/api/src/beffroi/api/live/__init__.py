@@ -1,0 +1,1 @@
+"""Pictures as they come: a bounded buffer of recent batches, live views, and stills made on demand."""

@@ -1,0 +1,68 @@
+"""Live views and stills."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from beffroi.api.access import Identity, Watcher
+from beffroi.api.audit.schemas import Action
+from beffroi.api.audit.service import Entry
+from beffroi.api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway
+from beffroi.api.parts import Parts, PartsOf
+from beffroi.api.problems import Responses, problems
+from beffroi.common.contracts import CameraId
+from beffroi.common.contracts.base import UtcTime
+from fastapi import APIRouter, Query, Response, WebSocket
+
+from .pictures import Still
+from .schemas import View
+from .session import LiveSession
+
+router = APIRouter(prefix="/cameras/{camera}", tags=["live"])
+
+JPEG: Responses = {
+    200: {
+        "description": "The picture",
+        "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            "X-Capture-Time": {"description": "ISO 8601, UTC", "schema": {"type": "string", "format": "date-time"}},
+            "X-Mask-Version": {"description": "Absent where a segment holds several", "schema": {"type": "integer"}},
+        },
+    }
+}
+
+
+@router.get(
+    "/still", response_class=Response, responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway)
+)
+def still(
+    camera: CameraId,
+    who: Watcher,
+    parts: PartsOf,
+    at: Annotated[UtcTime | None, Query(description="The moment; the newest picture where it is absent")] = None,
+) -> Response:
+    """One masked picture of a camera."""
+    if parts.cameras.known(camera) is None:
+        raise NotFound(f"There is no camera {camera}: see the list of cameras.")
+    found = parts.stills.latest(camera) if at is None else parts.stills.at(camera, at)
+    return picture(parts, who, camera, found, Action.STILL_SEEN)
+
+
+@router.websocket("/live")
+async def live(
+    websocket: WebSocket, camera: CameraId, who: Watcher, parts: PartsOf, view: Annotated[View, Query()] = View.MASKED
+) -> None:
+    """Pictures as they come; see `LiveHeader` and `LiveState` for what travels."""
+    await LiveSession(websocket, parts, who, camera, view).run()
+
+
+def picture(
+    parts: Parts, who: Identity, camera: str, found: Still, action: Action, subject: str | None = None
+) -> Response:
+    """A still as an answer, after a row in the trail."""
+    taken = found.captured_at.isoformat()
+    parts.trail.record(Entry.of(who, action, camera=camera, subject=subject, captured_at=taken))
+    headers = {"X-Capture-Time": taken}
+    if found.mask_version is not None:
+        headers["X-Mask-Version"] = str(found.mask_version)
+    return Response(found.jpeg, media_type="image/jpeg", headers=headers)

@@ -1,0 +1,22 @@
+"""What this installation is."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from beffroi.api.access import everyone
+from beffroi.api.parts import PartsOf
+from fastapi import APIRouter, Depends
+
+from .schemas import Meta
+
+router = APIRouter(prefix="/meta", tags=["meta"])
+
+LANGUAGES = ["fr", "en"]
+"""Of the console, the usual one first."""
+
+
+@router.get("", dependencies=[Depends(everyone)])
+def read_meta(parts: PartsOf) -> Meta:
+    """Name, version and languages: what a console shows before anybody signs in."""
+    return Meta(name="Beffroi", version=version("beffroi-api"), commune=parts.settings.commune, languages=LANGUAGES)

@@ -1,0 +1,1 @@
+"""The index of recordings, and their video."""

@@ -1,0 +1,146 @@
+"""Who may come in, and for how long."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from beffroi.api.access import Identity, Role
+from beffroi.api.audit.schemas import Action
+from beffroi.api.audit.service import Entry, Trail
+from beffroi.api.database import Database
+from beffroi.api.errors import SignInFailed, Throttled
+from beffroi.api.settings import SessionSettings
+from beffroi.api.tables import SessionRow, UserRow
+from beffroi.api.users import repository as users
+from beffroi.api.users.passwords import Passwords
+from beffroi.common.runtime.clock import Clock
+from sqlalchemy.orm import Session
+
+from . import repository
+from .schemas import SignIn
+
+TOKEN_BYTES = 32
+MAX_TOKEN_CHARACTERS = 100
+UNKNOWN = "(unknown)"
+TOUCH_EVERY = timedelta(seconds=30)
+"""A session in use is written down at most so often: reading pages must not mean writing the database."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Opaque tokens: the browser holds the token, the database its hash."""
+
+    database: Database
+    trail: Trail
+    passwords: Passwords
+    clock: Clock
+    settings: SessionSettings
+
+    def sign_in(self, who: SignIn, address: str) -> tuple[str, Identity]:
+        """Check name and password, and begin a session. Returns the token and whose it is.
+
+        Raises:
+            Throttled: too many wrong passwords lately.
+            SignInFailed: wrong name or password, or a disabled account; it never says which.
+        """
+        with self.database.read() as session:
+            self._refuse_guesser(session, who.username, address)
+            user = users.by_name(session, who.username)
+        usable = user if user is not None and user.disabled_at is None else None
+        right = self.passwords.matches(usable.password_hash if usable else None, who.password.get_secret_value())
+        if usable is None or not right:
+            self._remember_failure(who.username, address, known=user is not None)
+            raise SignInFailed("User name or password is wrong: try again, or ask your administrator.")
+        return self._begin(usable, address)
+
+    def identify(self, token: str | None, address: str) -> Identity | None:
+        """Who holds this token, if the session is in force. Counts as use."""
+        found = self._find(token)
+        if found is None:
+            return None
+        row, user = found
+        now = self.clock.now()
+        if now - row.seen_at >= TOUCH_EVERY:
+            with self.database.write() as session:
+                repository.touch(session, row.id, now)
+        return _identity(user, row, address)
+
+    def in_force(self, token: str | None) -> bool:
+        """Whether the session still is. Does not count as use: a console left open hears the news for ever."""
+        return self._find(token) is not None
+
+    def sign_out(self, who: Identity) -> None:
+        """End the session."""
+        with self.database.write() as session:
+            repository.end(session, who.session_id)
+            self.trail.add(session, Entry.of(who, Action.SIGNED_OUT))
+
+    def forget_ended(self) -> None:
+        """Housekeeping: sessions and failures that no longer count."""
+        now = self.clock.now()
+        with self.database.write() as session:
+            repository.end_expired(session, created_before=now - self._absolute, seen_before=now - self._idle)
+            repository.forget_failures(session, before=now - self._window)
+
+    def _find(self, token: str | None) -> tuple[SessionRow, UserRow] | None:
+        if not token or len(token) > MAX_TOKEN_CHARACTERS:
+            return None
+        with self.database.read() as session:
+            found = repository.find(session, hash_token(token))
+        if found is None:
+            return None
+        now, row = self.clock.now(), found[0]
+        ended = now - row.created_at >= self._absolute or now - row.seen_at >= self._idle
+        return None if ended else found
+
+    @property
+    def _idle(self) -> timedelta:
+        return timedelta(seconds=self.settings.idle_timeout_s)
+
+    @property
+    def _absolute(self) -> timedelta:
+        return timedelta(seconds=self.settings.absolute_timeout_s)
+
+    @property
+    def _window(self) -> timedelta:
+        return timedelta(seconds=self.settings.throttle_window_s)
+
+    def _refuse_guesser(self, session: Session, account: str, address: str) -> None:
+        since = self.clock.now() - self._window
+        of_account = repository.failures(session, since=since, address=address, account=account)
+        of_all = repository.failures(session, since=since, address=address)
+        if of_account >= self.settings.failures_per_account_and_address or of_all >= self.settings.failures_per_address:
+            wait_s = int(self.settings.throttle_window_s)
+            raise Throttled(
+                f"Too many wrong passwords: wait {wait_s // 60 or 1} minutes and try again.",
+                headers={"Retry-After": str(wait_s)},
+            )
+
+    def _remember_failure(self, account: str, address: str, *, known: bool) -> None:
+        # What is no user's name may be a password typed into the wrong field: it is not kept in the trail.
+        with self.database.write() as session:
+            repository.add_failure(session, account=account, address=address, at=self.clock.now())
+            self.trail.add(session, Entry(account if known else UNKNOWN, address, Action.SIGN_IN_FAILED))
+
+    def _begin(self, user: UserRow, address: str) -> tuple[str, Identity]:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        with self.database.write() as session:
+            row = repository.add(
+                session, token_hash=hash_token(token), user_id=user.id, address=address[:64], at=self.clock.now()
+            )
+            repository.forgive(session, account=user.username, address=address)
+            identity = _identity(user, row, address)
+            self.trail.add(session, Entry.of(identity, Action.SIGNED_IN))
+        return token, identity
+
+
+def hash_token(token: str) -> str:
+    """What is kept of a token. It is 256 random bits, so a plain hash is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _identity(user: UserRow, row: SessionRow, address: str) -> Identity:
+    return Identity(user.username, user.display_name, Role(user.role), user.language, row.id, address)

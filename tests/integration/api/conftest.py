@@ -1,0 +1,161 @@
+"""The application on a real database: each test runs on SQLite and on PostgreSQL. Bus and store are doubles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beffroi.api.recordings.service import segment_id
+from beffroi.api.testing import FPS, NS, Running, Surroundings, film, in_memory, running, segment
+from beffroi.common.contracts import Recording, RecordingState
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryStore
+from beffroi.common.topics import RECORDINGS
+
+V1 = "/api/v1"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of a new, empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'api.sqlite3'}"
+    url: str = request.getfixturevalue("postgres").create_database()
+    return url
+
+
+@dataclass
+class Place:
+    """Surroundings made of doubles, and the application in them; it can be stopped and started again."""
+
+    around: Surroundings
+    broker: MemoryBroker
+    store: MemoryStore
+    clock: ManualClock
+    folder: Path
+
+    def start(self, **changes: Any) -> AbstractContextManager[Running]:
+        self.around.changes |= changes
+        return running(self.around)
+
+
+@pytest.fixture
+def place(database_url: str, tmp_path: Path) -> Place:
+    """Where an application can be started."""
+    return Place(*in_memory(tmp_path, database_url=database_url), folder=tmp_path)
+
+
+@pytest.fixture
+def door(place: Place) -> Iterator[Running]:
+    """A running application."""
+    with place.start() as started:
+        yield started
+
+
+CAMERA = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "nominal_fps": 5}
+BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
+ZONE = {
+    "id": "crossroads",
+    "name": "Crossroads",
+    "kind": "sensitive",
+    "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]],
+    "rules": [{"rule": "loitering", "threshold_s": 10}],
+}
+
+
+@pytest.fixture
+def make_camera(door: Running) -> Callable[..., dict[str, Any]]:
+    """`make_camera(id="gate", masked=True)` → a camera with a decision on masks and a zone."""
+
+    def make(camera: str = "gate", *, masked: bool = True) -> dict[str, Any]:
+        client = door.administrator
+        client.put(f"{V1}/cameras/{camera}", json=CAMERA).raise_for_status()
+        answer = client.put(f"{V1}/cameras/{camera}/zones", json=[ZONE])
+        if masked:
+            answer = client.put(f"{V1}/cameras/{camera}/masking", json=BURN)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return make
+
+
+@pytest.fixture
+def audited(door: Running) -> Callable[..., list[dict[str, Any]]]:
+    """`audited("video_seen", …)` → rows of the trail with these actions, oldest first."""
+
+    def read(*actions: str) -> list[dict[str, Any]]:
+        rows = door.dpo.get(f"{V1}/audit", params={"limit": 500}).json()["items"]
+        return [row for row in reversed(rows) if row["action"] in actions]
+
+    return read
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Leaves what was entered."""
+    with ExitStack() as entered:
+        yield entered
+
+
+@dataclass
+class Recorded:
+    """A segment on the bus and in the store."""
+
+    recording: Recording
+    content: bytes
+
+    @property
+    def id(self) -> str:
+        return segment_id(self.recording.object_name)
+
+
+@pytest.fixture
+def record(place: Place) -> Callable[..., Recorded]:
+    """`record(starts_at, seconds=4, …)` → a segment of camera `gate`, stored and told of."""
+
+    def make(starts_at: datetime, seconds: int = 4, **changes: Any) -> Recorded:
+        start_ns = int(starts_at.timestamp()) * NS + starts_at.microsecond * 1000
+        content = segment(film(seconds, start_ns=start_ns))
+        name = f"segments/{starts_at:%Y-%m-%d}/gate/{starts_at:%H%M%S}.mp4"
+        file = place.folder / "segment.mp4"
+        file.write_bytes(content)
+        place.store.put(name, file, "video/mp4", {})
+        recording = Recording(
+            camera="gate",
+            object_name=name,
+            state=RecordingState.STORED,
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(seconds=seconds - 1 / FPS),
+            frames=seconds * FPS,
+            batches=seconds,
+            missing_batches=0,
+            width=160,
+            height=96,
+            codec="avc1.42c00a",
+            mask_versions=(1,),
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            previous_sha256=None,
+            changed_at=starts_at + timedelta(seconds=seconds + 1),
+        ).model_copy(update=changes)
+        tell(place, recording)
+        return Recorded(recording, content)
+
+    return make
+
+
+def tell(place: Place, recording: Recording) -> None:
+    """As the recorder does."""
+    place.around.bus.producer().send(RECORDINGS, recording.object_name, recording, partition=0)
+
+
+@pytest.fixture(name="tell")
+def tell_fixture(place: Place) -> Callable[[Recording], None]:
+    """See `tell`."""
+    return lambda recording: tell(place, recording)

@@ -1,0 +1,152 @@
+"""Alerts come once, stand as their latest word, and are taken by one person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from beffroi.api.testing import NS, Running, eventually, film, number_of
+from beffroi.common.contracts import Alert, AlertState, CloseReason
+from beffroi.common.topics import ALERTS, FRAMES_MASKED
+
+V1 = "/api/v1"
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def send(place: Any) -> Callable[..., Alert]:
+    """`send(number=1, state=…, after_s=…)` puts a word about an alert on the bus."""
+    onset = place.clock.now() - timedelta(seconds=60)
+
+    def put(number: int = 1, state: AlertState = AlertState.OPENED, after_s: float = 10.0, **changes: Any) -> Alert:
+        fields: dict[str, Any] = {
+            "id": f"{number:032x}",
+            "camera": "gate",
+            "zone": "crossroads",
+            "rule": "loitering",
+            "rule_version": 1,
+            "parameters": {"threshold_s": 10.0},
+            "legal_basis": "Arrêté 2026-17",
+            "state": state,
+            "onset": onset + timedelta(minutes=number),
+            "occurred_at": onset + timedelta(minutes=number, seconds=after_s),
+            "track": "t-1",
+            "box": (0.1, 0.2, 0.3, 0.4),
+        }
+        alert = Alert.model_validate(fields | changes)
+        place.around.bus.producer().send(ALERTS, alert.camera, alert, partition=0)
+        return alert
+
+    return put
+
+
+def listed(door: Running, **query: Any) -> list[dict[str, Any]]:
+    answer = door.operator.get(f"{V1}/alerts", params=query)
+    answer.raise_for_status()
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def test_an_alert_through_its_life(door: Running, make_camera: Make, send: Callable[..., Alert]) -> None:
+    make_camera()
+    opened = send()
+    (found,) = eventually(lambda: listed(door))
+    assert (found["camera_name"], found["zone_name"]) == ("Gate", "Crossroads")
+    assert (found["state"], found["opened_at"], found["acknowledged_by"]) == ("opened", found["occurred_at"], None)
+    send(state=AlertState.UPDATED, after_s=20)
+    send(state=AlertState.CLOSED, after_s=30, closed_reason=CloseReason.LEFT)
+    eventually(lambda: listed(door)[0]["state"] == "closed")
+    send(state=AlertState.UPDATED, after_s=25)  # a late word
+    send(state=AlertState.OPENED)  # the same again
+    send(number=2)
+    eventually(lambda: len(listed(door)) == 2)
+    closed = listed(door, state="closed")[0]
+    assert (closed["id"], closed["closed_reason"], closed["opened_at"]) == (opened.id, "left", found["opened_at"])
+    assert [each["id"] for each in listed(door, state="open")] == [f"{2:032x}"]
+
+
+def test_one_person_takes_it(place: Any, door: Running, send: Callable[..., Alert], audited: Any) -> None:
+    alert = send()
+    eventually(lambda: listed(door))
+    url = f"{V1}/alerts/{alert.id}/acknowledgement"
+    taken = door.operator.post(url).json()
+    assert taken["acknowledged_by"] == "operator"
+    place.clock.advance(5)
+    assert door.operator.post(url).json() == taken
+    late = door.administrator.post(url)
+    assert late.status_code == 409
+    problem = late.json()
+    assert (problem["code"], problem["acknowledged_by"]) == ("already_acknowledged", "operator")
+    assert problem["detail"] == "operator took this alert at 12:00:00 UTC."
+    assert listed(door, acknowledged=False) == []
+    assert len(listed(door, acknowledged=True)) == 1
+    (row,) = audited("alert_acknowledged")
+    assert (row["user"], row["subject"]) == ("operator", alert.id)
+    send(state=AlertState.UPDATED, after_s=20)
+    eventually(lambda: listed(door)[0]["state"] == "updated")
+    assert listed(door)[0]["acknowledged_by"] == "operator"
+
+
+def test_pages(door: Running, send: Callable[..., Alert]) -> None:
+    for number in range(1, 8):
+        send(number=number)
+    eventually(lambda: len(listed(door)) == 7)
+    seen, before = [], None
+    while True:
+        query = {"limit": 3} | ({"before": before} if before else {})
+        page = door.operator.get(f"{V1}/alerts", params=query).json()
+        seen += [int(each["id"], 16) for each in page["items"]]
+        before = page["next"]
+        if before is None:
+            break
+    assert seen == [7, 6, 5, 4, 3, 2, 1]
+    for nonsense in ("x", "2026", "////", "MjAyNiB4"):
+        assert door.operator.get(f"{V1}/alerts", params={"before": nonsense}).status_code in (200, 422)
+
+
+def test_what_cannot_be_read_is_buried_and_nothing_stops(place: Any, door: Running, send: Callable[..., Alert]) -> None:
+    place.broker.append(ALERTS.name, "gate", b'{"id": "hunter2"', 0, {})
+    place.broker.append(ALERTS.name, "gate", b'{"unknown": 1}', 0, {})
+    send()
+    eventually(lambda: listed(door))
+    assert len(place.broker.records(ALERTS.dead_letters)) == 2
+
+
+def test_the_still_shows_the_picture_on_which_it_opened(
+    place: Any, door: Running, make_camera: Make, send: Callable[..., Alert], audited: Any
+) -> None:
+    make_camera()
+    alert = send(after_s=10.4)
+    start_ns = int(alert.onset.timestamp()) * NS
+    producer = place.around.bus.producer()
+    for batch in film(20, start_ns=start_ns + 123_456_789):
+        producer.send(FRAMES_MASKED, "gate", batch, partition=0)
+    eventually(lambda: listed(door))
+    eventually(lambda: [each.sequence for each in door.parts.buffer.run_to("gate", None)] == [19])
+    still = door.operator.get(f"{V1}/alerts/{alert.id}/still")
+    assert still.status_code == 200
+    assert number_of(still.content) == 51  # captured 10.323 s after the first, the next one 0.2 s later is too late
+    assert still.headers["x-mask-version"] == "1"
+    (row,) = audited("alert_still_seen")
+    assert (row["camera"], row["subject"]) == ("gate", alert.id)
+
+
+def test_alerts_are_forgotten_with_the_recordings_that_show_them(
+    place: Any, door: Running, send: Callable[..., Alert]
+) -> None:
+    send()
+    eventually(lambda: listed(door))
+    place.clock.advance(timedelta(days=15).total_seconds())
+    door._clients.clear()
+    door.parts.alerts.forget_old()
+    assert listed(door) == []
+
+
+def test_unknown_alerts(door: Running) -> None:
+    for path in ("", "/still"):
+        assert door.operator.get(f"{V1}/alerts/{0:032x}{path}").status_code == 404
+    assert door.operator.post(f"{V1}/alerts/{0:032x}/acknowledgement").status_code == 404
+    assert door.operator.get(f"{V1}/alerts/nonsense").status_code == 422

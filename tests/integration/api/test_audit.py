@@ -1,0 +1,72 @@
+"""The trail: complete, in order, and whole or visibly not."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from beffroi.api.audit.schemas import Action
+from beffroi.api.audit.service import Entry
+from beffroi.api.testing import Running
+from sqlalchemy import text
+
+AUDIT = "/api/v1/audit"
+
+
+def fill(door: Running, count: int) -> None:
+    def add(number: int) -> None:
+        door.parts.trail.record(Entry("tests", "here", Action.STILL_SEEN, camera="gate", details={"number": number}))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(count)))
+
+
+def test_many_at_once_make_one_chain(door: Running) -> None:
+    fill(door, 60)
+    verdict = door.parts.trail.verify()
+    assert (verdict.rows, verdict.broken_at) == (60, None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken_at"),
+    [
+        ("UPDATE audit SET subject = 'nothing' WHERE id = 7", 7),
+        ("UPDATE audit SET details = '{\"number\": 99}' WHERE id = 7", 7),
+        ("DELETE FROM audit WHERE id = 7", 8),
+        ("DELETE FROM audit WHERE id = 1", 2),
+        ("UPDATE audit SET hash = previous_hash WHERE id = 7", 7),
+    ],
+)
+def test_a_row_that_was_touched_shows(door: Running, statement: str, broken_at: int) -> None:
+    fill(door, 10)
+    with door.parts.database.write() as session:
+        session.execute(text(statement.replace(":", r"\:")))
+    assert door.parts.trail.verify().broken_at == broken_at
+
+
+def test_pages_are_newest_first_and_complete(door: Running) -> None:
+    fill(door, 25)
+    numbers, before = [], None
+    while True:
+        page = door.dpo.get(
+            AUDIT, params={"limit": 10, "camera": "gate"} | ({"before": before} if before else {})
+        ).json()
+        numbers += [row["id"] for row in page["items"] if row["action"] == "still_seen"]
+        before = page["next"]
+        if before is None:
+            break
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(numbers) == 25
+
+
+def test_reading_the_trail_is_in_the_trail(door: Running) -> None:
+    door.dpo.get(AUDIT, params={"user": "operator"})
+    newest = door.dpo.get(AUDIT).json()["items"][0]
+    assert (newest["action"], newest["user"], newest["details"]) == ("audit_read", "dpo", {"of": "operator"})
+
+
+def test_signing_in_and_out_is_in_the_trail(door: Running) -> None:
+    door.operator.delete("/api/v1/session")
+    rows = door.dpo.get(AUDIT, params={"user": "operator"}).json()["items"]
+    assert [row["action"] for row in rows] == ["signed_out", "signed_in"]
+    assert rows[0]["address"] == "testclient"

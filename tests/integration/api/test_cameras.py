@@ -1,0 +1,202 @@
+"""Configuring cameras: decided in the database, told on the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from beffroi.api.testing import Running, eventually
+from beffroi.common.contracts import Camera
+from beffroi.common.topics import CAMERAS
+
+V1 = "/api/v1"
+GATE = f"{V1}/cameras/gate"
+CAMERA = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "nominal_fps": 5}
+BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
+BASIS = {
+    "analytic": "loitering",
+    "purpose": "Security of persons",
+    "reference": "Arrêté 2026-17",
+    "starts_at": "2026-01-01T00:00:00Z",
+    "ends_at": "2027-01-01T00:00:00Z",
+}
+
+Make = Callable[..., dict[str, Any]]
+
+
+def told(place: Any, camera: str = "gate") -> list[Camera | None]:
+    """What the bus knows of a camera, in order."""
+    records = [record for record in place.broker.records(CAMERAS) if record.key == camera]
+    return [Camera.decode(record.value) if record.value else None for record in records]
+
+
+def test_a_camera_from_nothing_to_masked(place: Any, door: Running) -> None:
+    made = door.administrator.put(GATE, json=CAMERA)
+    assert made.status_code == 200
+    assert made.headers["etag"] == '"1"'
+    assert made.json()["masking"] is None
+    assert made.json()["status"]["code"] == "no_mask_decision"
+
+    decided = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    assert decided["version"] == 2
+    assert decided["masking"]["version"] == 1
+    assert decided["masking"]["decided_by"] == "administrator"
+    assert decided["masking"]["decided_at"] == place.clock.now().isoformat().replace("+00:00", "Z")
+
+    based = door.administrator.put(f"{GATE}/legal-bases", json=[BASIS]).json()
+    assert [each["reference"] for each in based["legal_bases"]] == ["Arrêté 2026-17"]
+
+    eventually(lambda: door.administrator.get(GATE).json()["published"])
+    newest = told(place)[-1]
+    assert newest is not None
+    assert (newest.version, newest.masking is not None, len(newest.legal_bases)) == (3, True, 1)
+    records = [record for record in place.broker.records(CAMERAS) if record.key == "gate"]
+    assert {record.partition for record in records} == {newest.slot}
+
+
+def test_cameras_are_spread_over_the_slots(make_camera: Make) -> None:
+    assert {make_camera(name)["slot"] for name in ("a", "b")} == {0, 1}
+
+
+WRONG = (
+    ("", CAMERA | {"source": {"url": "rtsp://user:hunter2@host/x"}}, "must not hold a user or a password"),
+    ("", CAMERA | {"source": {"url": "ftp://host/x"}}, "must begin with one of rtsp, file, pattern"),
+    ("", CAMERA | {"colour": "red"}, "Extra inputs are not permitted"),
+    ("/masking", {"mode": "burn"}, "needs at least one polygon"),
+    ("/masking", {"mode": "open"}, "needs a reason in words"),
+    (
+        "/masking",
+        {"mode": "burn", "polygons": [[[0, 0], [1, 1], [1, 0], [0, 1]]]},
+        "must not cross or touch itself",
+    ),
+    ("/masking", {"mode": "burn", "polygons": [[[0, 0], [2, 0], [1, 1]]]}, "less than or equal to 1"),
+    ("/zones", [{"id": "a", "name": "A", "kind": "bus_lane", "polygon": [[0, 0], [1, 0], [1, 1]]}], "sensitive"),
+    ("/legal-bases", [BASIS | {"ends_at": "2025-01-01T00:00:00Z"}], "must end after it starts"),
+    ("/legal-bases", [BASIS | {"starts_at": "2026-01-01T00:00:00"}], "timezone"),
+)
+
+
+def test_what_is_wrong_is_said(door: Running, make_camera: Make) -> None:
+    make_camera()
+    for path, body, said in WRONG:
+        answer = door.administrator.put(f"{GATE}{path}", json=body)
+        assert answer.status_code == 422, body
+        assert said in answer.json()["detail"]
+        assert "hunter2" not in answer.text
+    assert door.administrator.get(GATE).json()["version"] == 3
+    for name in ("Gate", "a b", "-x", "x" * 64, "caméra"):  # they could not be keys
+        assert door.administrator.put(f"{V1}/cameras/{name}", json=CAMERA).status_code == 422
+
+
+def test_nobody_overwrites_what_he_did_not_see(door: Running, make_camera: Make) -> None:
+    make_camera()
+    late = door.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"1"'})
+    assert (late.status_code, late.json()["code"]) == (412, "changed_in_between")
+    current = door.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"3"'})
+    assert current.status_code == 200
+    for wrong in ('"three"', "*, 3", ""):
+        answer = door.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": wrong})
+        assert answer.status_code == 422
+
+
+def test_two_at_once_do_not_both_win(door: Running, make_camera: Make) -> None:
+    make_camera()
+    client = door.administrator
+
+    def decide(_: int) -> int:
+        return client.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"3"'}).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(decide, range(4))) == [200, 412, 412, 412]
+    assert client.get(GATE).json()["masking"]["version"] == 2
+
+
+def test_another_source_ends_the_decision_on_masks(door: Running, make_camera: Make) -> None:
+    make_camera()
+    same = door.administrator.put(GATE, json=CAMERA | {"name": "North gate"}).json()
+    assert same["masking"]["version"] == 1
+    assert same["zones"][0]["id"] == "crossroads"
+    other = door.administrator.put(GATE, json=CAMERA | {"source": {"url": "pattern:320x240@5"}}).json()
+    assert other["masking"] is None
+    assert door.parts.decisions.shows("gate", 1) is False
+    again = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    assert again["masking"]["version"] == 2
+
+
+def test_removing_and_making_again(place: Any, door: Running, make_camera: Make) -> None:
+    slot = make_camera()["slot"]
+    assert door.administrator.delete(GATE).status_code == 204
+    assert door.administrator.get(GATE).status_code == 404
+    assert door.administrator.get(f"{V1}/cameras").json() == []
+    eventually(lambda: told(place) and told(place)[-1] is None)
+    switched_off = told(place)[-2]
+    assert switched_off is not None
+    assert not switched_off.enabled
+
+    again = door.administrator.put(GATE, json=CAMERA).json()
+    assert (again["version"], again["slot"], again["masking"]) == (5, slot, None)
+    decided = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    assert decided["masking"]["version"] == 2  # a version never means two decisions
+
+
+def test_only_administrators_see_where_pictures_come_from(door: Running, make_camera: Make) -> None:
+    make_camera()
+    assert door.administrator.get(GATE).json()["source"]["url"] == "pattern:160x96@5"
+    for client in (door.operator, door.dpo):
+        assert client.get(GATE).json()["source"] is None
+        assert client.get(f"{V1}/cameras").json()[0]["source"] is None
+
+
+def test_unknown_cameras(door: Running) -> None:
+    for path, body in (("/masking", BURN), ("/zones", []), ("/legal-bases", [])):
+        assert door.administrator.put(f"{V1}/cameras/nobody{path}", json=body).status_code == 404
+    assert door.administrator.delete(f"{V1}/cameras/nobody").status_code == 404
+    assert door.operator.get(f"{V1}/cameras/nobody").json()["detail"].startswith("There is no camera nobody")
+
+
+def test_a_change_while_the_broker_is_away_is_sent_when_it_is_back(
+    place: Any, door: Running, make_camera: Make
+) -> None:
+    make_camera()
+    eventually(lambda: door.operator.get(GATE).json()["published"])
+    place.broker.away = True
+    decided = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    assert decided["published"] is False
+    assert decided["masking"]["version"] == 2
+    place.broker.away = False
+    eventually(lambda: door.operator.get(GATE).json()["published"])
+    newest = told(place)[-1]
+    assert newest is not None
+    assert newest.masking is not None
+    assert newest.masking.version == 2
+
+
+def test_everything_is_told_again_at_each_start(place: Any) -> None:
+    with place.start() as door:
+        door.administrator.put(GATE, json=CAMERA).raise_for_status()
+        door.administrator.put(f"{V1}/cameras/yard", json=CAMERA).raise_for_status()
+        door.administrator.delete(f"{V1}/cameras/yard").raise_for_status()
+        eventually(lambda: told(place, "yard") and told(place, "yard")[-1] is None)
+    before = len(told(place))
+    with place.start():
+        eventually(lambda: len(told(place)) > before)
+        assert told(place, "yard")[-1] is None
+
+
+def test_every_change_is_in_the_trail(
+    door: Running, make_camera: Make, audited: Callable[..., list[dict[str, Any]]]
+) -> None:
+    make_camera()
+    door.administrator.put(f"{GATE}/legal-bases", json=[BASIS])
+    door.administrator.delete(GATE)
+    rows = audited("camera_saved", "zones_saved", "masking_decided", "legal_bases_saved", "camera_removed")
+    assert [row["action"] for row in rows] == [
+        "camera_saved",
+        "zones_saved",
+        "masking_decided",
+        "legal_bases_saved",
+        "camera_removed",
+    ]
+    assert {(row["user"], row["camera"]) for row in rows} == {("administrator", "gate")}
+    assert rows[2]["details"]["polygons"] == [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]

@@ -1,0 +1,246 @@
+"""Live views and stills: masked, at once, and never under an older mask."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beffroi.api.testing import NS, Running, eventually, film, number_of
+from beffroi.common.contracts import FrameBatch, Viewers
+from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
+from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
+
+GATE = "/api/v1/cameras/gate"
+LIVE = f"{GATE}/live"
+BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """One kind of database is enough for what hardly asks it."""
+    return f"sqlite:///{tmp_path / 'api.sqlite3'}"
+
+
+@pytest.fixture
+def show(place: Any, door: Running) -> Callable[..., None]:
+    """`show(batches)` puts pictures on the bus and waits until the api has them."""
+
+    def put(batches: list[FrameBatch], topic: Topic = FRAMES_MASKED, *, wait: bool = True) -> None:
+        producer = place.around.bus.producer()
+        for batch in batches:
+            producer.send(topic, batch.camera, batch, partition=0)
+        if wait:
+            newest = batches[-1].sequence
+            eventually(lambda: [each.sequence for each in door.parts.buffer.run_to("gate", None)][-1:] == [newest])
+
+    return put
+
+
+def start_ns(place: Any) -> int:
+    return int(place.clock.now_ns())
+
+
+def denied(door: Running, path: str) -> WebSocketDenialResponse:
+    """The answer to a live view that is refused."""
+    with pytest.raises(WebSocketDenialResponse) as refused, door.operator.websocket_connect(path):
+        pass
+    return refused.value
+
+
+def receive(live: WebSocketTestSession) -> dict[str, Any]:
+    """The header of the next pictures; reasons are skipped."""
+    while "bytes" not in (message := live.receive()) or message["bytes"] is None:
+        assert message["type"] == "websocket.send", message
+    data = message["bytes"]
+    (length,) = struct.unpack(">I", data[:4])
+    header: dict[str, Any] = json.loads(data[4 : 4 + length])
+    assert len(data) == 4 + length + sum(unit["size"] for unit in header["units"])
+    return header
+
+
+def reason(live: WebSocketTestSession) -> str:
+    """The code of the next message, which must say why there is no picture."""
+    state = json.loads(live.receive_text())
+    assert state["type"] == "state"
+    assert state["message"]
+    code: str = state["code"]
+    return code
+
+
+def test_a_view_begins_at_once_and_goes_on(
+    place: Any, door: Running, make_camera: Make, show: Any, audited: Any
+) -> None:
+    make_camera()
+    show(film(4, start_ns=start_ns(place), gop=10))
+    with door.operator.websocket_connect(LIVE) as live:
+        first = receive(live)
+        assert first["sequence"] == 2
+        assert first["units"][0]["key"]
+        assert first["codec"].startswith("avc1.")
+        assert receive(live)["sequence"] == 3
+        show(film(2, start_ns=start_ns(place), first_sequence=4, gop=10))
+        assert [receive(live)["sequence"] for _ in range(2)] == [4, 5]
+        place.clock.advance(7)
+    started, ended = eventually(lambda: len(rows := audited("live_started", "live_ended")) == 2 and rows)
+    assert started["details"] == {"view": "masked"}
+    assert ended["details"] == {"view": "masked", "seconds": 7, "batches": 4}
+    assert (ended["user"], ended["camera"]) == ("operator", "gate")
+
+
+def test_a_new_decision_hides_what_was_under_the_old_one(
+    place: Any, door: Running, make_camera: Make, show: Any
+) -> None:
+    make_camera()
+    show(film(3, start_ns=start_ns(place)))
+    with door.operator.websocket_connect(LIVE) as live:
+        assert receive(live)["sequence"] == 2
+        door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+        assert door.operator.get(f"{GATE}/still").json()["code"] == "no_picture"
+        late = film(1, start_ns=start_ns(place), first_sequence=3)
+        fresh = film(1, start_ns=start_ns(place), first_sequence=4, mask_version=2)
+        show(late + fresh)
+        header = receive(live)
+        assert (header["sequence"], header["mask_version"]) == (4, 2)
+    with door.operator.websocket_connect(LIVE) as again:
+        assert receive(again)["sequence"] == 4
+    assert door.operator.get(f"{GATE}/still").headers["x-mask-version"] == "2"
+
+
+def test_why_there_is_no_picture(place: Any, door: Running, make_camera: Make) -> None:
+    make_camera(masked=False)
+    with door.operator.websocket_connect(LIVE) as live:
+        assert reason(live) == "no_mask_decision"
+    assert "Nobody decided" in door.operator.get(f"{GATE}/still").json()["detail"]
+    door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+    eventually(lambda: door.parts.health.now().broker.reachable)
+    with door.operator.websocket_connect(LIVE) as live:
+        assert reason(live) == "waiting"
+    with door.operator.websocket_connect(f"{LIVE}?view=annotated") as live:
+        assert reason(live) == "waiting_for_analysis"
+    place.broker.away = True
+    place.clock.advance(60)
+    with door.operator.websocket_connect(LIVE) as live:
+        assert reason(live) == "broker_away"
+    place.broker.away = False
+    camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "enabled": False}
+    door.administrator.put(GATE, json=camera).raise_for_status()
+    with door.operator.websocket_connect(LIVE) as live:
+        assert reason(live) == "disabled"
+
+
+def test_pictures_of_a_camera_nobody_configured_are_not_shown(
+    place: Any, door: Running, make_camera: Make, show: Any
+) -> None:
+    make_camera()
+    show(film(1, camera="stranger", start_ns=start_ns(place)), wait=False)
+    show(film(1, start_ns=start_ns(place)))
+    assert denied(door, "/api/v1/cameras/stranger/live").status_code == 404
+
+
+def test_unreadable_pictures_stop_nothing(place: Any, door: Running, make_camera: Make, show: Any) -> None:
+    make_camera()
+    whole = film(1, start_ns=start_ns(place))[0].encode()
+    for payload in (whole[: len(whole) // 2], b"nonsense", b""):
+        place.broker.append(FRAMES_MASKED.name, "gate", payload, 0, {})
+    show(film(1, start_ns=start_ns(place)))
+
+
+def test_annotated_pictures_are_asked_for_while_somebody_watches(
+    place: Any, door: Running, make_camera: Make, show: Any
+) -> None:
+    slot = make_camera()["slot"]
+
+    def leases() -> list[Viewers]:
+        records = place.broker.records(VIEWERS)
+        assert {record.partition for record in records} <= {slot}
+        return [Viewers.decode(record.value or b"") for record in records]
+
+    assert leases() == []
+    with door.operator.websocket_connect(f"{LIVE}?view=annotated") as live:
+        (lease,) = eventually(leases)
+        assert lease.annotated_until == place.clock.now() + timedelta(seconds=15)
+        show(film(1, start_ns=start_ns(place)), FRAMES_ANNOTATED, wait=False)
+        header = receive(live)
+        assert (header["view"], header["sequence"]) == ("annotated", 0)
+        place.clock.advance(6)
+        eventually(lambda: len(leases()) == 2)
+    eventually(lambda: leases()[-1].annotated_until == place.clock.now())
+
+
+def test_a_view_ends_with_its_session(place: Any, make_camera: Make, door: Running, show: Any) -> None:
+    make_camera()
+    with door.operator.websocket_connect(LIVE) as live:
+        assert reason(live)
+        door.operator.delete("/api/v1/session").raise_for_status()
+        place.clock.advance(20)
+        show(film(1, start_ns=start_ns(place)))
+        while (message := live.receive())["type"] != "websocket.close":
+            pass
+        assert message["code"] == 4401
+
+
+def test_an_open_view_keeps_its_session_in_use(place: Any, make_camera: Make, door: Running, show: Any) -> None:
+    make_camera()
+    with door.operator.websocket_connect(LIVE) as live:
+        for index in range(5):
+            place.clock.advance(1800)
+            show(film(1, start_ns=start_ns(place), first_sequence=index))
+            receive(live)
+    assert door.operator.get("/api/v1/session").status_code == 200
+
+
+def test_views_are_bounded(place: Any) -> None:
+    with place.start(live={"max_viewers": 1}) as door:
+        camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+        door.administrator.put(GATE, json=camera).raise_for_status()
+        with door.operator.websocket_connect(LIVE) as live:
+            reason(live)
+            refused = denied(door, LIVE)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+
+
+def test_stills_out_of_memory_are_exact(place: Any, door: Running, make_camera: Make, show: Any, audited: Any) -> None:
+    make_camera()
+    begin = place.clock.now() - timedelta(seconds=10)
+    show(film(6, start_ns=int(begin.timestamp()) * NS, gop=10))
+    newest = door.operator.get(f"{GATE}/still")
+    assert (newest.status_code, newest.headers["content-type"]) == (200, "image/jpeg")
+    assert number_of(newest.content) == 29
+    for seconds, number in ((0, 0), (0.19, 0), (0.2, 1), (3.3, 16), (5.8, 29), (7.0, 29)):
+        at = (begin + timedelta(seconds=seconds)).isoformat()
+        still = door.operator.get(f"{GATE}/still", params={"at": at})
+        assert number_of(still.content) == number, seconds
+        taken = begin + timedelta(seconds=number / 5)
+        assert still.headers["x-capture-time"] == taken.isoformat()
+    far = door.operator.get(f"{GATE}/still", params={"at": (begin + timedelta(seconds=8)).isoformat()})
+    assert (far.status_code, far.json()["code"]) == (404, "no_picture")
+    rows = audited("still_seen")
+    assert len(rows) == 7
+    assert rows[0]["details"]["captured_at"] == (begin + timedelta(seconds=5.8)).isoformat()
+
+
+def test_stills_out_of_a_recording(place: Any, door: Running, make_camera: Make, record: Any) -> None:
+    make_camera()
+    begin = place.clock.now() - timedelta(hours=1)
+    record(begin, seconds=6)
+    eventually(lambda: door.operator.get(f"{GATE}/recordings").json()["segments"])
+    for seconds, number in ((0, 0), (0.1, 0), (2.5, 12), (5.8, 29), (6.5, 29)):
+        still = door.operator.get(f"{GATE}/still", params={"at": (begin + timedelta(seconds=seconds)).isoformat()})
+        assert still.status_code == 200, still.text
+        assert number_of(still.content) == number, seconds
+        assert still.headers["x-mask-version"] == "1"
+    assert (
+        door.operator.get(f"{GATE}/still", params={"at": (begin - timedelta(seconds=5)).isoformat()}).status_code == 404
+    )
+    old = door.operator.get(f"{GATE}/still", params={"at": (begin - timedelta(days=14)).isoformat()})
+    assert (old.status_code, old.json()["code"]) == (410, "destroyed")
+    place.store.away = True
+    away = door.operator.get(f"{GATE}/still", params={"at": begin.isoformat()})
+    assert (away.status_code, away.json()["code"]) == (503, "store_away")

@@ -1,0 +1,58 @@
+"""The migrations make exactly the tables that the code expects."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from beffroi.api import migrate
+from beffroi.api.database import Database
+from beffroi.api.tables import Base
+from sqlalchemy import inspect
+
+
+def test_they_fit_the_tables(database_url: str) -> None:
+    database = Database(database_url)
+    migrate.upgrade(database)
+    migrate.upgrade(database)
+    migrate.check(database)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    database.close()
+
+
+def test_they_can_be_undone(database_url: str) -> None:
+    database = Database(database_url)
+    migrate.upgrade(database)
+    with database.engine.execution_options(beffroi_writes=True).begin() as connection:
+        command.downgrade(migrate._config(connection), "base")
+    assert inspect(database.engine).get_table_names() == ["alembic_version"]
+    with pytest.raises(migrate.DatabaseNotReady, match=r"python -m beffroi\.api\.migrate"):
+        migrate.check(database)
+    database.close()
+
+
+def test_two_at_once(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(migrate.upgrade, databases))
+    for database in databases:
+        migrate.check(database)
+        database.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql+psycopg://beffroi:hunter2@127.0.0.1:1/beffroi", "sqlite:////nowhere/at/all.sqlite3"],
+)
+def test_a_database_that_is_away_is_named_without_its_password(url: str) -> None:
+    database = Database(url)
+    for act in (migrate.upgrade, migrate.check):
+        with pytest.raises(migrate.DatabaseNotReady, match="check BEFFROI_API_DATABASE_URL") as away:
+            act(database)
+        assert "hunter2" not in str(away.value)
+    database.close()

@@ -1,0 +1,328 @@
+"""The process as it is run: real settings, real signals, a real broker and a real store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from beffroi.api.testing import PASSWORD, eventually, film, number_of, segment
+from beffroi.common.bus import Bus, Start
+from beffroi.common.bus.admin import create_topics
+from beffroi.common.bus.kafka import KafkaBus
+from beffroi.common.contracts import Alert, AlertState, Camera, Recording, RecordingState
+from beffroi.common.runtime.settings import KafkaSettings, StoreSettings
+from beffroi.common.store.minio import MinioStore
+from beffroi.common.topics import ALERTS, CAMERAS, FRAMES_MASKED, RECORDINGS
+from websockets.sync.client import connect
+
+V1 = "/api/v1"
+NOBODY = "127.0.0.1:1"
+"""Nothing listens there."""
+PATIENCE_S = 60.0
+BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@dataclass
+class Process:
+    """One `python -m beffroi.api`, which can be killed and started again."""
+
+    folder: Path
+    variables: dict[str, str]
+    port: int = field(default_factory=free_port)
+    internal_port: int = field(default_factory=free_port)
+    running: subprocess.Popen[str] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {
+            "DATABASE_URL": f"sqlite:///{self.folder / 'api.sqlite3'}",
+            "PORT": str(self.port),
+            "INTERNAL_PORT": str(self.internal_port),
+            "INSTANCE": "test",
+            "SLOTS": "2",
+            "KAFKA__BOOTSTRAP_SERVERS": NOBODY,
+            "STORE__ENDPOINT": NOBODY,
+            "STORE__ACCESS_KEY": "key",
+            "STORE__SECRET_KEY": "hunter2-secret",
+            "STORE__SECURE": "false",
+        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("BEFFROI_")}
+        return kept | {f"BEFFROI_API_{name}": value for name, value in (own | self.variables).items()}
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def start(self) -> None:
+        with (self.folder / "log").open("a") as log:
+            self.running = subprocess.Popen(
+                [sys.executable, "-m", "beffroi.api"], env=self.environment, stdout=log, stderr=log, text=True
+            )
+        eventually(self._answers, PATIENCE_S)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        assert self.running is not None
+        self.running.send_signal(how)
+        return self.running.wait(PATIENCE_S)
+
+    def user(self, role: str) -> httpx2.Client:
+        words = ["add", "--username", role, "--display-name", role, "--role", role]
+        command = [sys.executable, "-m", "beffroi.api.users", *words]
+        subprocess.run(command, env=self.environment, input=PASSWORD + "\n", text=True, check=True)
+        return self.sign_in(role)
+
+    def sign_in(self, role: str) -> httpx2.Client:
+        client = httpx2.Client(
+            base_url=f"http://{self.address}", headers={"X-Beffroi-Request": "1"}, timeout=PATIENCE_S
+        )
+        client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
+        return client
+
+    def _answers(self) -> bool:
+        assert self.running is not None
+        assert self.running.poll() is None, self.log
+        try:
+            return httpx2.get(f"http://{self.address}{V1}/meta").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """`process(**variables)` → a process that is not started yet."""
+    made: list[Process] = []
+
+    def make(**variables: str) -> Process:
+        made.append(Process(tmp_path, variables))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if each.running is not None and each.running.poll() is None:
+            each.running.kill()
+            each.running.wait()
+
+
+def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Process]) -> None:
+    api = process()
+    api.start()
+    operator = api.user("operator")
+    assert "npm run build" in operator.get("/").text or "<html" in operator.get("/").text
+    health = eventually(
+        lambda: (found := operator.get(f"{V1}/health").json())["store"]["checked_at"] and found, PATIENCE_S
+    )
+    assert health["broker"]["reachable"] is False
+    assert "is it running" in health["broker"]["message"]
+    assert f"the object store at {NOBODY} does not answer" in health["store"]["message"]
+    internal = f"http://127.0.0.1:{api.internal_port}"
+    assert httpx2.get(f"{internal}/healthz").json()["ok"] is True
+    assert "beffroi_http_requests_total" in httpx2.get(f"{internal}/metrics").text
+    assert httpx2.get(f"http://{api.address}/metrics").headers["content-type"] != "text/plain"
+    assert api.stop() == 0
+    assert "hunter2" not in api.log
+    assert PASSWORD not in api.log
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"PROT": "80"}, "unknown setting BEFFROI_API_PROT"),
+        ({"RETENTION_DAYS": "31"}, "retention_days: Input should be less than or equal to 30"),
+        ({"STORE__SECRET": "hunter2"}, "store.secret"),
+        ({"DATABASE_URL": "sqlite:////nowhere/api.sqlite3"}, "check BEFFROI_API_DATABASE_URL"),
+        ({"DATABASE_URL": "mysql://nobody"}, "check BEFFROI_API_DATABASE_URL"),
+    ],
+)
+def test_a_wrong_setting_ends_it_with_a_reason(
+    process: Callable[..., Process], variables: dict[str, str], said: str
+) -> None:
+    command = [sys.executable, "-m", "beffroi.api"]
+    done = subprocess.run(
+        command, env=process(**variables).environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def bus(kafka: str) -> Bus:
+    settings = KafkaSettings(bootstrap_servers=kafka)
+    create_topics(settings, slots=2)
+    return KafkaBus(settings, "test", uuid.uuid4().hex)
+
+
+@dataclass
+class Real:
+    """The api on a real broker and a real store, with a camera of its own."""
+
+    api: Process
+    bus: Bus
+    store: MinioStore
+    camera: str
+
+    def send(self, topic: Any, key: str, value: Any) -> None:
+        producer = self.bus.producer()
+        producer.send(topic, key, value, partition=0)
+        assert producer.flush(PATIENCE_S) == 0
+
+    def record(self, folder: Path, starts_at: datetime) -> Recording:
+        content = segment(film(4, camera=self.camera, start_ns=int(starts_at.timestamp()) * 10**9))
+        file = folder / "segment.mp4"
+        file.write_bytes(content)
+        name = f"segments/{self.camera}.mp4"
+        self.store.put(name, file, "video/mp4", {})
+        recording = Recording(
+            camera=self.camera,
+            object_name=name,
+            state=RecordingState.STORED,
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(seconds=4),
+            frames=20,
+            batches=4,
+            missing_batches=0,
+            width=160,
+            height=96,
+            codec="avc1.42c00a",
+            mask_versions=(1,),
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            previous_sha256=None,
+            changed_at=starts_at + timedelta(seconds=5),
+        )
+        self.send(RECORDINGS, name, recording)
+        return recording
+
+    def alert(self, onset: datetime) -> Alert:
+        alert = Alert(
+            id=uuid.uuid4().hex,
+            camera=self.camera,
+            zone="crossroads",
+            rule="loitering",
+            rule_version=1,
+            parameters={},
+            legal_basis="A-1",
+            state=AlertState.OPENED,
+            onset=onset,
+            occurred_at=onset,
+            track="t",
+            box=(0.1, 0.1, 0.2, 0.2),
+        )
+        self.send(ALERTS, self.camera, alert)
+        return alert
+
+
+@pytest.fixture
+def real(process: Callable[..., Process], kafka: str, minio: Any, bus: Bus) -> Real:
+    bucket = f"api-{uuid.uuid4().hex}"
+    keys = {"endpoint": minio.endpoint, "access_key": minio.access_key, "secret_key": minio.secret_key}
+    store = MinioStore(StoreSettings(**keys, secure=False, bucket=bucket))
+    store.make_bucket(14)
+    variables = {f"STORE__{name.upper()}": value for name, value in keys.items()}
+    api = process(KAFKA__BOOTSTRAP_SERVERS=kafka, STORE__BUCKET=bucket, **variables)
+    api.start()
+    return Real(api, bus, store, f"cam-{uuid.uuid4().hex[:12]}")
+
+
+def test_the_whole_way(real: Real, tmp_path: Path) -> None:
+    administrator, operator = real.api.user("administrator"), real.api.user("operator")
+    camera_url = f"{V1}/cameras/{real.camera}"
+    follower = real.bus.follower([CAMERAS], Start.END)
+    follower.poll(1.0)
+    body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+    administrator.put(camera_url, json=body).raise_for_status()
+    administrator.put(f"{camera_url}/masking", json=BURN).raise_for_status()
+    eventually(lambda: operator.get(camera_url).json()["published"], PATIENCE_S)
+
+    def told() -> Camera | None:
+        record = follower.poll(1.0)
+        found = Camera.decode(record.value) if record and record.value and record.key == real.camera else None
+        return found if found and found.masking else None
+
+    assert eventually(told, PATIENCE_S).masking.version == 1
+    follower.close()
+    eventually(lambda: operator.get(f"{V1}/health").json()["broker"]["reachable"], PATIENCE_S)
+
+    cookie = {"Cookie": f"beffroi_session={operator.cookies['beffroi_session']}"}
+    with connect(f"ws://{real.api.address}{camera_url}/live", additional_headers=cookie, compression=None) as live:
+        assert json.loads(live.recv(PATIENCE_S))["type"] == "state"
+        now_ns = time.time_ns()
+        for batch in film(3, camera=real.camera, start_ns=now_ns):
+            real.send(FRAMES_MASKED, real.camera, batch)
+        data = next(message for message in iter(lambda: live.recv(PATIENCE_S), None) if isinstance(message, bytes))
+        (length,) = struct.unpack(">I", data[:4])
+        header = json.loads(data[4 : 4 + length])
+        assert (header["camera"], header["mask_version"]) == (real.camera, 1)
+    eventually(lambda: number_of(operator.get(f"{camera_url}/still").content) == 14, PATIENCE_S)
+
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
+    alert = real.alert(began + timedelta(seconds=2.5))
+    recording = real.record(tmp_path, began)
+    eventually(lambda: operator.get(f"{V1}/alerts/{alert.id}").status_code == 200, PATIENCE_S)
+    (found,) = eventually(lambda: operator.get(f"{camera_url}/recordings").json()["segments"], PATIENCE_S)
+    video = operator.get(found["video_url"], headers={"Range": "bytes=0-"})
+    assert (video.status_code, hashlib.sha256(video.content).hexdigest()) == (206, recording.sha256)
+    assert number_of(operator.get(f"{V1}/alerts/{alert.id}/still").content) == 12
+
+
+def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Path) -> None:
+    administrator = real.api.user("administrator")
+    body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+    administrator.put(f"{V1}/cameras/{real.camera}", json=body).raise_for_status()
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
+    first = real.alert(began)
+    eventually(lambda: administrator.get(f"{V1}/alerts/{first.id}").status_code == 200, PATIENCE_S)
+    administrator.post(f"{V1}/alerts/{first.id}/acknowledgement").raise_for_status()
+    real.api.stop(signal.SIGKILL)
+    second = real.alert(began + timedelta(seconds=1))  # while it is dead
+    real.record(tmp_path, began)
+    real.api.start()
+    administrator = real.api.sign_in("administrator")
+    eventually(lambda: administrator.get(f"{V1}/alerts/{second.id}").status_code == 200, PATIENCE_S)
+    eventually(lambda: administrator.get(f"{V1}/cameras/{real.camera}/recordings").json()["segments"], PATIENCE_S)
+    alerts = administrator.get(f"{V1}/alerts", params={"camera": real.camera}).json()["items"]
+    assert [(each["id"], each["acknowledged_by"]) for each in alerts] == [
+        (second.id, None),
+        (first.id, "administrator"),
+    ]
+    command = [sys.executable, "-m", "beffroi.api.audit", "verify"]
+    verified = subprocess.run(command, env=real.api.environment, capture_output=True, text=True, check=True)
+    assert "whole" in verified.stdout
+
+
+def test_a_wrong_store_key_is_said(process: Callable[..., Process], minio: Any) -> None:
+    keys = {"ENDPOINT": minio.endpoint, "ACCESS_KEY": minio.access_key, "SECRET_KEY": "hunter2-hunter2"}
+    api = process(**{f"STORE__{name}": value for name, value in keys.items()})
+    api.start()
+    operator = api.user("operator")
+    store = eventually(
+        lambda: (found := operator.get(f"{V1}/health").json()["store"])["checked_at"] and found, PATIENCE_S
+    )
+    assert store["reachable"] is False
+    assert "refused our key" in store["message"]
+    assert "hunter2" not in store["message"] + api.log

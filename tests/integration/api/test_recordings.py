@@ -1,0 +1,135 @@
+"""The index of recordings, and their video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from beffroi.api.testing import Running, eventually
+from beffroi.common.contracts import RecordingState
+
+RECORDINGS = "/api/v1/cameras/gate/recordings"
+
+Record = Callable[..., Any]
+Audited = Callable[..., list[dict[str, Any]]]
+
+
+def segments(door: Running, **span: str) -> list[dict[str, Any]]:
+    answer = door.operator.get(RECORDINGS, params=span)
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()["segments"]
+    return found
+
+
+@pytest.fixture
+def recorded(place: Any, door: Running, record: Record) -> Any:
+    made = record(place.clock.now() - timedelta(minutes=5))
+    eventually(lambda: segments(door))
+    return made
+
+
+def test_what_is_recorded_is_listed(place: Any, door: Running, recorded: Any) -> None:
+    (found,) = segments(door)
+    assert found["object"] == recorded.recording.object_name
+    assert found["sha256"] == recorded.recording.sha256
+    assert found["video_url"] == f"{RECORDINGS}/{recorded.id}/video"
+    now = place.clock.now()
+    assert segments(door, **{"from": (now - timedelta(minutes=6)).isoformat(), "to": now.isoformat()})
+    assert not segments(door, **{"from": (now - timedelta(minutes=4)).isoformat(), "to": now.isoformat()})
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        {"from": "2026-10-01T00:00:00Z", "to": "2026-10-04T00:00:00Z"},
+        {"from": "2026-10-02T00:00:00Z", "to": "2026-10-01T00:00:00Z"},
+        {"from": "2026-10-01T00:00:00"},
+        {"from": "yesterday"},
+    ],
+)
+def test_impossible_spans(door: Running, span: dict[str, str]) -> None:
+    assert door.operator.get(RECORDINGS, params=span).status_code == 422
+
+
+def test_hearing_it_twice_or_late_changes_nothing(
+    place: Any, door: Running, recorded: Any, tell: Callable[..., None]
+) -> None:
+    recording = recorded.recording
+    destroyed = recording.model_copy(
+        update={"state": RecordingState.DESTROYED, "changed_at": recording.changed_at + timedelta(days=1)}
+    )
+    for each in (recording, destroyed, recording):
+        tell(each)
+    eventually(lambda: not segments(door))
+    place.broker.append("recordings.v1", "junk", b"{}", 0, {})
+    eventually(lambda: place.broker.records("recordings.v1.dlq"))
+    assert not segments(door)
+    answer = door.operator.get(f"{RECORDINGS}/{recorded.id}/video")
+    assert answer.status_code == 410
+    assert "was destroyed on 2026-11-02" in answer.json()["detail"]
+
+
+def test_the_whole_video_and_parts_of_it(door: Running, recorded: Any) -> None:
+    url, content = segments(door)[0]["video_url"], recorded.content
+    whole = door.operator.get(url)
+    assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, content, "video/mp4")
+    part = door.operator.get(url, headers={"Range": "bytes=100-299"})
+    assert (part.status_code, part.content) == (206, content[100:300])
+    assert part.headers["content-range"] == f"bytes 100-299/{len(content)}"
+    assert part.headers["content-length"] == "200"
+    beyond = door.operator.get(url, headers={"Range": f"bytes={len(content)}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
+
+
+def test_a_look_is_in_the_trail_once_a_session(door: Running, recorded: Any, audited: Audited) -> None:
+    url = segments(door)[0]["video_url"]
+    for start in (0, 10, 20):
+        door.operator.get(url, headers={"Range": f"bytes={start}-"})
+    door.administrator.get(url)
+    rows = audited("video_seen")
+    assert [row["user"] for row in rows] == ["operator", "administrator"]
+    assert rows[0]["subject"] == recorded.recording.object_name
+    assert rows[0]["camera"] == "gate"
+    door.operator.post("/api/v1/session", json={"username": "operator", "password": "correct horse battery"})
+    door.operator.get(url)
+    assert len(audited("video_seen")) == 3
+
+
+def test_nothing_past_its_retention_is_served(place: Any, door: Running, recorded: Any) -> None:
+    url = segments(door)[0]["video_url"]
+    at = recorded.recording.starts_at
+    place.clock.advance(timedelta(days=14).total_seconds())
+    door._clients.clear()  # sessions ended long ago
+    span = {"from": (at - timedelta(hours=1)).isoformat(), "to": (at + timedelta(hours=1)).isoformat()}
+    assert not segments(door, **span)
+    gone = door.operator.get(url)
+    assert (gone.status_code, gone.json()["code"]) == (410, "destroyed")
+    still = door.operator.get("/api/v1/cameras/gate/still", params={"at": at.isoformat()})
+    assert still.status_code == 404  # no such camera was ever configured here
+
+
+def test_an_object_that_is_gone_and_a_store_that_is_away(place: Any, door: Running, recorded: Any) -> None:
+    url = segments(door)[0]["video_url"]
+    place.store.away = True
+    away = door.operator.get(url)
+    assert (away.status_code, away.json()["code"]) == (503, "store_away")
+    place.store.away = False
+    place.store.remove(recorded.recording.object_name)
+    gone = door.operator.get(url)
+    assert (gone.status_code, gone.json()["code"]) == (410, "destroyed")
+
+
+def test_a_segment_is_served_under_its_own_camera_only(door: Running, recorded: Any) -> None:
+    assert door.operator.get(f"/api/v1/cameras/yard/recordings/{recorded.id}/video").status_code == 404
+    assert door.operator.get(f"{RECORDINGS}/{'0' * 24}/video").status_code == 404
+
+
+def test_the_index_is_built_anew_for_a_new_database(place: Any, tmp_path: Any, record: Record) -> None:
+    with place.start() as door:
+        record(place.clock.now() - timedelta(minutes=5))
+        eventually(lambda: segments(door))
+    place.around.database_url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    with place.start() as door:
+        eventually(lambda: segments(door))

@@ -1,0 +1,194 @@
+"""The bounded memory of recent pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from beffroi.api.decisions import Decisions
+from beffroi.api.live.buffer import LiveBuffer
+from beffroi.api.live.schemas import View
+from beffroi.api.live.viewer import Viewer
+from beffroi.api.settings import MIB, LiveSettings
+from beffroi.api.testing import film
+from beffroi.common.contracts import Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
+from beffroi.common.testing import ManualClock
+
+START_NS = 1_793_534_400_000_000_000
+
+
+def camera(mask: int, name: str = "gate") -> Camera:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    decision = MaskDecision(mode=MaskMode.OPEN, version=mask, decided_by="a", decided_at=at, reason="a wall")
+    source = CameraSource(url="pattern:160x96@5")
+    return Camera(id=name, name=name, commune="Lille", slot=0, source=source, masking=decision, version=mask)
+
+
+class Bench:
+    def __init__(self, settings: LiveSettings) -> None:
+        self.clock = ManualClock()
+        self.decisions = Decisions()
+        self.decisions.load([camera(1), camera(1, "yard")])
+        self.buffer = LiveBuffer(settings, self.decisions, self.clock)
+
+    def put(self, *batches: FrameBatch, view: View = View.MASKED) -> list[bool]:
+        return [self.buffer.offer(view, batch) for batch in batches]
+
+    def sequences(self, name: str = "gate") -> list[int]:
+        """What a still of the newest picture could be made of."""
+        return [batch.sequence for batch in self.buffer.run_to(name, None)]
+
+    def decide(self, mask: int) -> None:
+        self.decisions.changed("gate", camera(mask))
+        self.buffer.changed("gate", camera(mask))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(LiveSettings())
+
+
+def drain(viewer: Viewer) -> list[int]:
+    return [held.batch.sequence for held in viewer._queue]
+
+
+def test_a_repeat_is_dropped(bench: Bench) -> None:
+    one, two, three = film(3, start_ns=START_NS)
+    assert bench.put(one, two, one, two, three) == [True, True, False, False, True]
+
+
+def test_a_repeat_of_an_earlier_connection_is_dropped(bench: Bench) -> None:
+    old = film(2, start_ns=START_NS, epoch=1)
+    new = film(1, start_ns=START_NS + 10**10, epoch=2)
+    assert bench.put(*old, *new, old[1]) == [True, True, True, False]
+
+
+def test_a_connection_with_a_lower_number_is_taken(bench: Bench) -> None:
+    """The clock of ingest's machine went back: pictures must go on all the same."""
+    new, old = film(1, start_ns=START_NS, epoch=9), film(2, start_ns=START_NS, epoch=3)
+    assert bench.put(*new, *old) == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"camera": "nobody"},
+        {"mask_version": 0},
+        {"stream": Stream.SUB},
+        {"codec": Codec.HEVC},
+    ],
+)
+def test_what_may_not_or_cannot_be_shown_is_refused(bench: Bench, change: dict[str, object]) -> None:
+    batch = film(1, start_ns=START_NS)[0]
+    assert bench.put(replace(batch, **change)) == [False]  # type: ignore[arg-type]
+
+
+def test_pictures_under_an_older_mask_are_forgotten_at_once(bench: Bench) -> None:
+    before = film(2, start_ns=START_NS)
+    bench.put(*before)
+    bench.decide(2)
+    assert bench.sequences() == []
+    late = film(1, start_ns=START_NS, first_sequence=2)
+    fresh = film(1, start_ns=START_NS, first_sequence=3, mask_version=2)
+    assert bench.put(*late, *fresh) == [False, True]
+    assert bench.sequences() == [3]
+
+
+def test_bytes_of_one_camera_are_bounded() -> None:
+    bench = Bench(LiveSettings(buffer_bytes_per_camera=MIB))
+    fat = [
+        replace(each, units=tuple(replace(unit, data=unit.data + bytes(60_000)) for unit in each.units))
+        for each in film(8, start_ns=START_NS)
+    ]
+    bench.put(*fat)
+    channel = bench.buffer._channels["gate", View.MASKED]
+    assert channel.size_bytes <= MIB
+    assert [held.batch.sequence for held in channel.held] == [5, 6, 7]
+    assert channel.size_bytes == sum(held.size_bytes for held in channel.held)
+
+
+def test_bytes_of_all_cameras_are_bounded_at_the_cost_of_the_fullest() -> None:
+    bench = Bench(LiveSettings(buffer_bytes=MIB))
+    small = film(1, camera="yard", start_ns=START_NS)
+    fat = [
+        replace(each, units=tuple(replace(unit, data=unit.data + bytes(60_000)) for unit in each.units))
+        for each in film(8, start_ns=START_NS)
+    ]
+    bench.put(*small, *fat)
+    assert bench.sequences("yard") == [0]
+    assert bench.sequences() == [7]
+    assert bench.buffer._size_bytes() <= MIB
+
+
+def test_a_silent_camera_is_forgotten_in_time(bench: Bench) -> None:
+    bench.put(*film(2, start_ns=START_NS))
+    bench.clock.advance(89)
+    bench.buffer.expire()
+    assert bench.sequences() == [1]
+    bench.clock.advance(2)
+    bench.buffer.expire()
+    assert bench.sequences() == []
+
+
+def test_the_run_to_a_moment_begins_with_a_key_picture(bench: Bench) -> None:
+    bench.put(*film(6, start_ns=START_NS, gop=10))  # every second batch begins with a key picture
+    second = 1_000_000_000
+    assert [batch.sequence for batch in bench.buffer.run_to("gate", START_NS + 3 * second)] == [2, 3]
+    assert [batch.sequence for batch in bench.buffer.run_to("gate", START_NS + 2 * second)] == [2]
+    assert bench.buffer.run_to("gate", START_NS - 1) == []
+
+
+@pytest.mark.asyncio
+async def test_a_view_begins_with_the_newest_key_picture(bench: Bench) -> None:
+    bench.put(*film(4, start_ns=START_NS, gop=10))
+    viewer = bench.buffer.watch("gate", View.MASKED)
+    assert drain(viewer) == [2, 3]
+
+
+@pytest.mark.asyncio
+async def test_a_view_goes_on_with_what_comes(bench: Bench) -> None:
+    viewer = bench.buffer.watch("gate", View.MASKED)
+    bench.put(*film(1, start_ns=START_NS))
+    held = await viewer.next(10)
+    assert held is not None
+    assert held.codec.startswith("avc1.")
+    bench.buffer.leave("gate", View.MASKED, viewer)
+    bench.put(*film(1, start_ns=START_NS, first_sequence=1))
+    assert await viewer.next(0.01) is None
+
+
+@pytest.mark.asyncio
+async def test_a_view_that_opens_mid_gop_waits_for_a_key_picture(bench: Bench) -> None:
+    batches = film(4, start_ns=START_NS, gop=10)
+    viewer = bench.buffer.watch("gate", View.MASKED)
+    bench.put(*batches[1:])
+    held = await viewer.next(10)
+    assert held is not None
+    assert held.batch.sequence == 2
+
+
+@pytest.mark.asyncio
+async def test_a_slow_viewer_skips_to_newer_pictures_a_decoder_can_start_with() -> None:
+    bench = Bench(LiveSettings(queue_bytes_per_viewer=64 * 1024))
+    viewer = bench.buffer.watch("gate", View.MASKED)
+    fat = [
+        replace(each, units=tuple(replace(unit, data=unit.data + bytes(3000)) for unit in each.units))
+        for each in film(7, start_ns=START_NS, gop=10)
+    ]
+    bench.put(*fat)
+    seen = []
+    while (held := await viewer.next(0.01)) is not None:
+        seen.append(held.batch)
+    assert seen[0].starts_with_key
+    assert [batch.sequence for batch in seen] == [4, 5, 6]
+
+
+@pytest.mark.asyncio
+async def test_the_views_are_separate(bench: Bench) -> None:
+    masked = bench.buffer.watch("gate", View.MASKED)
+    annotated = bench.buffer.watch("gate", View.ANNOTATED)
+    bench.put(*film(1, start_ns=START_NS), view=View.ANNOTATED)
+    assert await annotated.next(10) is not None
+    assert await masked.next(0.01) is None
+    assert bench.sequences() == []

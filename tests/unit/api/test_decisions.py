@@ -1,0 +1,58 @@
+"""No picture older than the decision in force is shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from beffroi.api.decisions import Decisions
+from beffroi.common.contracts import Camera, CameraSource, MaskDecision, MaskMode
+
+
+def camera(version: int, mask: int | None, *, enabled: bool = True) -> Camera:
+    decision = None
+    if mask is not None:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        decision = MaskDecision(mode=MaskMode.OPEN, version=mask, decided_by="a", decided_at=at, reason="a wall")
+    return Camera(
+        id="gate",
+        name="Gate",
+        commune="Lille",
+        slot=0,
+        source=CameraSource(url="pattern:160x96@5"),
+        masking=decision,
+        version=version,
+        enabled=enabled,
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "mask_version", "shown"),
+    [
+        (None, 1, False),
+        (camera(1, None), 1, False),
+        (camera(1, 2), 1, False),
+        (camera(1, 2), 2, True),
+        (camera(1, 2), 3, True),
+        (camera(1, 2), 0, False),
+        (camera(1, 2, enabled=False), 2, False),
+    ],
+)
+def test_what_is_shown(known: Camera | None, mask_version: int, shown: bool) -> None:
+    decisions = Decisions()
+    decisions.load([known] if known else [])
+    assert decisions.shows("gate", mask_version) is shown
+
+
+def test_a_late_word_undoes_no_newer_one() -> None:
+    decisions = Decisions()
+    decisions.changed("gate", camera(5, 3))
+    decisions.changed("gate", camera(4, 2))
+    assert not decisions.shows("gate", 2)
+
+
+def test_a_removed_camera_shows_nothing() -> None:
+    decisions = Decisions()
+    decisions.changed("gate", camera(5, 3))
+    decisions.changed("gate", None)
+    assert not decisions.shows("gate", 3)
