@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
@@ -76,7 +77,7 @@ def write_cmaf(sent: FrameBatch) -> bytes:
 
 def read_cmaf(payload: bytes) -> list[bytes]:
     """Read what `write_cmaf` wrote."""
-    with av.open(io.BytesIO(payload)) as container:
+    with av.open(io.BytesIO(payload), "r") as container:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
@@ -102,7 +103,7 @@ def main() -> None:
     reference: float | None = None
     for name, (write, read) in forms.items():
         payload = write()
-        spent = (microseconds(write), microseconds(lambda payload=payload, read=read: read(payload)))
+        spent = (microseconds(write), microseconds(partial(read, payload)))
         reference = reference or sum(spent)
         print(
             f"{name:12} write {spent[0]:7.0f} µs  read {spent[1]:7.0f} µs  {sum(spent) / reference:5.1f} × JSON header"

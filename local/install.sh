@@ -28,21 +28,33 @@ exec 9>"$CACHE/install.lock"
 flock --nonblock 9 || { say "Another installation is running: waiting for it."; flock 9; }
 install_uv
 
-# The Go builds take the longest and need nothing of the rest: they run beside it.
-set -m # a process group of its own, so that a failure elsewhere can stop it whole
-(
+# Jobs that take long run beside each other, each in a process group of its own, so that a failure stops them whole.
+jobs_running=()
+stop_jobs() {
+  local job
+  for job in "${jobs_running[@]}"; do kill -- "-$job" 2>/dev/null || true; done
+}
+trap stop_jobs EXIT
+beside() {
+  set -m
+  "$@" &
+  jobs_running+=("$!")
+  set +m
+}
+build_go_programs() {
   install_minio
   if [ "$TARGET" = test ]; then install_kustomize; fi
-) &
-go_builds=$!
-set +m
-trap 'kill -- "-$go_builds" 2>/dev/null || true' EXIT
+}
+
+beside build_go_programs
 install_kafka
 install_python
+install_node
+beside install_model
 install_console
-install_model
-[ -e "$MINIO_HOME/.complete" ] || say "Waiting for the MinIO build."
-wait "$go_builds" || die "MinIO or kustomize could not be built: see above."
-trap - EXIT
+while [ "${#jobs_running[@]}" -gt 0 ]; do
+  wait "${jobs_running[0]}" || exit 1 # it has said why
+  jobs_running=("${jobs_running[@]:1}")
+done
 link_programs
 say "Everything is installed."

@@ -14,7 +14,8 @@ PYTHON=$(find_python)
 install_uv
 
 compile() {
-  "$UV" pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate "$@"
+  "$UV" pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+    --overrides "$ROOT/requirements/overrides.txt" "$@"
 }
 
 cd "$ROOT"

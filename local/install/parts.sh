@@ -27,14 +27,16 @@ go_tool() {
 
 # go_program FOLDER PACKAGE HOME NAME: builds PACKAGE as go.mod and go.sum of FOLDER pin it, every module checked by hash.
 go_program() {
-  local making=$3.making
+  local making=$3.making work=$3.work
   go_tool
-  rm -rf "$making" && mkdir -p "$making"
-  # No C compiler is asked for, and no other Go than the pinned one is fetched.
-  (cd "$1" && CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-mod=readonly -buildvcs=false' \
-    "$GO_HOME/go/bin/go" build -trimpath -ldflags '-s -w' -o "$making/$4" "$2")
+  rm -rf "$making" && mkdir -p "$making" "$work"
+  # No C compiler is asked for, and no other Go than the pinned one is fetched. Sources and objects (2 GB) lie beside
+  # what is made, are used again when it failed half-way, and are removed when it is done.
+  (cd "$1" && CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-mod=readonly -buildvcs=false -modcacherw' \
+    GOMODCACHE=$work/modules GOCACHE=$work/objects \
+    "$GO_HOME/go/bin/go" build -v -trimpath -ldflags '-s -w' -o "$making/$4" "$2")
   touch "$making/.complete"
-  rm -rf "$3" && mv "$making" "$3"
+  rm -rf "$3" "$work" && mv "$making" "$3"
 }
 
 install_minio() {

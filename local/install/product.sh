@@ -25,16 +25,16 @@ console_sources() {
 install_console() {
   local digest stamp_file=$CONSOLE/node_modules/.beffroi-built
   [ -e "$CONSOLE/package-lock.json" ] || return 0
-  install_node
   digest=$(console_sources | xargs -0 sha256sum | LC_ALL=C sort | sha256sum)
   is_stamped "$stamp_file" "$digest" && [ -e "$CONSOLE_BUILT" ] && return 0
   run_step console "Building the console" build_console
   stamp "$stamp_file" "$digest"
 }
 
-# The detector exports its model in an environment of its own, checks the weights' digest, and keeps the result in the cache.
+# The detector exports its model in an environment of its own, checks the weights' digest, and keeps the result in the
+# cache; it answers at once when it is there.
 install_model() {
-  [ -e "$ROOT/services/detector/src/beffroi/detector/prepare.py" ] \
-    || [ -e "$ROOT/services/detector/src/beffroi/detector/prepare" ] || return 0
-  run_step model "Preparing the detector's model" "$ROOT/.venv/bin/python" -m beffroi.detector.prepare
+  [ -e "$ROOT/services/detector/src/beffroi/detector/prepare" ] || return 0
+  run_step model "Preparing the detector's model (PyTorch is needed for it once, 3 GB)" \
+    "$ROOT/.venv/bin/python" -m beffroi.detector.prepare
 }

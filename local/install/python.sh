@@ -65,12 +65,17 @@ sync_python() {
   "$UV" pip install --no-deps --no-build-isolation "${editables[@]}"
 }
 
+# Where the detector's preparation and people look for it.
+link_uv() { ln -sf "$UV" "$ROOT/.venv/bin/uv"; }
+
 install_python() {
   local digest stamp_file=$ROOT/.venv/.beffroi-installed inputs=("$ROOT/requirements/dev.txt" "$ROOT/local/uv.txt")
   local folder
   while read -r folder; do inputs+=("$folder/pyproject.toml"); done < <(distributions)
   digest="$(digest_of "${inputs[@]}") $("$PYTHON" -V)"
-  is_stamped "$stamp_file" "$digest" && [ -x "$ROOT/.venv/bin/python" ] && return 0
-  run_step python "Installing the Python packages into .venv" sync_python
-  stamp "$stamp_file" "$digest"
+  if ! is_stamped "$stamp_file" "$digest" || [ ! -x "$ROOT/.venv/bin/python" ]; then
+    run_step python "Installing the Python packages into .venv" sync_python
+    stamp "$stamp_file" "$digest"
+  fi
+  link_uv
 }

@@ -25,7 +25,7 @@ run_step() {
     # `wait` on a short sleep keeps Ctrl-C answered at once.
     sleep 0.2
     if (((SECONDS - started) >= PROGRESS_PERIOD_S && (SECONDS - started) % PROGRESS_PERIOD_S == 0)); then
-      say "$name: still at work, $((SECONDS - started)) s"
+      say "$name: still at work, $((SECONDS - started)) s: $(tail -n 1 "$log" | tr -d '\r' | cut -c1-100)"
       sleep 1
     fi
   done

@@ -5,7 +5,7 @@
 # Kafka 4 runs on Java 17 or newer.
 MINIMUM_JAVA=17
 
-java_version() { "$1" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1; }
+java_version() { "$1" -version 2>&1 | sed -n '/ version "/{s/.* version "\([0-9]*\).*/\1/p;q}'; }
 
 has_java() {
   local java
@@ -22,7 +22,7 @@ has_flock() { command -v flock >/dev/null; }
 has_certificates() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "${SSL_CERT_FILE:-}" ] || [ -e /etc/pki ]; }
 has_clip() { [ -n "${BEFFROI_CLIP:-}" ] || [ -e "$ROOT/../shared/media/vtest.avi" ] || [ -e "$VTEST_DEBIAN" ]; }
 has_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
-has_fonts() { [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || fc-list 2>/dev/null | grep -q .; }
+has_fonts() { [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || [ -n "$(fc-list 2>/dev/null)" ]; }
 has_postgresql() { command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 has_git() { command -v git >/dev/null; }
 
@@ -45,7 +45,8 @@ postgresql|postgresql|the production database, in the tests'
 java_package() {
   local name
   for name in openjdk-21-jre-headless openjdk-17-jre-headless openjdk-25-jre-headless; do
-    if apt-cache show "$name" >/dev/null 2>&1; then echo "$name" && return; fi
+    # Not `grep -q`: it would end apt-cache by a broken pipe, which counts as a failure here.
+    if apt-cache policy "$name" | grep 'Candidate: [^(]' >/dev/null; then echo "$name" && return; fi
   done
   echo default-jre-headless
 }

@@ -48,7 +48,7 @@ def test_every_topic_is_there(stack: Stack) -> None:
 def test_secrets_are_for_the_owner_alone(stack: Stack) -> None:
     config = stack.parts.folder / "supervisord.conf"
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
-    secrets = (stack.parts.store.secret_key, stack.parts.rtsp_secret)
+    secrets = (stack.parts.store.secret_key, stack.parts.cameras.password or "")
     seen = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
     assert not [secret for secret in secrets if secret.encode() in seen]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from .paths import minio_program
 from .ports import LOOPBACK, free_port
@@ -66,11 +66,9 @@ class ObjectServer:
     def is_ready(self) -> bool:
         """Say whether it answers requests."""
         try:
-            with urllib.request.urlopen(
-                f"http://{self.endpoint}/minio/health/ready", timeout=PROBE_TIMEOUT_S
-            ) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+            url = f"http://{self.endpoint}/minio/health/ready"
+            return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).is_success
+        except httpx.TransportError:
             return False
 
 

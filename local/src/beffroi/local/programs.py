@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .cameras import CameraServer
@@ -13,13 +13,16 @@ from .kafka import Broker
 from .minio import ObjectServer
 from .ports import LOOPBACK
 from .settings import StackSettings
-from .supervisor import Program
+from .supervisor import Program, write_private
 
 SERVICES = ("ingest", "masker", "vision", "rules", "recorder", "api")
 
 MODULES = {"vision": "beffroi.detector.vision", "rules": "beffroi.detector.rules"}
 
 COMMUNE = "Démonstration"
+
+RTSP_SECRET = "demo-camera"  # noqa: S105 - the reference by which the camera names its secret
+"""Name of the file with the RTSP camera's user and password, in the folder that ingest is given."""
 
 VTEST = "/vtest"
 """Mount point of the RTSP camera."""
@@ -35,12 +38,10 @@ class Parts:
     cameras: CameraServer
     http_port: int
     service_memory_mb: int
-    rtsp_secret: str = field(repr=False)
 
     @classmethod
     def of(cls, settings: StackSettings, folder: Path, clip: Path) -> Parts:
-        """Lay out a run in `folder` with the prepared `clip` on the RTSP camera, its passwords made here."""
-        password = secrets.token_urlsafe(18)
+        """Lay out a run in `folder` with the prepared `clip` on the RTSP camera, its password made here."""
         return cls(
             folder=folder,
             broker=Broker(
@@ -55,11 +56,10 @@ class Parts:
                 port=settings.rtsp_port,
                 mounts={VTEST: clip},
                 user="beffroi",
-                password=password,
+                password=secrets.token_urlsafe(18),
             ),
             http_port=settings.http_port,
             service_memory_mb=settings.service_memory_mb,
-            rtsp_secret=password,
         )
 
     @property
@@ -78,6 +78,8 @@ class Parts:
             part.prepare()
         for service in SERVICES:
             (self.folder / service).mkdir(exist_ok=True)
+        self.secrets_folder.mkdir(mode=0o700, exist_ok=True)
+        write_private(self.secrets_folder / RTSP_SECRET, f"{self.cameras.user}:{self.cameras.password}")
 
     def programs(self) -> list[Program]:
         """Return every process of the run."""
@@ -108,7 +110,8 @@ class Parts:
             "STORE__SECURE": "false",
         }
         return {
-            "recorder": store,
+            "ingest": {"SECRETS_DIR": str(self.secrets_folder)},
+            "recorder": store | {"WORK_DIR": str(self.folder / "recorder" / "work")},
             "api": store
             | {
                 "HOST": LOOPBACK,

@@ -7,6 +7,7 @@ import fcntl
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -93,7 +94,7 @@ class Stack:
 
     def _api_answers(self) -> bool:
         try:
-            return httpx.get(f"{self.address}/api/v1/meta", timeout=PROBE_TIMEOUT_S).status_code == httpx.codes.OK
+            return httpx.get(f"{self.address}/api/v1/meta", timeout=PROBE_TIMEOUT_S, trust_env=False).is_success
         except httpx.TransportError:
             return False
 
@@ -131,7 +132,7 @@ def running_stack(
         name: of the run, and of its folder in `settings.home`.
         clip: index of the prepared clip on the RTSP camera.
         say: takes a line for each step.
-        prepare: called between the parts' start and the services', e.g. to create accounts.
+        prepare: called beside the parts' start and done before the services', e.g. to create accounts.
 
     Raises:
         PortTakenError: a port is taken.
@@ -150,10 +151,12 @@ def running_stack(
             stack = Stack(parts, supervisor)
             say("starting Kafka, MinIO and the RTSP camera")
             began = time.monotonic()
-            stack.start_parts()
-            say(f"they answer after {time.monotonic() - began:.0f} s; the topics are made")
-            if prepare is not None:
-                prepare(parts)
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                prepared = beside.submit(prepare, parts) if prepare is not None else None
+                stack.start_parts()
+                say(f"they answer after {time.monotonic() - began:.0f} s; the topics are made")
+                if prepared is not None:
+                    prepared.result()
             say("starting ingest, masker, detector (vision and rules), recorder and api")
             began = time.monotonic()
             stack.start_services()
@@ -161,5 +164,5 @@ def running_stack(
             yield stack
         finally:
             say("stopping everything")
-            supervisor.stop()
+            supervisor.stop(*SERVICES)
             say(f"stopped; the logs stay in {folder}")

@@ -17,7 +17,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
-from .process import DIE_WITH_PARENT, Command, log_tail, start_ready, stop
+from .process import DIE_WITH_PARENT, Command, await_condition, log_tail, start_ready, stop
 
 READY_TIMEOUT_S = 30.0
 
@@ -29,6 +29,9 @@ START_S = 2
 
 START_RETRIES = 20
 """A program that ends sooner is tried so often, each time a second later; then it stays down and is reported."""
+
+DOWN = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+"""supervisor's names of states without a process."""
 
 LOG_BYTES = "10MB"
 LOG_FILES = 3
@@ -148,17 +151,37 @@ class Supervisor:
 
     def dead(self) -> dict[str, str]:
         """Return the end of the log of each program that was given up."""
-        states = self._call("getAllProcessInfo")
         return {
             state["name"]: log_tail(self._folder / f"{state['name']}.log")
-            for state in states
+            for state in self._states()
             if state["statename"] == "FATAL"
         }
 
-    def stop(self) -> None:
-        """End all programs, then supervisord."""
+    def stop(self, *first: str) -> None:
+        """End all programs, each asked and after a while killed, then supervisord.
+
+        Args:
+            first: programs that end before the others, because they need these to end well.
+        """
+        if self._process.poll() is None:
+            for names in (set(first), set(self.programs) - set(first)):
+                self._stop_together(names)
         stop(self._process, timeout_s=2 * STOP_TIMEOUT_S)
         shutil.rmtree(self._control_folder, ignore_errors=True)
+
+    def _stop_together(self, names: set[str]) -> None:
+        # supervisord itself would stop one after the other.
+        for state in self._states():
+            if state["name"] in names and state["statename"] not in DOWN:
+                self._call("stopProcess", state["name"], False)
+
+        def down() -> bool:
+            return all(state["statename"] in DOWN for state in self._states() if state["name"] in names)
+
+        await_condition(down, 2 * STOP_TIMEOUT_S, f"{', '.join(sorted(names))} to end")
+
+    def _states(self) -> list[dict[str, Any]]:
+        return list(self._call("getAllProcessInfo"))
 
     def _control_answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

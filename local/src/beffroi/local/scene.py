@@ -1,0 +1,120 @@
+"""What the demo films: its cameras with their masks, zones and legal bases, in the api's words."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from .programs import COMMUNE, RTSP_SECRET
+
+STREET = "carrefour"
+PATTERN = "mire"
+
+VTEST_SHA256 = "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"
+"""Of Debian's vtest.avi (package opencv-doc), for which mask and zone below are drawn."""
+
+THRESHOLD_S = 10.0
+RADIUS_HEIGHT = 0.104
+"""60 pixels of vtest.avi's 576."""
+
+PATTERN_SOURCE = "pattern:640x360@12"
+"""12 pictures a second: what the order of 3 August 2007 asks for where persons are to be identified."""
+
+Polygon = tuple[tuple[float, float], ...]
+
+VTEST_BUILDINGS: Polygon = (
+    (0.0, 0.0),
+    (0.91, 0.0),
+    (0.846, 0.107),
+    (0.776, 0.187),
+    (0.401, 0.177),
+    (0.39, 0.078),
+    (0.3125, 0.066),
+    (0.13, 0.1),
+    (0.0, 0.107),
+)
+"""The two buildings at the top of vtest.avi, nobody before them."""
+
+VTEST_CROSSROADS: Polygon = ((0.0, 0.2), (0.9, 0.2), (1.0, 0.1), (1.0, 1.0), (0.0, 1.0))
+"""Everything below the buildings."""
+
+ANY_TOP: Polygon = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.1), (0.0, 0.1))
+ANY_STREET: Polygon = ((0.0, 0.12), (1.0, 0.12), (1.0, 1.0), (0.0, 1.0))
+"""For any other clip: a strip at the top, and all below it."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Mask and zone of the street camera.
+
+    Attributes:
+        mask: what must never be seen.
+        zone: where to stay for `THRESHOLD_S` is loitering.
+        has_truth: the clip is vtest.avi, whose people are known.
+        has_people: somebody is to be expected in it.
+    """
+
+    mask: Polygon
+    zone: Polygon
+    has_truth: bool
+    has_people: bool
+
+
+def scene_of(clip: Path | None) -> Scene:
+    """Return mask and zone for a clip; None: the generated one."""
+    if clip is None:
+        return Scene(ANY_TOP, ANY_STREET, has_truth=False, has_people=False)
+    with clip.open("rb") as file:
+        is_vtest = hashlib.file_digest(file, "sha256").hexdigest() == VTEST_SHA256
+    if is_vtest:
+        return Scene(VTEST_BUILDINGS, VTEST_CROSSROADS, has_truth=True, has_people=True)
+    # Whether anybody stays for ten seconds in another clip is not ours to say.
+    return Scene(ANY_TOP, ANY_STREET, has_truth=False, has_people=False)
+
+
+def street_camera(url: str, fps: float) -> dict[str, Any]:
+    """Return the RTSP camera, for PUT /cameras/{id}."""
+    return {
+        "name": "Carrefour (RTSP)",
+        "commune": COMMUNE,
+        "source": {"url": url, "credentials": RTSP_SECRET},
+        "nominal_fps": fps,
+    }
+
+
+def pattern_camera() -> dict[str, Any]:
+    """Return the test pattern's camera, for PUT /cameras/{id}."""
+    return {"name": "Mire", "commune": COMMUNE, "source": {"url": PATTERN_SOURCE}}
+
+
+def masking(scene: Scene) -> dict[str, Any]:
+    """Return the street camera's mask decision, for PUT /cameras/{id}/masking."""
+    return {"mode": "burn", "polygons": [scene.mask], "reason": "Façades et entrées d'immeubles"}
+
+
+def open_masking() -> dict[str, Any]:
+    """Return the test pattern's mask decision, for PUT /cameras/{id}/masking."""
+    return {"mode": "open", "reason": "Mire générée : rien de privé n'est en vue"}
+
+
+def zones(scene: Scene) -> list[dict[str, Any]]:
+    """Return the street camera's zones, for PUT /cameras/{id}/zones."""
+    rule = {"rule": "loitering", "threshold_s": THRESHOLD_S, "radius_height": RADIUS_HEIGHT}
+    return [{"id": "carrefour", "name": "Carrefour", "kind": "sensitive", "polygon": scene.zone, "rules": [rule]}]
+
+
+def legal_bases() -> list[dict[str, Any]]:
+    """Return the street camera's legal bases, for PUT /cameras/{id}/legal-bases."""
+    now = datetime.now(UTC)
+    return [
+        {
+            "analytic": "loitering",
+            "purpose": "Démonstration sur des images publiques",
+            "reference": "Démonstration, sans portée juridique",
+            "starts_at": (now - timedelta(hours=1)).isoformat(),
+            "ends_at": (now + timedelta(days=1)).isoformat(),
+        }
+    ]
