@@ -16,6 +16,7 @@ from beffroi.common.contracts.status import CameraStatus, ServiceStatus, decode_
 from beffroi.common.runtime.settings import SettingsError
 from beffroi.common.store import RetentionError, StoreDenied
 from beffroi.common.testing import ManualClock, MemoryBus, MemoryStore
+from beffroi.common.testing.bus import MemoryProducer
 from beffroi.common.topics import FRAMES_MASKED, STATUS
 from beffroi.recorder.bucket import open_bucket
 from beffroi.recorder.work_dir import DiskFull, WorkDir, append_at
@@ -115,6 +116,8 @@ def test_a_store_away_when_a_camera_is_met_is_not_now(site: Site, start: Start, 
     life = start()
     with pytest.raises(NotNow, match="the object store does not answer"):
         life.work_off()
+    life.tick()
+    assert statuses(site)[-1].code == "store_away"
     site.store.away = False
     life.work_off()
     life.fall_silent()
@@ -140,6 +143,28 @@ def test_tries_get_rarer_while_the_store_is_away(site: Site, start: Start, film:
         site.clock.advance(0.25)
         life.tick()
     assert [after - before for before, after in pairwise(tries)][:5] == [0.5, 1.0, 2.0, 4.0, 4.0]
+
+
+def test_a_broker_that_does_not_acknowledge_holds_the_offsets(site: Site, start: Start, film: Film) -> None:
+    class Deaf(MemoryProducer):
+        waiting = 1
+
+        def flush(self, timeout_s: float) -> int:
+            return self.waiting
+
+    producer = Deaf(site.broker)
+    site.put_on_bus(film(61))
+    life = start(producer=producer)
+    life.work_off()
+    site.clock.advance(2)
+    life.tick()
+    assert site.committed[FRAMES_MASKED.name, 0] == 0
+    assert statuses(site)[-1].code == "broker_away"
+    assert life.work.used_bytes > 0
+    Deaf.waiting = 0
+    life.fall_silent()
+    assert site.committed[FRAMES_MASKED.name, 0] == 61
+    assert len(site.final) == 2
 
 
 def test_a_silent_camera_holds_nobody_back(site: Site, start: Start, film: Film) -> None:

@@ -13,6 +13,10 @@ from .work_dir import WorkDir
 log = structlog.get_logger(__name__)
 
 
+class StoreAway(NotNow):
+    """The object store does not answer. What is on the bus and on the local disk stays there meanwhile."""
+
+
 class Head(Contract):
     """The segment of a camera stored last, and what had been taken of the camera at its end."""
 
@@ -32,7 +36,7 @@ class Heads:
         """The head of a camera; None when nothing of it is stored.
 
         Raises:
-            NotNow: the store is away.
+            StoreAway: the store does not answer.
             StoreDenied: it refuses our key.
         """
         try:
@@ -40,7 +44,7 @@ class Heads:
         except ObjectMissing:
             return None
         except StoreUnavailable as reason:
-            raise NotNow(str(reason)) from None
+            raise StoreAway(str(reason)) from None
         except InvalidMessageError as reason:
             # Recording goes on; the chain of this camera begins anew, and whoever verifies it will ask.
             log.error("the end of a camera's chain is unreadable: a new chain begins", camera=camera, why=str(reason))

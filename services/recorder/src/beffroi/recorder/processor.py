@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .auditor import Auditor
 from .cutting import CutRules
-from .heads import Heads
+from .heads import Heads, StoreAway
 from .line import CameraLine
 from .segment import Origin
 from .storing import Shelf
@@ -90,18 +90,12 @@ class Recorder:
             InvalidMessageError: it cannot be recorded, ever.
             StoreDenied: the store refuses our key.
         """
+        self._trouble.pop("bus", None)
         try:
-            self._work.make_room()
-        except DiskFull as reason:
-            self._trouble["disk"] = ("disk_full", str(reason))
+            self._take(record)
+        except NotNow as reason:
+            self._trouble["bus"] = (_code(reason), str(reason))
             raise
-        self._trouble.pop("disk", None)
-        batch = _masked(record)
-        if batch.stream is not Stream.MAIN:
-            return  # the smaller picture of the same scene: recording it as well would double what must be destroyed
-        line = self._line(batch.camera, record.source)
-        self._heard_at_s[batch.camera] = self._listened_s
-        line.take(record, batch)
 
     def tick(self) -> None:
         """Store what is finished, close what fell silent, destroy what is due, say how it goes.
@@ -145,6 +139,15 @@ class Recorder:
         self._auditor.own(self._partitions)
         self._owned(self._partitions)
 
+    def _take(self, record: Record) -> None:
+        self._work.make_room()
+        batch = _masked(record)
+        if batch.stream is not Stream.MAIN:
+            return  # the smaller picture of the same scene: recording it as well would double what must be destroyed
+        line = self._line(batch.camera, record.source)
+        self._heard_at_s[batch.camera] = self._listened_s
+        line.take(record, batch)
+
     def _line(self, camera: str, source: Partition) -> CameraLine:
         line = self._lines.get(camera)
         if line is None:
@@ -170,10 +173,9 @@ class Recorder:
         try:
             self._shelf.store_next()
         except NotNow as reason:
-            code = "disk_full" if isinstance(reason, DiskFull) else "store_away"
             if "store" not in self._trouble:
-                log.warning("not stored now", code=code, reason=str(reason))
-            self._trouble["store"] = (code, str(reason))
+                log.warning("not stored now", code=_code(reason), reason=str(reason))
+            self._trouble["store"] = (_code(reason), str(reason))
             self._retry_at_s = now_s + self._retry_s
             self._retry_s = min(self._retry_s * 2, self._retry_most_s)
         else:
@@ -209,6 +211,16 @@ class Recorder:
         else:
             message = f"no picture for {self._quiet_s(camera):.0f} s: look at ingest and masker"
             self._reporter.camera(camera, Level.WARNING, "silent", message, counters)
+
+
+def _code(reason: NotNow) -> str:
+    match reason:
+        case DiskFull():
+            return "disk_full"
+        case StoreAway():
+            return "store_away"
+        case _:
+            return "broker_away"
 
 
 def _masked(record: Record) -> FrameBatch:

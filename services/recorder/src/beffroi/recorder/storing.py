@@ -12,7 +12,7 @@ from beffroi.common.runtime.metrics import OBJECTS_STORED, STORED_BYTES
 from beffroi.common.store import ObjectStore, StoreUnavailable
 from beffroi.common.topics import RECORDINGS
 
-from .heads import Head, Heads
+from .heads import Head, Heads, StoreAway
 from .segment import FinishedSegment
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ class Shelf:
             self._publish(segment, recording)
             self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
         except StoreUnavailable as reason:
-            raise NotNow(str(reason)) from None
+            raise StoreAway(str(reason)) from None
         self._put = None
         self._waiting.popleft()
         self._stored(recording)
