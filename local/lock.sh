@@ -20,16 +20,18 @@ compile() {
 
 cd "$ROOT"
 unnamed=()
+groups=() # what only a distribution's tests need: its dependency group `test`
 inputs=(requirements/dev.in)
 while read -r folder; do
   inputs+=("$folder/pyproject.toml")
   unnamed+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$folder/pyproject.toml" | head -n 1)")
+  if grep -q '^\[dependency-groups\]' "$folder/pyproject.toml"; then groups+=(--group "$folder/pyproject.toml:test"); fi
 done < <(distributions)
 # Our own distributions are found beside each other, never on an index.
 sources=$(mktemp)
 trap 'rm -f "$sources"' EXIT
 while read -r folder; do echo "$folder"; done < <(distributions) >"$sources"
-compile "${inputs[@]}" "$sources" "${unnamed[@]}" --output-file requirements/dev.txt "$@"
+compile "${inputs[@]}" "$sources" "${groups[@]}" "${unnamed[@]}" --output-file requirements/dev.txt "$@"
 say "requirements/dev.txt: $(grep -c '==' requirements/dev.txt) packages"
 
 # What each image installs: the same versions, and no more than its service needs.

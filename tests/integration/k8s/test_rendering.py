@@ -1,0 +1,193 @@
+"""Every workload renders, fits the published schemas, and says nothing that leads nowhere."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+from beffroi.common.topics import Service
+
+OLDEST_VERSION = "1.34"
+"""Of Kubernetes, that the manifests are checked against; beside the newest whose schemas are known."""
+
+SECRET_NAME = re.compile(r"(?i)(password|secret|access.?key|token)(?!name$|s?_(dir|file)$)")
+"""What a variable with a secret in it is called; the name of a Secret or of a folder is none."""
+
+Manifest = dict[str, Any]
+Cell = tuple[Manifest, ...]
+Render = Callable[[Path], Cell]
+
+
+def _names(manifests: Cell, kind: str) -> set[str]:
+    return {each["metadata"]["name"] for each in manifests if each["kind"] == kind}
+
+
+def _identities(manifests: Cell) -> set[tuple[str, str]]:
+    # A generated ConfigMap carries the digest of its contents at the end, the same wherever it is rendered.
+    return {(each["kind"], each["metadata"]["name"]) for each in manifests}
+
+
+def _containers(pod: Manifest) -> list[Manifest]:
+    containers: list[Manifest] = pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
+    return containers
+
+
+def _all_containers(pods: dict[str, Manifest]) -> Iterator[tuple[str, Manifest]]:
+    for name, pod in pods.items():
+        for container in _containers(pod):
+            yield name, container
+
+
+def test_each_service_of_the_registry_is_a_workload(cell: Cell) -> None:
+    assert _names(cell, "StatefulSet") == {str(service) for service in Service}
+
+
+def test_a_workload_renders_by_itself_and_is_part_of_the_cell(workload_manifests: Cell, cell: Cell) -> None:
+    assert workload_manifests
+    assert _identities(workload_manifests) <= _identities(cell)
+
+
+@pytest.mark.parametrize("version", [OLDEST_VERSION, kubernetes_validate.latest_version()])
+def test_manifests_fit_the_schemas(workload_manifests: Cell, version: str) -> None:
+    for manifest in workload_manifests:
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_a_slip_of_the_hand_does_not_fit_the_schemas(cell: Cell) -> None:
+    broken = copy.deepcopy(next(each for each in cell if each["kind"] == "StatefulSet"))
+    broken["spec"]["template"]["spec"]["containers"][0]["imagePullPolcy"] = "Always"
+    with pytest.raises(kubernetes_validate.ValidationError, match="imagePullPolcy"):
+        kubernetes_validate.validate(broken, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_everything_is_in_one_namespace_and_carries_the_labels(cell: Cell) -> None:
+    for manifest in cell:
+        assert manifest["metadata"]["labels"]["app.kubernetes.io/part-of"] == "beffroi"
+        if manifest["kind"] != "Namespace":
+            assert manifest["metadata"]["namespace"] == "beffroi"
+
+
+def test_images_carry_the_version_of_their_distribution(pods: dict[str, Manifest], root: Path) -> None:
+    for pod, container in _all_containers(pods):
+        repository, _, tag = container["image"].partition(":")
+        distribution = repository.removeprefix("beffroi/")
+        project = tomllib.loads((root / "services" / distribution / "pyproject.toml").read_text())["project"]
+        assert tag == project["version"], f"{pod}: {container['image']}"
+        assert (root / "services" / distribution / "Dockerfile").exists()
+
+
+def test_what_a_pod_reads_from_configuration_is_there(pods: dict[str, Manifest], cell: Cell) -> None:
+    maps = {each["metadata"]["name"]: each["data"] for each in cell if each["kind"] == "ConfigMap"}
+    for _, container in _all_containers(pods):
+        for source in container.get("envFrom", []):
+            assert source["configMapRef"]["name"] in maps
+        for variable in container.get("env", []):
+            reference = variable.get("valueFrom", {}).get("configMapKeyRef")
+            assert reference is None or reference["key"] in maps[reference["name"]]
+
+
+def test_selectors_find_the_pods_of_their_workload(cell: Cell, pods: dict[str, Manifest]) -> None:
+    for manifest in cell:
+        name, spec = manifest["metadata"]["name"], manifest.get("spec", {})
+        match manifest["kind"]:
+            case "Service":
+                selector = spec["selector"]
+            case "PodDisruptionBudget" | "StatefulSet":
+                selector = spec["selector"]["matchLabels"]
+            case "NetworkPolicy" if spec["podSelector"]:
+                selector = spec["podSelector"]["matchLabels"]
+            case _:
+                continue
+        found = [pod for pod, template in pods.items() if selector.items() <= template["metadata"]["labels"].items()]
+        assert found == [name.removesuffix("-internal")]
+
+
+def test_pods_have_names_that_can_be_looked_up(cell: Cell) -> None:
+    headless = {e["metadata"]["name"] for e in cell if e["kind"] == "Service" and e["spec"].get("clusterIP") == "None"}
+    for manifest in cell:
+        if manifest["kind"] == "StatefulSet":
+            assert manifest["spec"]["serviceName"] in headless
+
+
+def test_secrets_are_only_referred_to(cell: Cell) -> None:
+    assert not _names(cell, "Secret")
+    for manifest in cell:
+        for path, value in _leaves(manifest):
+            if SECRET_NAME.search(path[-1]):
+                pytest.fail(f"{manifest['kind']} {manifest['metadata']['name']}: {'.'.join(path)} holds {value!r}")
+            if "://" in str(value):
+                authority = str(value).partition("://")[2].partition("/")[0]
+                assert ":" not in authority.partition("@")[0] or "@" not in authority, f"{path}: password in an address"
+
+
+def test_secrets_that_must_exist_are_in_the_documentation(pods: dict[str, Manifest], root: Path) -> None:
+    text = (root / "docs" / "sre.md").read_text()
+    for name, pod in pods.items():
+        for secret, key in _secret_keys(pod):
+            assert any(f"`{secret}`" in line and f"`{key}`" in line for line in text.splitlines()), (
+                f"{name} needs the key {key} of the secret {secret}: say so in docs/sre.md"
+            )
+
+
+def test_the_overlay_of_the_documentation_renders(root: Path, tmp_path: Path, render: Render) -> None:
+    text = (root / "docs" / "sre.md").read_text()
+    overlay = text.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "kustomization.yaml").write_text(
+        overlay.replace("../../base", os.path.relpath(root / "k8s" / "base", tmp_path.resolve()))
+    )
+    rendered = render(tmp_path)
+    data = {key: value for each in rendered if each["kind"] == "ConfigMap" for key, value in each["data"].items()}
+    assert data["bootstrap-servers"] == "broker.example:9093"
+    assert data["slots"] == "12"
+    assert data["BEFFROI_API_PUBLIC_ORIGIN"] == "https://beffroi.my-commune.example"
+    (api,) = (each for each in rendered if each["kind"] == "StatefulSet" and each["metadata"]["name"] == "api")
+    assert {c["image"] for c in _containers(api["spec"]["template"])} == {"registry.example/beffroi/api:0.1.0"}
+
+
+def _secret_keys(pod: Manifest) -> Iterator[tuple[str, str]]:
+    for container in _containers(pod):
+        for variable in container.get("env", []):
+            if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+                yield reference["name"], reference["key"]
+    for volume in pod["spec"].get("volumes", []):
+        if secret := volume.get("secret"):
+            for key in [item["key"] for item in secret.get("items", [])] or [secret["secretName"]]:
+                yield secret["secretName"], key
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each value in `value` with its path; an environment variable's path ends with its name."""
+    if isinstance(value, dict):
+        if "name" in value and "value" in value:
+            yield (*path, str(value["name"])), value["value"]
+            return
+        for key, inner in value.items():
+            if key not in {"secretKeyRef", "automountServiceAccountToken"}:
+                yield from _leaves(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, path)
+    else:
+        yield path, value
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "{kind: ConfigMap, metadata: {name: x}, data: {BEFFROI_X_KAFKA__PASSWORD: hunter2}}",
+        "{kind: ConfigMap, metadata: {name: x}, data: {URL: 'postgresql://u:hunter2@host/db'}}",
+        "{kind: Pod, metadata: {name: x}, spec: {containers: [{env: [{name: PGPASSWORD, value: hunter2}]}]}}",
+        "{kind: Secret, metadata: {name: x}}",
+    ],
+)
+def test_a_secret_written_down_is_seen(manifest: str) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        test_secrets_are_only_referred_to((yaml.safe_load(manifest),))

@@ -1,0 +1,184 @@
+"""The environment of each container is one that its program accepts: no unknown setting, none missing."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import pytest
+from beffroi.common.bus.admin import TopicsSettings
+from beffroi.common.runtime.settings import ServiceSettings, SettingsError, load
+from pydantic import BaseModel
+
+Manifest = dict[str, Any]
+Value = TypeVar("Value")
+
+MODULES = {"vision": "beffroi.detector.vision", "rules": "beffroi.detector.rules"}
+"""Programs that are not named after their workload."""
+
+MEMORY_BOUNDS = {"kafka.queue_bytes", "kafka.prefetch_bytes", "outbox_bytes", "in_flight_bytes", "live.buffer_bytes"}
+"""Settings that bound what a service keeps in memory."""
+
+LARGEST_SHARE = 0.75
+"""Of a container's memory, that bounded buffers may fill; the rest is for the program and its libraries."""
+
+UNITS = {"Mi": 2**20, "Gi": 2**30}
+
+
+def module_of(service: str) -> str:
+    """The program of a workload."""
+    return MODULES.get(service, f"beffroi.{service}")
+
+
+def settings_class(service: str) -> type[ServiceSettings]:
+    """The one settings class of a service's program."""
+    module = importlib.import_module(f"{module_of(service)}.settings")
+    (found,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, ServiceSettings) and value.__module__ == module.__name__
+    )
+    return found
+
+
+def environment(container: Manifest, cell: tuple[Manifest, ...]) -> dict[str, str]:
+    """What the container will see, each secret replaced by a made-up one."""
+    maps = {each["metadata"]["name"]: each["data"] for each in cell if each["kind"] == "ConfigMap"}
+    found: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        found |= maps[source["configMapRef"]["name"]]
+    for variable in container.get("env", []):
+        assert variable["name"] not in found, f"{variable['name']} is said twice"
+        found[variable["name"]] = variable.get("value") or _referred(variable["valueFrom"], maps)
+    return found
+
+
+def _referred(source: Manifest, maps: dict[str, dict[str, str]]) -> str:
+    match source:
+        case {"configMapKeyRef": reference}:
+            return maps[reference["name"]][reference["key"]]
+        case {"secretKeyRef": _}:
+            return "made-up"
+        case {"fieldRef": {"fieldPath": "metadata.name"}}:
+            return "workload-0"
+        case _:
+            raise AssertionError(f"where does {source} come from?")
+
+
+def dockerfile(container: Manifest, root: Path) -> str:
+    """How the container's image is built."""
+    distribution: str = container["image"].partition(":")[0].removeprefix("beffroi/")
+    return (root / "services" / distribution / "Dockerfile").read_text()
+
+
+@pytest.fixture
+def settings(
+    service: str, pods: dict[str, Manifest], cell: tuple[Manifest, ...], monkeypatch: pytest.MonkeyPatch
+) -> ServiceSettings:
+    _enter(environment(pods[service]["spec"]["containers"][0], cell), monkeypatch)
+    return load(settings_class(service))
+
+
+def _enter(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("BEFFROI_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_the_program_accepts_its_environment(
+    settings: ServiceSettings, pods: dict[str, Manifest], service: str
+) -> None:
+    (main,) = pods[service]["spec"]["containers"]
+    assert settings.internal_host == "0.0.0.0"
+    assert settings.internal_port == next(p["containerPort"] for p in main["ports"] if p["name"] == "internal")
+    assert settings.instance == "workload-0", "the pod's name is the static member's name"
+
+
+def test_a_setting_that_does_not_exist_is_seen(
+    service: str, pods: dict[str, Manifest], cell: tuple[Manifest, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = str(settings_class(service).model_config["env_prefix"])
+    variables = environment(pods[service]["spec"]["containers"][0], cell)
+    _enter(variables | {f"{prefix}LOG_LEVL": "info"}, monkeypatch)
+    with pytest.raises(SettingsError, match=r"(?i)log_levl"):
+        load(settings_class(service))
+
+
+def test_the_broker_is_reached_encrypted_as_a_user_of_its_own(settings: ServiceSettings, service: str) -> None:
+    assert settings.kafka.security_protocol == "SASL_SSL"
+    assert settings.kafka.sasl_mechanism == "SCRAM-SHA-512"
+    assert settings.kafka.username == f"beffroi-{service}"
+    assert settings.kafka.password is not None
+    store = getattr(settings, "store", None)
+    assert store is None or store.secure
+
+
+def test_files_lie_on_volumes_or_in_the_image(
+    settings: ServiceSettings, pods: dict[str, Manifest], service: str, root: Path
+) -> None:
+    (main,) = pods[service]["spec"]["containers"]
+    mounts = [PurePosixPath(mount["mountPath"]) for mount in main["volumeMounts"]]
+    copied = re.findall(r"(?m)^COPY .* (/\S+)/$", dockerfile(main, root))
+    for name, path in _values(settings, Path):
+        on_volume = any(PurePosixPath(path).is_relative_to(mount) for mount in mounts)
+        assert on_volume or str(path) in copied, (
+            f"{name} is {path}: the image's root is read-only, and neither a volume nor a copied folder is there"
+        )
+
+
+def _values(model: BaseModel, kind: type[Value], prefix: str = "") -> Iterator[tuple[str, Value]]:
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, kind):
+            yield prefix + name, value
+        elif isinstance(value, BaseModel):
+            yield from _values(value, kind, f"{prefix}{name}.")
+
+
+def test_bounded_buffers_fit_the_memory(settings: ServiceSettings, pods: dict[str, Manifest], service: str) -> None:
+    limit = pods[service]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    buffers_bytes = sum(size for name, size in _values(settings, int) if name in MEMORY_BOUNDS)
+    assert buffers_bytes <= LARGEST_SHARE * int(limit[:-2]) * UNITS[limit[-2:]]
+
+
+def test_the_work_folder_of_the_recorder_fits_its_volume(
+    pods: dict[str, Manifest], cell: tuple[Manifest, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = pods["recorder"]["spec"]
+    _enter(environment(spec["containers"][0], cell), monkeypatch)
+    settings: Any = load(settings_class("recorder"))
+    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "work")
+    assert settings.work_bytes < int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) * UNITS["Gi"]
+
+
+def test_the_image_starts_the_program_of_the_workload(pods: dict[str, Manifest], service: str, root: Path) -> None:
+    (main,) = pods[service]["spec"]["containers"]
+    arguments = main.get("args", ["-m", module_of(service)])
+    assert arguments == ["-m", module_of(service)]
+    if "args" not in main:
+        assert f'CMD ["-m", "{module_of(service)}"]' in dockerfile(main, root)
+
+
+def test_the_topics_job_accepts_its_environment(
+    pods: dict[str, Manifest], cell: tuple[Manifest, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _enter(environment(pods["topics"]["spec"]["containers"][0], cell), monkeypatch)
+    settings = TopicsSettings()
+    assert settings.kafka.username == "beffroi-topics"
+    data = {key: value for each in cell if each["kind"] == "ConfigMap" for key, value in each["data"].items()}
+    assert (settings.slots, settings.replication) == (int(data["slots"]), int(data["replication"]))
+
+
+def test_the_database_is_reached_without_a_password_in_its_address(
+    pods: dict[str, Manifest], cell: tuple[Manifest, ...]
+) -> None:
+    spec = pods["api"]["spec"]
+    for container in spec["initContainers"] + spec["containers"]:
+        variables = environment(container, cell)
+        assert variables["BEFFROI_API_DATABASE_URL"].startswith("postgresql+psycopg://beffroi@")
+        assert variables["PGPASSWORD"] == "made-up"
