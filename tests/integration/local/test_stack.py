@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 from beffroi.common.topics import every_topic
 from beffroi.local import clips
 from beffroi.local.ports import PortTakenError, is_open, require_free
-from beffroi.local.process import await_condition
+from beffroi.local.process import PartFailedError, await_condition
 from beffroi.local.programs import Parts
 from beffroi.local.settings import StackSettings
 from beffroi.local.stack import FolderTakenError, Stack, only_run_in
-from beffroi.local.supervisor import Supervisor
+from beffroi.local.supervisor import Program, Supervisor
 from confluent_kafka.admin import AdminClient
 
 TIMEOUT_S = 60
@@ -80,5 +81,19 @@ def test_nothing_outlives_supervisord(tmp_path: Path) -> None:
         await_condition(parts.store.is_ready, TIMEOUT_S, "MinIO")
         os.kill(int((tmp_path / "supervisord.pid").read_text()), signal.SIGKILL)
         await_condition(lambda: not is_open(parts.store.port), TIMEOUT_S, "MinIO to be gone")
+    finally:
+        supervisor.stop()
+
+
+def test_what_ends_again_and_again_is_said_with_its_last_words(tmp_path: Path) -> None:
+    settings = StackSettings.on_free_ports(tmp_path)
+    parts = Parts.of(settings, tmp_path, clips.prepare_pattern())
+    dying = Program("masker", [sys.executable, "-c", "import time; time.sleep(2.5); raise SystemExit('no mask today')"])
+    supervisor = Supervisor([dying], tmp_path)
+    try:
+        stack = Stack(parts, supervisor)
+        supervisor.start("masker")
+        with pytest.raises(PartFailedError, match="no mask today"):
+            await_condition(lambda: bool(stack.require_alive()) and False, TIMEOUT_S, "the masker to be given up")
     finally:
         supervisor.stop()

@@ -1,6 +1,6 @@
 import pytest
 from beffroi.local.paths import REPOSITORY
-from beffroi.local.truth import Box, SeenAlert, Stay, Verdict, iou, judge, load_mot, percentile, stays
+from beffroi.local.truth import Box, SeenAlert, Stay, iou, judge, load_mot, percentile, stays
 
 FPS = 10.0
 THRESHOLD_S = 10.0
@@ -29,17 +29,18 @@ def test_a_gap_in_the_truth_ends_a_stay() -> None:
 @pytest.mark.parametrize(
     ("alerts", "verdict"),
     [
-        ([], Verdict((), (7,), 0)),
-        ([SeenAlert(12.0, 12.0, box_at(0.5))], Verdict((7,), (), 0)),
-        ([SeenAlert(14.9, 14.9, box_at(0.51))], Verdict((7,), (), 0)),
-        ([SeenAlert(15.1, 15.1, box_at(0.5))], Verdict((), (7,), 1)),
-        ([SeenAlert(12.0, 12.0, box_at(0.8))], Verdict((), (7,), 1)),
-        ([SeenAlert(12.0, 12.0, box_at(0.5)), SeenAlert(13.0, 13.0, box_at(0.5))], Verdict((7,), (), 1)),
+        ([], ((), (7,), 0)),
+        ([SeenAlert(12.0, 12.0, box_at(0.5))], ((7,), (), 0)),
+        ([SeenAlert(14.9, 14.9, box_at(0.51))], ((7,), (), 0)),
+        ([SeenAlert(15.1, 15.1, box_at(0.5))], ((), (7,), 1)),
+        ([SeenAlert(12.0, 12.0, box_at(0.8))], ((), (7,), 1)),
+        ([SeenAlert(12.0, 12.0, box_at(0.5)), SeenAlert(13.0, 13.0, box_at(0.5))], ((7,), (), 1)),
     ],
     ids=["none", "on time", "in time", "too late", "somebody else", "twice"],
 )
-def test_alerts_are_judged(alerts: list[SeenAlert], verdict: Verdict) -> None:
-    assert judge(alerts, TRUTH, TRACKS, FPS, THRESHOLD_S) == verdict
+def test_alerts_are_judged(alerts: list[SeenAlert], verdict: tuple[tuple[int, ...], tuple[int, ...], int]) -> None:
+    judged = judge(alerts, TRUTH, TRACKS, FPS, THRESHOLD_S)
+    assert (judged.found, judged.missed, len(judged.unmatched)) == verdict
 
 
 def test_mot_lines_count_frames_from_one_and_boxes_in_pixels() -> None:

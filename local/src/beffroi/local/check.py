@@ -22,11 +22,12 @@ from .client import ApiClient
 from .demo import LOOK_PERIOD_S, Demo, announce_firsts, explain_and_exit, running_demo, say
 from .facts import Figures, LoopFigures
 from .leaks import MaskedArea, leaking_pixels
-from .live import LiveViewer
+from .live import LiveFigures, LiveViewer
+from .loops import SEARCH_S, LoopNotFoundError, first_picture, loop_start
 from .paths import REPOSITORY
 from .process import PartFailedError
 from .programs import VTEST
-from .stored import StoredFigures, pictures_in_loop, read_back
+from .stored import StoredFigures, StoredWronglyError, read_back
 
 LOOPS = 2
 """Consecutive loops of the clip that are looked at."""
@@ -106,12 +107,7 @@ class Check:
             annotated_pictures=annotated.pictures,
             stills=self._seen.stills,
             frames_in=loops[1].sent_before - loops[0].sent_before,
-            frames_out=pictures_in_loop(
-                stored.capture_times_s,
-                loops[0].started_ns / 1e9,
-                self._demo.clip.duration_s,
-                float(self._demo.clip.fps),
-            ),
+            frames_out=self._pictures_of_one_loop(stored, loops),
         )
 
     def _look(self, picture: VideoFrame) -> int:
@@ -154,18 +150,20 @@ class Check:
             self._seen.stills += 1
             self._seen.leaking_pixels += leaking_pixels(picture, self._area, STILL_TOLERANCE)
 
-    def _watch_annotated(self) -> Any:
+    def _watch_annotated(self) -> LiveFigures:
         viewer = LiveViewer(self._api, scene.STREET, "annotated", lambda picture: leaking_pixels(picture, self._inner))
         viewer.start()
         self._look_for(ANNOTATED_S)
         self._look_at_still()
         figures = viewer.stop()
         say(f"annotated pictures: {figures.pictures}")
+        if not figures.pictures:
+            say(f"instead the api said: {figures.error or figures.states or 'nothing'}")
         return figures
 
     def _read_back(self, loops: list[Loop]) -> tuple[StoredFigures, int]:
-        start = datetime.fromtimestamp(loops[0].started_ns / 1e9, UTC) - timedelta(seconds=1)
-        covered = datetime.fromtimestamp(loops[1].started_ns / 1e9, UTC)
+        start = datetime.fromtimestamp(loops[0].started_ns / 1e9, UTC) - timedelta(seconds=SEARCH_S)
+        covered = datetime.fromtimestamp(loops[1].started_ns / 1e9 + SEARCH_S, UTC)
         say("waiting until the first loop is stored whole")
 
         def stored() -> list[dict[str, Any]]:
@@ -180,6 +178,11 @@ class Check:
         segments = stored()
         say(f"reading {len(segments)} segments back from the object store")
         return read_back(self._demo.stack.parts.store, segments, self._look), len(segments)
+
+    def _pictures_of_one_loop(self, stored: StoredFigures, loops: list[Loop]) -> int:
+        first = first_picture(self._demo.clip)
+        start, end = (loop_start(stored.pictures, first, loop.started_ns / 1e9) for loop in loops[:2])
+        return end - start
 
     def _alert_p95_s(self) -> float | None:
         delays = [
@@ -199,8 +202,10 @@ class Check:
         for loop, following in pairwise(loops):
             alerts = self._alerts_between(loop.started_ns / 1e9, following.started_ns / 1e9)
             verdict = truth.judge(alerts, stays, tracks, fps, scene.THRESHOLD_S)
-            judged.append(LoopFigures(len(verdict.found), len(stays), verdict.false))
-            say(f"truth: persons {verdict.found} found, {verdict.missed} missed, {verdict.false} false")
+            judged.append(LoopFigures(len(verdict.found), len(stays), len(verdict.unmatched)))
+            say(
+                f"persons {verdict.found} found, {verdict.missed} missed; alerts that are nobody's: {verdict.unmatched}"
+            )
         return tuple(judged)
 
     def _alerts_between(self, start_s: float, end_s: float) -> list[truth.SeenAlert]:
@@ -223,7 +228,11 @@ def _run() -> int:
     with ExitStack() as closing:
         demo = closing.enter_context(running_demo("check"))
         api = closing.enter_context(demo.sign_in("operator"))
-        figures = Check(demo, api).run()
+        try:
+            figures = Check(demo, api).run()
+        except (LoopNotFoundError, StoredWronglyError) as error:
+            print(f"missing: {error}", file=sys.stderr)
+            return 1
     missing = figures.missing()
     for fact in missing:
         print(f"missing: {fact}", file=sys.stderr)

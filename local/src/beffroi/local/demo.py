@@ -120,7 +120,8 @@ def announce_firsts(stack: Stack, api: ApiClient) -> Iterator[None]:
             if line := look(api):
                 say(line)
                 waiting.remove(look)
-        stack.require_alive()
+        for name in stack.require_alive():
+            say(f"{name} ended and was started again: see {stack.log(name)}")
         yield
 
 

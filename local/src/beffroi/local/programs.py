@@ -111,6 +111,7 @@ class Parts:
         }
         return {
             "ingest": {"SECRETS_DIR": str(self.secrets_folder)},
+            "rules": {"DATA_FOLDER": str(self.folder / "rules" / "faust")},
             "recorder": store | {"WORK_DIR": str(self.folder / "recorder" / "work")},
             "api": store
             | {

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from beffroi.common.bus.admin import create_topics
 from beffroi.common.runtime.settings import KafkaSettings
 
 from .ports import LOOPBACK, is_open, require_free
-from .process import PartFailedError, await_condition
+from .process import PartFailedError, await_condition, log_tail
 from .programs import SERVICES, Parts
 from .settings import StackSettings
 from .supervisor import Supervisor
@@ -27,6 +28,9 @@ SERVICES_TIMEOUT_S = 120.0
 """Until the api answers; on two cores six Pythons start at once."""
 
 PROBE_TIMEOUT_S = 2.0
+
+MOST_RESTARTS = 4
+"""A service that ended so often by itself will not get well by being started once more."""
 
 Say = Callable[[str], None]
 
@@ -41,6 +45,8 @@ class Stack:
     def __init__(self, parts: Parts, supervisor: Supervisor) -> None:
         self.parts = parts
         self._supervisor = supervisor
+        self._pids: dict[str, int] = {}
+        self._restarts: Counter[str] = Counter()
 
     @property
     def address(self) -> str:
@@ -59,15 +65,24 @@ class Stack:
         """Return the log of a service or part."""
         return self.parts.folder / f"{service}.log"
 
-    def require_alive(self) -> None:
-        """See that no process was given up.
+    def require_alive(self) -> list[str]:
+        """See that no process ends again and again; return the names of those that were started again since last asked.
 
         Raises:
-            PartFailedError: shows the end of the log of each that was.
+            PartFailedError: shows the end of the log of each that does.
         """
-        if dead := self._supervisor.dead():
-            ends = "\n".join(f"--- {name}, the end of {self.log(name)}:\n{end}" for name, end in dead.items())
-            raise PartFailedError(f"ended again and again, and will not be started again: {', '.join(dead)}\n{ends}")
+        pids = self._supervisor.pids()
+        again = [name for name, pid in pids.items() if self._pids.get(name, pid) != pid]
+        self._pids |= pids
+        self._restarts.update(again)
+        failing = {name for name, times in self._restarts.items() if times >= MOST_RESTARTS}
+        failing |= set(self._supervisor.given_up())
+        if failing:
+            ends = "\n".join(
+                f"--- {name}, the end of {self.log(name)}:\n{log_tail(self.log(name))}" for name in sorted(failing)
+            )
+            raise PartFailedError(f"ends again and again: {', '.join(sorted(failing))}\n{ends}")
+        return again
 
     def _await(self, ready: Callable[[], bool], timeout_s: float, what: str) -> None:
         def alive_and_ready() -> bool:

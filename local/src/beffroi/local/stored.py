@@ -13,6 +13,7 @@ import av
 from av.video.frame import VideoFrame
 from minio import Minio
 
+from .loops import StoredPicture, thumbnail
 from .minio import ObjectServer
 
 BUCKET = "beffroi-recordings"
@@ -27,11 +28,11 @@ class StoredFigures:
     """What segments hold.
 
     Attributes:
-        capture_times_s: of each picture, UTC in seconds since 1970, in order.
+        pictures: in order.
         leaking_pixels: what `look` counted in them.
     """
 
-    capture_times_s: tuple[float, ...]
+    pictures: tuple[StoredPicture, ...]
     leaking_pixels: int
 
 
@@ -49,21 +50,21 @@ def read_back(
         StoredWronglyError: an object's digest or number of pictures is not the index's.
     """
     client = Minio(endpoint=store.endpoint, access_key=store.access_key, secret_key=store.secret_key, secure=False)
-    times: list[float] = []
+    pictures: list[StoredPicture] = []
     leaking = 0
     for segment in segments:
         data = _get(client, segment["object"])
         if hashlib.sha256(data).hexdigest() != segment["sha256"]:
             raise StoredWronglyError(f"{segment['object']} is not the object that the index describes (SHA-256)")
         began_s = datetime.fromisoformat(segment["starts_at"]).timestamp()
-        pictures = 0
+        before = len(pictures)
         for media_s, picture in _pictures(data):
-            times.append(began_s + media_s)
+            pictures.append(StoredPicture(began_s + media_s, thumbnail(picture)))
             leaking += look(picture)
-            pictures += 1
-        if pictures != segment["frames"]:
-            raise StoredWronglyError(f"{segment['object']} holds {pictures} pictures, not {segment['frames']}")
-    return StoredFigures(tuple(sorted(times)), leaking)
+        if len(pictures) - before != segment["frames"]:
+            held = len(pictures) - before
+            raise StoredWronglyError(f"{segment['object']} holds {held} pictures, not {segment['frames']}")
+    return StoredFigures(tuple(pictures), leaking)
 
 
 def _get(client: Minio, name: str) -> bytes:
@@ -81,16 +82,3 @@ def _pictures(data: bytes) -> Iterator[tuple[float, VideoFrame]]:
         for picture in container.decode(video=0):
             first = picture.time if first is None else first
             yield picture.time - first, picture
-
-
-def pictures_in_loop(capture_times_s: tuple[float, ...], loop_start_s: float, duration_s: float, fps: float) -> int:
-    """Return how many stored pictures belong to one loop of a clip.
-
-    The loop's first picture is the first one captured after the camera sent it; from there the loop lasts as long
-    as its clip. Half a picture of slack at both ends keeps the jitter of arrival out of the count.
-    """
-    slack_s = 0.5 / fps
-    first = next((time_s for time_s in capture_times_s if time_s >= loop_start_s), None)
-    if first is None:
-        return 0
-    return sum(first - slack_s <= time_s < first + duration_s - slack_s for time_s in capture_times_s)

@@ -17,7 +17,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
-from .process import DIE_WITH_PARENT, Command, await_condition, log_tail, start_ready, stop
+from .process import DIE_WITH_PARENT, Command, await_condition, start_ready, stop
 
 READY_TIMEOUT_S = 30.0
 
@@ -149,13 +149,13 @@ class Supervisor:
         """Return a program's process id, 0 when it does not run."""
         return int(self._call("getProcessInfo", name)["pid"])
 
-    def dead(self) -> dict[str, str]:
-        """Return the end of the log of each program that was given up."""
-        return {
-            state["name"]: log_tail(self._folder / f"{state['name']}.log")
-            for state in self._states()
-            if state["statename"] == "FATAL"
-        }
+    def pids(self) -> dict[str, int]:
+        """Return the process id of each program that runs."""
+        return {state["name"]: int(state["pid"]) for state in self._states() if state["pid"]}
+
+    def given_up(self) -> list[str]:
+        """Return the programs that ended too soon too often."""
+        return [state["name"] for state in self._states() if state["statename"] == "FATAL"]
 
     def stop(self, *first: str) -> None:
         """End all programs, each asked and after a while killed, then supervisord.

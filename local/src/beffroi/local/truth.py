@@ -62,7 +62,8 @@ class Verdict:
 
     found: tuple[int, ...]
     missed: tuple[int, ...]
-    false: int
+    unmatched: tuple[SeenAlert, ...]
+    """The false alerts."""
 
 
 def load_mot(text: str, width: int, height: int) -> dict[int, dict[int, Box]]:
@@ -127,7 +128,7 @@ def judge(
 ) -> Verdict:
     """Compare one loop's alerts with the truth; each stay answers for one alert, the rest are false."""
     open_stays = list(truth)
-    false = 0
+    unmatched: list[SeenAlert] = []
     for alert in sorted(alerts, key=lambda each: each.opened_s):
         mine = [
             stay
@@ -140,9 +141,9 @@ def judge(
             best = max(mine, key=lambda stay: _overlap_near(tracks[stay.person], frame, alert.box))
             open_stays.remove(best)
         else:
-            false += 1
+            unmatched.append(alert)
     missed = tuple(stay.person for stay in open_stays)
-    return Verdict(tuple(stay.person for stay in truth if stay.person not in missed), missed, false)
+    return Verdict(tuple(stay.person for stay in truth if stay.person not in missed), missed, tuple(unmatched))
 
 
 def _overlap_near(track: Track, frame: int, box: Box) -> float:
