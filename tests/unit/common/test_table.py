@@ -8,6 +8,7 @@ from queue import Queue
 
 import pytest
 from beffroi.common.bus import Record, Table
+from beffroi.common.bus.table import TableDeadError
 from beffroi.common.contracts import Viewers
 from beffroi.common.testing import MemoryBroker, MemoryBus
 from beffroi.common.topics import VIEWERS
@@ -75,3 +76,21 @@ def test_an_unreadable_message_removes_what_was_there(
     while changes.values.get(timeout=PATIENCE_S) != ("before", None):
         pass
     assert table.get("before") is None
+
+
+def test_a_table_that_is_followed_no_more_says_nothing_instead_of_what_was(broker: MemoryBroker) -> None:
+    def decode(payload: bytes) -> Viewers:
+        if payload == b"bug":
+            raise ZeroDivisionError
+        return Viewers.decode(payload)
+
+    dead = Table(MemoryBus(broker), VIEWERS, decode)
+    send(broker, "before", viewers("before").encode())
+    dead.start()
+    assert dead.wait_caught_up(PATIENCE_S)
+    send(broker, "bug", b"bug")
+    dead._thread.join(PATIENCE_S)
+    for use in (lambda: dead.get("before"), dead.values, lambda: dead.wait_caught_up(0)):
+        with pytest.raises(TableDeadError, match=VIEWERS.name):
+            use()
+    dead.close()

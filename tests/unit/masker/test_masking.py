@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import shapely
-from beffroi.masker.masking import Plane, chroma_cells, fill, raster
+from beffroi.masker.masking import Plane, Plate, chroma_cells, raster
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -57,9 +59,10 @@ def test_a_chroma_sample_is_covered_with_any_pixel_of_its_cell(
     assert cells[y // step[1], x // step[0]]
 
 
-@pytest.mark.parametrize(("kind", "value"), [(np.uint8, 96), (np.uint16, 384)])
-def test_fill_sets_what_is_covered_and_leaves_the_rest(kind: type, value: int) -> None:
-    plane: Plane = np.arange(6, dtype=kind).reshape(2, 3)
-    cover = np.array([[True, False, False], [False, False, True]])
-    fill(plane, cover, value)
-    assert plane.tolist() == [[value, 1, 2], [3, 4, value]]
+@pytest.mark.parametrize(("word", "value"), [(np.uint8, 96), (np.uint16, 384)])
+def test_a_plate_fills_what_is_covered_and_leaves_the_rest(word: type[np.unsignedinteger[Any]], value: int) -> None:
+    source: Plane = np.array([[0, 1, 2], [3, 4, np.iinfo(word).max]], dtype=word)
+    target = np.zeros_like(source)
+    cover = np.array([[True, False, False], [False, True, False]])
+    Plate.of(cover, value, word).apply(source, target)
+    assert target.tolist() == [[value, 1, 2], [3, value, np.iinfo(word).max]]

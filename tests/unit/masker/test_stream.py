@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from av import VideoFrame
 from beffroi.common.contracts import Codec, FrameBatch, MaskDecision, MaskMode
+from beffroi.masker.decoding import MAX_WAITING
 from beffroi.masker.encoding import Quality
-from beffroi.masker.pictures import LAYOUTS, planes, stencil
+from beffroi.masker.pictures import LAYOUTS, Stencil, planes
 from beffroi.masker.stream import Limits, MaskedStream, Outcome, Reason
 
 MakeRaw = Callable[..., list[FrameBatch]]
@@ -84,7 +85,7 @@ def test_masked_area_is_flat_after_decoding_again(
     raw = make_raw(noise(10, width, height, pixel_format=pixel_format), codec=codec)
     pictures = decode(masked_ones(results(stream, raw, burn)))
     assert len(pictures) == 10
-    cut = stencil(burn, width, height)
+    cut = Stencil(burn, width, height)
     inner = cut.luma & np.roll(cut.luma, 16, 0) & np.roll(cut.luma, -16, 0)
     inner &= np.roll(cut.luma, 16, 1) & np.roll(cut.luma, -16, 1)  # coding blurs the outer block, from outside
     assert inner.any()
@@ -99,13 +100,13 @@ def test_masked_bytes_are_the_same_whatever_is_under_the_mask(
     make_raw: MakeRaw, noise: Noise, limits: Limits, quality: Quality, burn: MaskDecision, pixel_format: str
 ) -> None:
     """The encoder of the camera is lossless here, so that beside the mask both streams decode to the same."""
-    cut = stencil(burn, WIDTH, HEIGHT)
+    cut = Stencil(burn, WIDTH, HEIGHT)
     seen = []
     for seed in (1, 2):
         pictures = noise(10, WIDTH, HEIGHT, seed=0, pixel_format=pixel_format)
         hidden = noise(10, WIDTH, HEIGHT, seed=seed, pixel_format=pixel_format)
         for picture, secret in zip(pictures, hidden, strict=True):
-            covers = cut.native(LAYOUTS[pixel_format])
+            covers = cut.covers(LAYOUTS[pixel_format])
             for plane, below, cover in zip(planes(picture), planes(secret), covers, strict=True):
                 np.copyto(plane, below, where=cover)
         raw = make_raw(pictures, qp="0", crf="0")
@@ -279,6 +280,29 @@ def test_pictures_that_lean_on_what_was_before_the_start_are_left_out(
     assert kept == sorted(
         unit.pts for batch in raw[start.sequence :] for unit in batch.units if unit.pts >= start.units[0].pts
     )
+
+
+def test_a_camera_that_refreshes_bit_by_bit_is_shown_once_it_is_whole(
+    limits: Limits, quality: Quality, make_raw: MakeRaw, noise: Noise, burn: MaskDecision
+) -> None:
+    raw = make_raw(noise(80, WIDTH, HEIGHT), gop=20, **{"x264-params": "intra-refresh=1"})
+    start = next(batch for batch in raw[1:] if batch.starts_with_key)
+    found = results(MaskedStream(limits, quality), raw[start.sequence :], burn)
+    assert found[0] is Reason.AWAITING_KEY
+    shown = [each for each in found if isinstance(each, FrameBatch)]
+    assert [batch.sequence for batch in shown] == list(range(shown[0].sequence, len(raw)))
+
+
+def test_a_decoder_that_gives_nothing_back_does_not_fill_the_memory(
+    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision
+) -> None:
+    (batch,) = make_raw(noise(1, WIDTH, HEIGHT), per_batch=1)
+    end_of_sequence = replace(batch.units[0], data=b"\x00\x00\x00\x01\x0a")
+    for number in range(MAX_WAITING):
+        unit = replace(end_of_sequence, pts=number * 9_000, dts=number * 9_000)
+        assert results(stream, [replace(batch, sequence=number, units=(unit,))], burn) == []
+    last = replace(batch, sequence=MAX_WAITING, units=(replace(end_of_sequence, pts=10**6),))
+    assert results(stream, [last], burn) == [Reason.DECODER_ERROR] * (MAX_WAITING + 1)
 
 
 def test_a_picture_larger_than_allowed_is_refused_before_decoding(

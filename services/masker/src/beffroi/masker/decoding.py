@@ -21,6 +21,10 @@ from av.codec.context import ThreadType
 from av.stream import Stream
 from beffroi.common.contracts import AccessUnit, FrameBatch
 
+MAX_WAITING = 64
+"""Batches held back: half a minute. No reordering needs so many; a decoder that gives nothing back must not fill the
+memory."""
+
 
 class Trouble(StrEnum):
     """Why a batch has no pictures."""
@@ -80,6 +84,8 @@ class Decoder:
         self._max_pixels = max_pixels
         self._codec: av.VideoCodecContext | None = None
         self._start_pts = 0
+        self._started = False
+        self._reorders = False
         self._expected: list[int] = []
         self._waiting: deque[_Waiting] = deque()
 
@@ -95,11 +101,12 @@ class Decoder:
 
     def decode(self, batch: FrameBatch) -> list[Decoded]:
         """Put one batch in and return those that are complete by now, in order."""
+        self._reorders = self._reorders or _is_reordered(batch)
         if self._codec is None:
             if not batch.starts_with_key:
                 return [Decoded(batch, trouble=Trouble.AWAITING_KEY)]
             self._codec = self._open(batch)
-            self._start_pts = batch.units[0].pts
+            self._start_pts, self._started = batch.units[0].pts, False
         shown = tuple(unit for unit in batch.units if unit.pts >= self._start_pts)
         self._waiting.append(_Waiting(batch, shown))
         try:
@@ -109,7 +116,8 @@ class Decoder:
                 self._take(self._codec.decode(_packet(unit)))
         except (av.FFmpegError, _DamagedError):
             return self._complete() + self._give_up()
-        return self._complete()
+        done = self._complete()
+        return done if len(self._waiting) <= MAX_WAITING else done + self._give_up()
 
     def flush(self) -> list[Decoded]:
         """Return what the decoder still holds back; from then on it waits for a key frame."""
@@ -125,6 +133,9 @@ class Decoder:
         codec.thread_type = ThreadType.SLICE
         codec.thread_count = self._threads
         codec.options = {"max_pixels": str(self._max_pixels)}
+        if self._reorders:
+            # Where the stream does not say how far, FFmpeg would begin with a guess and lose pictures while it learns.
+            codec.options |= {"strict": "strict"}
         return codec
 
     def _take(self, pictures: Iterable[VideoFrame]) -> None:
@@ -133,10 +144,20 @@ class Decoder:
                 raise _DamagedError
             if picture.pts < self._start_pts:
                 continue
+            if not self._started:
+                self._begin_at(picture.pts)
             if self._expected[:1] != [picture.pts]:
                 raise _DamagedError  # one that is shown before it never came out
             del self._expected[0]
             next(each for each in self._waiting if not each.complete).pictures.append(picture)
+
+    def _begin_at(self, pts: int) -> None:
+        """Expect nothing before the first picture: a camera that refreshes bit by bit has none for a while."""
+        self._started = True
+        self._start_pts = pts
+        self._expected = [each for each in self._expected if each >= pts]
+        for waiting in self._waiting:
+            waiting.units = tuple(unit for unit in waiting.units if unit.pts >= pts)
 
     def _complete(self) -> list[Decoded]:
         done = []
@@ -150,6 +171,12 @@ class Decoder:
         self._waiting.clear()
         self._expected.clear()
         return lost
+
+
+def _is_reordered(batch: FrameBatch) -> bool:
+    """Whether pictures are not shown in the order in which they are decoded: then the stream has B-frames."""
+    shown = [unit.pts for unit in batch.units]
+    return shown != sorted(shown) or any(unit.pts != unit.dts for unit in batch.units)
 
 
 def _packet(unit: AccessUnit) -> Packet[Stream]:

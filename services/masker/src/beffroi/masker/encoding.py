@@ -2,7 +2,7 @@
 
 Each batch has an encoder of its own: its bytes depend on the batch and the mask alone. So a batch made again after a
 restart is the same to the last bit, one that is lost harms no other, and a change of mask or size needs no care.
-What that costs is in `docs/adr`.
+What that costs is in `docs/adr/0002-masked-batches-are-self-contained.md`.
 """
 
 from __future__ import annotations

@@ -8,17 +8,15 @@ pictures as references, so it is always a copy that is covered.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from av import VideoFrame
 from av.video.plane import VideoPlane
 from beffroi.common.contracts import MaskDecision
 
-from .masking import FILL_CHROMA, FILL_LUMA, Cover, Plane, chroma_cells, fill, raster
-
-CACHED_STENCILS = 64
-"""Cameras of one instance, with a change of decision now and then; a stencil of 1080p is 3 MB."""
+from .masking import FILL_CHROMA, FILL_LUMA, Cover, Plane, Plate, chroma_cells, raster
 
 
 class UnsupportedPixelFormatError(Exception):
@@ -47,6 +45,11 @@ class Layout:
         """The fill in samples of this depth."""
         return fill_8_bits << (self.bits - 8)
 
+    @property
+    def word(self) -> type[np.unsignedinteger[Any]]:
+        """The type that holds a sample."""
+        return np.uint8 if self.bits == 8 else np.uint16
+
 
 LAYOUTS = {
     "yuv420p": Layout(2, 2),
@@ -64,29 +67,48 @@ LAYOUTS = {
 """What cameras send: H.264 and H.265 in 8 and 10 bits, JPEG in all its samplings."""
 
 
+FILLS = (FILL_LUMA, FILL_CHROMA, FILL_CHROMA)
+
+
 class Stencil:
     """A mask decision cut for pictures of one size. People draw on the even-sized picture, so it is cut for that."""
 
     def __init__(self, decision: MaskDecision, width: int, height: int) -> None:
-        self.version = decision.version
+        self.decision = decision
         self.width, self.height = width, height
         self.even_width, self.even_height = width + width % 2, height + height % 2
         self.luma = raster(decision.polygons, self.even_width, self.even_height)
         self.chroma_420 = chroma_cells(self.luma, 2, 2)
+        self._plates: dict[str, tuple[Plate, ...]] = {}
 
-    def native(self, layout: Layout) -> tuple[Cover, ...]:
-        """The cover of each plane of a picture in its own layout and size."""
+    @property
+    def is_odd(self) -> bool:
+        """Whether pictures have to be padded."""
+        return (self.even_width, self.even_height) != (self.width, self.height)
+
+    @cached_property
+    def encodable(self) -> tuple[Plate, ...]:
+        """A plate for each plane of the even-sized picture in 8 bits and 4:2:0."""
+        covers = (self.luma, self.chroma_420, self.chroma_420)
+        return tuple(Plate.of(cover, value, np.uint8) for cover, value in zip(covers, FILLS, strict=True))
+
+    def native(self, pixel_format: str) -> tuple[Plate, ...]:
+        """A plate for each plane of a picture in its own layout and size."""
+        if pixel_format not in self._plates:
+            layout = LAYOUTS[pixel_format]
+            self._plates[pixel_format] = tuple(
+                Plate.of(cover, layout.value(value), layout.word)
+                for cover, value in zip(self.covers(layout), FILLS, strict=False)
+            )
+        return self._plates[pixel_format]
+
+    def covers(self, layout: Layout) -> tuple[Cover, ...]:
+        """Which samples of each plane are covered in a picture of this layout in its own size."""
         luma = self.luma[: self.height, : self.width]
         if not layout.chroma:
             return (luma,)
         chroma = chroma_cells(luma, layout.step_x, layout.step_y)
         return (luma, chroma, chroma)
-
-
-@lru_cache(maxsize=CACHED_STENCILS)
-def stencil(decision: MaskDecision, width: int, height: int) -> Stencil:
-    """The stencil for a decision and a size, cut once."""
-    return Stencil(decision, width, height)
 
 
 def masked(picture: VideoFrame, cut: Stencil) -> VideoFrame:
@@ -105,18 +127,16 @@ def masked(picture: VideoFrame, cut: Stencil) -> VideoFrame:
         )
     if picture.format.name != layout.encoded_as:
         pts = picture.pts
-        picture = _covered_as_it_is(picture, layout, cut).reformat(format=layout.encoded_as)
+        picture = _covered_as_it_is(picture, cut).reformat(format=layout.encoded_as)
         picture.pts = pts
     return _covered_420(picture, cut)
 
 
-def _covered_as_it_is(picture: VideoFrame, layout: Layout, cut: Stencil) -> VideoFrame:
+def _covered_as_it_is(picture: VideoFrame, cut: Stencil) -> VideoFrame:
     copy = VideoFrame(picture.width, picture.height, picture.format.name)
-    copy.color_range, copy.colorspace = picture.color_range, picture.colorspace
-    fills = (FILL_LUMA, FILL_CHROMA, FILL_CHROMA)
-    for source, target, cover, value in zip(planes(picture), planes(copy), cut.native(layout), fills, strict=False):
-        target[:] = source
-        fill(target, cover, layout.value(value))
+    copy.pts, copy.color_range, copy.colorspace = picture.pts, picture.color_range, picture.colorspace
+    for source, target, plate in zip(planes(picture), planes(copy), cut.native(picture.format.name), strict=True):
+        plate.apply(source, target)
     return copy
 
 
@@ -125,16 +145,20 @@ def _covered_420(picture: VideoFrame, cut: Stencil) -> VideoFrame:
     copy.pts = picture.pts
     luma, *chroma = planes(copy)
     source, *source_chroma = planes(picture)
-    height, width = source.shape
-    luma[:height, :width] = source
-    fill(luma[:height, :width], cut.luma[:height, :width], FILL_LUMA)
-    luma[:, width:] = luma[:, width - 1 : width]  # the edge repeated is a masked edge
-    luma[height:] = luma[height - 1 : height]
-    fill(luma, cut.luma, FILL_LUMA)
-    for target, samples in zip(chroma, source_chroma, strict=True):
-        target[:] = samples
-        fill(target, cut.chroma_420, FILL_CHROMA)
+    luma_plate, *chroma_plates = cut.encodable
+    luma_plate.part(*source.shape).apply(source, luma[: source.shape[0], : source.shape[1]])
+    if cut.is_odd:
+        _repeat_edge(luma, *source.shape)
+        luma_plate.apply(luma, luma)
+    for plate, samples, target in zip(chroma_plates, source_chroma, chroma, strict=True):
+        plate.apply(samples, target)
     return copy
+
+
+def _repeat_edge(luma: Plane, height: int, width: int) -> None:
+    """Fill what is beyond an odd picture. Its edge is masked by now, so the copy shows nothing that it does not."""
+    luma[:height, width:] = luma[:height, width - 1 : width]
+    luma[height:] = luma[height - 1 : height]
 
 
 def planes(picture: VideoFrame) -> tuple[Plane, ...]:
@@ -143,7 +167,6 @@ def planes(picture: VideoFrame) -> tuple[Plane, ...]:
 
 
 def _samples(plane: VideoPlane, layout: Layout) -> Plane:
-    word = np.uint8 if layout.bits == 8 else np.uint16
-    samples: Plane = np.frombuffer(memoryview(plane), word)
+    samples: Plane = np.frombuffer(memoryview(plane), layout.word)
     lines = samples.reshape(-1, plane.line_size // samples.itemsize)
     return lines[: plane.height, : plane.width]

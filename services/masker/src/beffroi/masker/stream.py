@@ -11,7 +11,7 @@ from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision
 
 from .decoding import Decoded, Decoder
 from .encoding import Quality, encode
-from .pictures import UnsupportedPixelFormatError, masked, stencil
+from .pictures import Stencil, UnsupportedPixelFormatError, masked
 
 
 class Reason(StrEnum):
@@ -61,6 +61,7 @@ class MaskedStream:
         self._decoder = self._new_decoder()
         self._epoch: int | None = None
         self._last_sequence = -1
+        self._stencil: Stencil | None = None
         self._starts: deque[tuple[int, int]] = deque()
         self.missing_batches = 0
 
@@ -126,26 +127,32 @@ class MaskedStream:
     def _outcome(self, decoded: Decoded, decision: MaskDecision) -> Outcome:
         if decoded.trouble is not None:
             return Outcome(decoded.batch, Reason(decoded.trouble.value))
-        return Outcome(decoded.batch, _masked(decoded, decision, self._quality))
+        return Outcome(decoded.batch, self._masked(decoded, decision))
 
-
-def _masked(decoded: Decoded, decision: MaskDecision, quality: Quality) -> FrameBatch | Reason:
-    sizes = {(picture.width, picture.height) for picture in decoded.pictures}
-    if len(sizes) > 1:
-        return Reason.MIXED_SIZES
-    cut = stencil(decision, *sizes.pop())
-    try:
-        covered = [masked(picture, cut) for picture in decoded.pictures]
+    def _masked(self, decoded: Decoded, decision: MaskDecision) -> FrameBatch | Reason:
+        sizes = {(picture.width, picture.height) for picture in decoded.pictures}
+        if len(sizes) > 1:
+            return Reason.MIXED_SIZES
+        cut = self._cut(decision, *sizes.pop())
         times_ns = [unit.capture_time_ns for unit in decoded.units]
-        units = encode(covered, times_ns, decoded.batch.time_base, quality)
-    except UnsupportedPixelFormatError:
-        return Reason.UNSUPPORTED_PIXEL_FORMAT
-    except av.FFmpegError:
-        return Reason.ENCODER_ERROR
-    return _batch(decoded.batch, units, covered[0].width, covered[0].height, cut.version)
+        try:
+            covered = [masked(picture, cut) for picture in decoded.pictures]
+            units = encode(covered, times_ns, decoded.batch.time_base, self._quality)
+        except UnsupportedPixelFormatError:
+            return Reason.UNSUPPORTED_PIXEL_FORMAT
+        except av.FFmpegError:
+            return Reason.ENCODER_ERROR
+        return _batch(decoded.batch, units, cut)
+
+    def _cut(self, decision: MaskDecision, width: int, height: int) -> Stencil:
+        """The stencil for a decision and a size, cut anew when either changes."""
+        cut = self._stencil
+        if cut is None or cut.decision != decision or (cut.width, cut.height) != (width, height):
+            cut = self._stencil = Stencil(decision, width, height)
+        return cut
 
 
-def _batch(raw: FrameBatch, units: tuple[AccessUnit, ...], width: int, height: int, version: int) -> FrameBatch:
+def _batch(raw: FrameBatch, units: tuple[AccessUnit, ...], cut: Stencil) -> FrameBatch:
     return FrameBatch(
         camera=raw.camera,
         stream=raw.stream,
@@ -153,8 +160,8 @@ def _batch(raw: FrameBatch, units: tuple[AccessUnit, ...], width: int, height: i
         sequence=raw.sequence,
         time_base=raw.time_base,
         codec=Codec.H264,
-        width=width,
-        height=height,
-        mask_version=version,
+        width=cut.even_width,
+        height=cut.even_height,
+        mask_version=cut.decision.version,
         units=units,
     )

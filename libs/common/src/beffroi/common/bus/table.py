@@ -19,6 +19,10 @@ Value = TypeVar("Value")
 POLL_TIMEOUT_S = 0.1
 
 
+class TableDeadError(Exception):
+    """What the table says may be out of date for ever: a bug, which ends the process of whoever relies on it."""
+
+
 class Table(Generic[Value]):
     """Follows all partitions of a compacted topic from the beginning, in a thread of its own.
 
@@ -45,6 +49,7 @@ class Table(Generic[Value]):
         self._lock = threading.Lock()
         self._caught_up = threading.Event()
         self._stop = threading.Event()
+        self._death: BaseException | None = None
         self._thread = threading.Thread(target=self._follow, name=f"{name}-{topic.name}", daemon=True)
 
     def start(self) -> None:
@@ -57,20 +62,47 @@ class Table(Generic[Value]):
         self._thread.join()
 
     def wait_caught_up(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything that was on the topic at the start was read."""
-        return self._caught_up.wait(timeout_s)
+        """Wait until everything that was on the topic at the start was read.
+
+        Raises:
+            TableDeadError: it is followed no more.
+        """
+        caught_up = self._caught_up.wait(timeout_s)
+        self._raise_if_dead()
+        return caught_up
 
     def get(self, key: str) -> Value | None:
-        """Latest value of `key`."""
+        """Latest value of `key`.
+
+        Raises:
+            TableDeadError: it is followed no more.
+        """
+        self._raise_if_dead()
         with self._lock:
             return self._values.get(key)
 
     def values(self) -> dict[str, Value]:
-        """A copy of all values by key."""
+        """A copy of all values by key.
+
+        Raises:
+            TableDeadError: it is followed no more.
+        """
+        self._raise_if_dead()
         with self._lock:
             return dict(self._values)
 
+    def _raise_if_dead(self) -> None:
+        if self._death is not None:
+            raise TableDeadError(f"{self._topic.name} is followed no more") from self._death
+
     def _follow(self) -> None:
+        try:
+            self._read()
+        except BaseException as error:  # noqa: BLE001 - it is raised again wherever the table is used
+            self._death = error
+            self._caught_up.set()
+
+    def _read(self) -> None:
         consumer = self._bus.follower([self._topic], Start.BEGINNING)
         try:
             while not self._stop.is_set():

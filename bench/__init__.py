@@ -1,0 +1,1 @@
+"""Measurements anyone can repeat: ratios against a named reference in the same run."""
