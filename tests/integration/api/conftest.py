@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -11,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from beffroi.api.recordings.service import segment_id
-from beffroi.api.testing import FPS, NS, Running, Surroundings, film, in_memory, running, segment
+from beffroi.api.testing import FPS, NS, Running, Surroundings, eventually, film, in_memory, running, segment
 from beffroi.common.contracts import Recording, RecordingState
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryStore
 from beffroi.common.topics import RECORDINGS
@@ -159,3 +163,21 @@ def tell(place: Place, recording: Recording) -> None:
 def tell_fixture(place: Place) -> Callable[[Recording], None]:
     """See `tell`."""
     return lambda recording: tell(place, recording)
+
+
+@pytest.fixture
+def address(door: Running) -> Iterator[str]:
+    """The running application behind a real server."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        door.app, lifespan="off", log_config=None, ws="websockets-sansio", ws_per_message_deflate=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    eventually(lambda: server.started)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    door.parts.end_streams()
+    server.should_exit = True
+    thread.join()
+    listening.close()

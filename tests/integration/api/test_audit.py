@@ -46,15 +46,14 @@ def test_a_row_that_was_touched_shows(door: Running, statement: str, broken_at: 
 
 def test_pages_are_newest_first_and_complete(door: Running) -> None:
     fill(door, 25)
-    numbers, before = [], None
+    numbers: list[int] = []
+    query: dict[str, int | str] = {"limit": 10, "camera": "gate"}
     while True:
-        page = door.dpo.get(
-            AUDIT, params={"limit": 10, "camera": "gate"} | ({"before": before} if before else {})
-        ).json()
+        page = door.dpo.get(AUDIT, params=query).json()
         numbers += [row["id"] for row in page["items"] if row["action"] == "still_seen"]
-        before = page["next"]
-        if before is None:
+        if page["next"] is None:
             break
+        query["before"] = page["next"]
     assert numbers == sorted(numbers, reverse=True)
     assert len(numbers) == 25
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from beffroi.api.testing import Running, eventually
 from beffroi.common.contracts import CameraStatus, Level
 from beffroi.common.topics import STATUS
@@ -24,22 +20,6 @@ V1 = "/api/v1"
 def database_url(tmp_path: Path) -> str:
     """One kind of database is enough for what hardly asks it."""
     return f"sqlite:///{tmp_path / 'api.sqlite3'}"
-
-
-@pytest.fixture
-def address(door: Running) -> Iterator[str]:
-    """The running application behind a real server."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(door.app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
-    thread.start()
-    eventually(lambda: server.started)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    door.parts.end_streams()
-    server.should_exit = True
-    thread.join()
-    listening.close()
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ class Process:
     port: int = field(default_factory=free_port)
     internal_port: int = field(default_factory=free_port)
     running: subprocess.Popen[str] | None = None
+    clients: list[httpx2.Client] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -100,6 +101,7 @@ class Process:
         client = httpx2.Client(
             base_url=f"http://{self.address}", headers={"X-Beffroi-Request": "1"}, timeout=PATIENCE_S
         )
+        self.clients.append(client)
         client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
         return client
 
@@ -123,6 +125,8 @@ def process(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 
     yield make
     for each in made:
+        for client in each.clients:
+            client.close()
         if each.running is not None and each.running.poll() is None:
             each.running.kill()
             each.running.wait()
@@ -155,7 +159,7 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
         ({"RETENTION_DAYS": "31"}, "retention_days: Input should be less than or equal to 30"),
         ({"STORE__SECRET": "hunter2"}, "store.secret"),
         ({"DATABASE_URL": "sqlite:////nowhere/api.sqlite3"}, "check BEFFROI_API_DATABASE_URL"),
-        ({"DATABASE_URL": "mysql://nobody"}, "check BEFFROI_API_DATABASE_URL"),
+        ({"DATABASE_URL": "mysql://nobody:hunter2@host/x"}, "BEFFROI_API_*: database_url: String should match"),
     ],
 )
 def test_a_wrong_setting_ends_it_with_a_reason(
@@ -287,7 +291,9 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
     (found,) = eventually(lambda: operator.get(f"{camera_url}/recordings").json()["segments"], PATIENCE_S)
     video = operator.get(found["video_url"], headers={"Range": "bytes=0-"})
     assert (video.status_code, hashlib.sha256(video.content).hexdigest()) == (206, recording.sha256)
-    assert number_of(operator.get(f"{V1}/alerts/{alert.id}/still").content) == 12
+    still = operator.get(f"{V1}/alerts/{alert.id}/still")
+    assert still.status_code == 200, still.text
+    assert number_of(still.content) == 12
 
 
 def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Path) -> None:

@@ -139,3 +139,11 @@ def test_nonsense_is_no_session(door: Running, token: str) -> None:
 def test_roles_are_those_of_the_account(door: Running) -> None:
     for role in Role:
         assert door.as_(role).get(SESSION).json()["role"] == role.value
+
+
+def test_a_text_that_no_database_keeps(door: Running, visitor: TestClient) -> None:
+    assert sign_in(visitor, "oper\0ator").status_code in (401, 422)
+    assert door.dpo.get("/api/v1/cameras/gate%00/still").status_code == 403
+    assert door.dpo.get("/api/v1/audit", params={"user": "oper\0ator"}).status_code in (200, 422)
+    name = {"name": "Ga\0te", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+    assert door.administrator.put("/api/v1/cameras/gate", json=name).status_code in (200, 422)

@@ -16,7 +16,7 @@ Times = tuple[int | None, int | None]
 def stamped(times: list[Times], fps: float | None = 10.0) -> list[tuple[int, int]]:
     stamper, found = Stamper(TIME_BASE, fps), []
     for pts, dts in times:
-        packet: av.Packet[av.VideoStream] = av.Packet(b"x")
+        packet = av.Packet(b"x")
         packet.pts, packet.dts = pts, dts
         found += [(each.pts, each.dts) for each in stamper.stamp(packet)]
     return found

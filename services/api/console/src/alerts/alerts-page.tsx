@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { GridList, GridListItem, ToggleButton, ToggleButtonGroup } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 import { useNavigate, useSearchParams } from "react-router";
@@ -20,27 +20,28 @@ export function AlertsPage() {
   const { t } = useTranslation();
   const [list, setList] = useState<AlertList>("todo");
   const alerts = useAlerts(list);
-  const [kept, setKept] = useState<Alert | null>(null);
+  const everything = useAlerts("all").data ?? [];
   const [search, setSearch] = useSearchParams();
   const acknowledge = useAcknowledge();
   const items = alerts.data ?? [];
   const wanted = search.get("alert");
-  // One that was just taken leaves the list but stays in view, so that its state can still be read.
-  const selected = items.find(({ id }) => id === wanted) ?? (kept?.id === wanted ? kept : null) ?? items[0] ?? null;
+  // One that somebody takes leaves the list to handle but stays in view, so that it can be read who took it.
+  const selected = [...items, ...everything].find(({ id }) => id === wanted) ?? null;
   useTitle(t("alerts.page"));
 
   const select = (id: string) => {
     acknowledge.reset();
     setSearch({ alert: id }, { replace: true });
   };
+  // What is selected is in the address from the first: nothing that arrives meanwhile slips under a hand.
+  const first = items[0]?.id;
+  useEffect(() => {
+    if (wanted === null && first !== undefined) setSearch({ alert: first }, { replace: true });
+  }, [wanted, first, setSearch]);
+
   const take = (alert: Alert | null) => {
     if (alert?.acknowledged_by !== null) return; // nothing selected, or taken already
-    acknowledge.mutate(alert, {
-      onSuccess: (taken) => {
-        setKept(taken);
-        setSearch({ alert: taken.id }, { replace: true });
-      },
-    });
+    acknowledge.mutate(alert);
   };
   useAlertShortcuts(selected, items, take, select);
 

@@ -12,7 +12,7 @@ import { ProblemNote } from "../ui/problem-note";
 import { MomentForm } from "./moment-form";
 import { useCameraAlerts } from "./queries";
 import { SegmentPlayer } from "./segment-player";
-import { Timeline } from "./timeline";
+import { Timeline, TimelineLegend } from "./timeline";
 import { usePlayback, VIEW_LENGTHS_MS, type Playback } from "./use-playback";
 
 /** A mark this close behind the position is the one being watched, not the one before. */
@@ -93,6 +93,7 @@ export function PlaybackPage() {
             {t("alerts.toLive")}
           </Link>
         )}
+        <TimelineLegend />
       </div>
       <Marks alerts={alerts} seek={playback.seek} />
     </div>

@@ -112,17 +112,6 @@ export function Timeline({ view, segments, alerts, positionMs, seek }: TimelineP
           </span>
         ))}
       </div>
-      <ul className="timeline-legend" aria-hidden="true">
-        <li>
-          <span className="legend-recorded" /> {t("playback.recorded")}
-        </li>
-        <li>
-          <span className="legend-gap" /> {t("playback.gap")}
-        </li>
-        <li>
-          <span className="legend-alert" /> {t("playback.alert")}
-        </li>
-      </ul>
     </div>
   );
 }
@@ -132,4 +121,22 @@ function keyTarget({ key, shiftKey }: KeyboardEvent, positionMs: number, view: S
   if (key === "End") return view.endMs;
   const stepMs = STEPS_MS[key];
   return stepMs === undefined ? null : positionMs + (shiftKey ? stepMs * FINE : stepMs);
+}
+
+/** What the shapes on the timeline mean. */
+export function TimelineLegend() {
+  const { t } = useTranslation();
+  return (
+    <ul className="timeline-legend" aria-hidden="true">
+      <li>
+        <span className="legend-recorded" /> {t("playback.recorded")}
+      </li>
+      <li>
+        <span className="legend-gap" /> {t("playback.gap")}
+      </li>
+      <li>
+        <span className="legend-alert" /> {t("playback.alert")}
+      </li>
+    </ul>
+  );
 }

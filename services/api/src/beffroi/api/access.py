@@ -16,6 +16,8 @@ from .errors import NotAllowed, NotSignedIn
 
 COOKIE = "beffroi_session"
 API_PREFIX = "/api/v1"
+MAX_ADDRESS = 64
+"""Longer than any; what a proxy says may be longer."""
 
 
 class Role(StrEnum):
@@ -93,7 +95,7 @@ SignedIn = Annotated[Identity, Depends(anyone_signed_in)]
 
 def address_of(connection: HTTPConnection) -> str:
     """Network address of the caller, as far as the proxies in between are trusted (uvicorn's job)."""
-    return connection.client.host if connection.client else "unknown"
+    return connection.client.host[:MAX_ADDRESS] if connection.client else "unknown"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from . import migrate
 from .database import Database
+from .settings import DatabaseUrl
 
 
 class DatabaseSettings(BaseSettings):
@@ -18,7 +19,7 @@ class DatabaseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_API_", frozen=True, extra="ignore")
 
-    database_url: str = "sqlite:///beffroi.sqlite3"
+    database_url: DatabaseUrl = "sqlite:///beffroi.sqlite3"
 
 
 def database_from_environment() -> Database:

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 
 import structlog
-from beffroi.common.bus import Bus, NotNow, Partition, Record, Start, run
+from beffroi.common.bus import Bus, Never, NotNow, Partition, Record, Start, run
 from beffroi.common.contracts import Alert, FrameBatch, InvalidMessageError, Recording
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.runtime.metrics import BATCHES_DROPPED
 from beffroi.common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from .alerts.service import Alerts
 from .live.buffer import LiveBuffer
@@ -101,6 +101,7 @@ class IndexIntake:
 
         Raises:
             NotNow: the database does not answer.
+            Never: the database cannot keep it.
             InvalidMessageError: it breaks its contract.
         """
         if record.value is None:
@@ -112,6 +113,8 @@ class IndexIntake:
                 self._recordings.take(Recording.decode(record.value))
         except OperationalError as error:
             raise NotNow(f"the database does not answer ({type(error.orig).__name__})") from None
+        except DataError as error:
+            raise Never(f"the database cannot keep it ({type(error.orig).__name__}): a text holds U+0000") from None
 
     def tick(self) -> None:
         """Nothing is due between messages."""

@@ -89,10 +89,10 @@ class Parts:
         """Stop the threads and let go of everything."""
         for worker in self._running:
             worker.ask_to_stop()
-        for worker in self._running:
-            worker.join()
         if self._running:
             self.table.close()
+        for worker in self._running:
+            worker.join()
         self.database.close()
 
     def end_streams(self) -> None:

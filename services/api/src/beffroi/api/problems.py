@@ -8,7 +8,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -72,6 +73,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(PoolTimeoutError, _database_away)
+    app.add_exception_handler(DataError, _no_text)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -111,6 +114,10 @@ async def _database_away(request: Request, error: Exception) -> JSONResponse:
         "code": "database_away",
     }
     return JSONResponse(body, status_code=503, media_type=MEDIA_TYPE)
+
+
+async def _no_text(_request: Request, _error: Exception) -> JSONResponse:
+    return render(Invalid("A text holds a character that no database keeps (U+0000): remove it."))
 
 
 async def _bug(_request: Request, error: Exception) -> JSONResponse:

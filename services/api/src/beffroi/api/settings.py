@@ -12,6 +12,9 @@ from pydantic_settings import SettingsConfigDict
 
 MIB = 1024 * 1024
 
+DatabaseUrl = Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql\+psycopg)://")]
+"""The two databases that everything is tested on."""
+
 
 class SessionSettings(BaseModel):
     """How long a person stays signed in, and how often a password may be guessed."""
@@ -73,7 +76,7 @@ class ApiSettings(ServiceSettings):
     """`https://host` as browsers see it, behind a proxy. None: the Host header of each request counts."""
     trusted_proxies: str = "127.0.0.1"
     """Comma-separated addresses whose X-Forwarded-For and -Proto are believed."""
-    database_url: str = "sqlite:///beffroi.sqlite3"
+    database_url: DatabaseUrl = "sqlite:///beffroi.sqlite3"
     """`sqlite:///file` or `postgresql+psycopg://user@host/database`."""
     database_pool: int = Field(default=10, ge=1)
     """Connections kept; the threadpool of the endpoints has 40 threads, which rarely all ask the database."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import av
 import numpy as np
 from argon2 import PasswordHasher
+from av.packet import PacketSideData, packet_sidedata_type_from_literal
 from beffroi.common import pattern
 from beffroi.common.bus import Bus
 from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Stream
@@ -183,11 +185,12 @@ def film(
 
 
 def segment(batches: Sequence[FrameBatch]) -> bytes:
-    """A recording of these batches: fragmented MP4, its clock zero at the first picture."""
+    """A recording of these batches, as the recorder makes them: fragmented MP4, each fragment with its capture time."""
     content = io.BytesIO()
     units = [unit for batch in batches for unit in batch.units]
+    options = {"movflags": "empty_moov+default_base_moof+frag_keyframe", "write_prft": "wallclock"}
     with (
-        av.open(content, "w", format="mp4", options={"movflags": "empty_moov+default_base_moof+frag_keyframe"}) as out,
+        av.open(content, "w", format="mp4", options=options) as out,
         av.open(io.BytesIO(units[0].data), format="h264") as source,
     ):
         stream = out.add_stream_from_template(source.streams.video[0], opaque=True)
@@ -197,6 +200,10 @@ def segment(batches: Sequence[FrameBatch]) -> bytes:
             packet.stream, packet.time_base, packet.is_keyframe = stream, TIME_BASE, unit.key
             packet.pts, packet.dts = unit.pts - units[0].pts, unit.dts - units[0].dts
             packet.duration = TIME_BASE.denominator // FPS
+            kind = packet_sidedata_type_from_literal("prft")
+            reference = PacketSideData(kind, 16)  # type: ignore[call-arg] # missing in the stub
+            reference.update(struct.pack("=qi4x", unit.capture_time_ns // 1000, 0))
+            packet.set_sidedata(reference)
             out.mux_one(packet)
     return content.getvalue()
 

@@ -26,7 +26,6 @@ FIRST = "0" * 64
 """What the first row carries for the one before."""
 
 MAX_SUBJECT = 500
-MAX_ADDRESS = 64
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,10 @@ class Trail:
             id=last.id + 1 if last else 1,
             at=self._clock.now(),
             user=entry.user,
-            address=entry.address[:MAX_ADDRESS],
+            address=entry.address,
             action=entry.action.value,
             camera=entry.camera,
-            subject=entry.subject[:MAX_SUBJECT] if entry.subject else None,
+            subject=_kept(entry.subject),
             details=dict(entry.details),
             previous_hash=last.hash if last else FIRST,
         )
@@ -122,6 +121,11 @@ def digest(row: AuditTableRow) -> str:
         "previous": row.previous_hash,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _kept(subject: str | None) -> str | None:
+    """What the database can keep of it: part of it may be an address that somebody made up."""
+    return subject.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_SUBJECT] if subject else None
 
 
 def _spelled(at: datetime) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +15,9 @@ from av.error import FFmpegError
 from beffroi.api.errors import NoPicture
 from beffroi.common.contracts import AccessUnit, FrameBatch
 from beffroi.common.contracts.frames import from_ns
+
+from . import fragments
+from .fragments import Fragment
 
 JPEG_QUANTISER = 4
 """Of 2 (best) to 31: no visible loss at a tenth of a second's work."""
@@ -48,12 +53,11 @@ def from_batches(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
     raise NoPicture("The picture of that moment cannot be decoded: try a moment later.")
 
 
-def from_segment(file: BinaryIO, starts_at: datetime, at: datetime, mask_versions: Sequence[int]) -> Still:
-    """Decode the newest picture at or before `at` of a recorded segment.
+def from_segment(file: BinaryIO, at: datetime, mask_versions: Sequence[int]) -> Still:
+    """Decode the newest picture at or before `at` of a recorded segment; its first where all are later.
 
     Args:
         file: the object, readable and seekable.
-        starts_at: capture time of its first picture.
         at: the moment.
         mask_versions: those of the segment.
 
@@ -61,30 +65,29 @@ def from_segment(file: BinaryIO, starts_at: datetime, at: datetime, mask_version
         NoPicture: none can be decoded.
     """
     try:
-        found = _seek(file, (at - starts_at).total_seconds())
-    except FFmpegError as error:
+        fragment = fragments.covering(file, at)
+        frame, captured_at = _newest(fragment, at)
+    except (FFmpegError, fragments.NotASegmentError, IndexError, struct.error) as error:
         raise NoPicture(f"The recording of that moment cannot be decoded ({type(error).__name__}).") from None
-    if found is None:
-        raise NoPicture("The recording holds no picture of that moment.")
-    frame, offset_s = found
     version = mask_versions[0] if len(mask_versions) == 1 else None
-    return Still(_jpeg(frame), starts_at + timedelta(seconds=offset_s), version)
+    return Still(_jpeg(frame), captured_at, version)
 
 
-def _seek(file: BinaryIO, offset_s: float) -> tuple[av.VideoFrame, float] | None:
-    with av.open(file, mode="r", format="mp4") as container:
+def _newest(fragment: Fragment, at: datetime) -> tuple[av.VideoFrame, datetime]:
+    """The newest picture of a fragment at or before `at`. Within a fragment the media clock counts from its start."""
+    found: list[tuple[av.VideoFrame, datetime]] = []
+    with av.open(io.BytesIO(fragment.content), mode="r", format="mp4") as container:
         stream = container.streams.video[0]
-        stream.thread_count = 1
-        base = stream.time_base or Fraction(1, 90_000)
-        first = stream.start_time or 0
-        container.seek(first + int(max(offset_s, 0.0) / base), stream=stream, backward=True)
-        found: tuple[av.VideoFrame, float] | None = None
+        stream.codec_context.thread_count = 1
+        first: int | None = None
         for frame in container.decode(stream):
-            at_s = float(((frame.pts or 0) - first) * base)
-            if found is not None and at_s > offset_s:
+            pts = frame.pts or 0
+            first = pts if first is None else first
+            captured_at = fragment.starts_at + timedelta(seconds=float((pts - first) * (stream.time_base or 0)))
+            if found and captured_at > at:
                 break
-            found = (frame, at_s)
-        return found
+            found = [(frame, captured_at)]
+    return found[0]
 
 
 def _decoded(units: Iterator[AccessUnit]) -> Iterator[av.VideoFrame]:

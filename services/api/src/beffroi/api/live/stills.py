@@ -75,7 +75,7 @@ class Stills:
         # A file that PyAV reads from; it is no BinaryIO by name, but it is one by its methods.
         file = cast("BinaryIO", ObjectFile(self.store, segment.object_name, segment.size_bytes))
         try:
-            return pictures.from_segment(file, segment.starts_at, at, segment.mask_versions)
+            return pictures.from_segment(file, at, segment.mask_versions)
         except ObjectMissing:
             raise Destroyed("The recording of that moment is no longer kept.") from None
         except StoreError as error:

@@ -6,8 +6,8 @@ import io
 
 from beffroi.common.store import ObjectStore
 
-BLOCK_BYTES = 512 * 1024
-"""Read at a time: one or two of a segment's fragments."""
+BLOCK_BYTES = 64 * 1024
+"""Read at least: headers lie half a megabyte apart, and asking for more than one at a time is reading everything."""
 
 
 class ObjectFile(io.RawIOBase):
@@ -40,12 +40,12 @@ class ObjectFile(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, at most what is left of the block at hand; b"" at the end."""
+        """Up to `size` bytes, fewer at the end of the block at hand; b"" at the end of the object."""
         left = self._size_bytes - self._at
         if left <= 0 or size == 0:
             return b""
         if not self._block_start <= self._at < self._block_start + len(self._block):
-            self._block = self._store.read(self._name, self._at, min(BLOCK_BYTES, left))
+            self._block = self._store.read(self._name, self._at, min(max(BLOCK_BYTES, size), left))
             self._block_start = self._at
         inside = self._at - self._block_start
         found = self._block[inside : len(self._block) if size < 0 else inside + size]

@@ -129,7 +129,7 @@ class Sessions:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with self.database.write() as session:
             row = repository.add(
-                session, token_hash=hash_token(token), user_id=user.id, address=address[:64], at=self.clock.now()
+                session, token_hash=hash_token(token), user_id=user.id, address=address, at=self.clock.now()
             )
             repository.forgive(session, account=user.username, address=address)
             identity = _identity(user, row, address)

@@ -1,0 +1,1 @@
+"""Tracks in, alerts out. Knows nothing of pictures; all time is capture time."""

@@ -1,0 +1,111 @@
+"""`python -m beffroi.detector.rules`: tracks.v1 in, alerts.v1 out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import structlog
+from beffroi.common.bus import StatusReporter, Table
+from beffroi.common.bus.dead_letters import DeadLetters
+from beffroi.common.bus.kafka import KafkaBus, connection
+from beffroi.common.contracts import Camera
+from beffroi.common.runtime.lifecycle import Runtime, running
+from beffroi.common.runtime.settings import load
+from beffroi.common.topics import CAMERAS, TRACKS
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from .app import Failed, make_app
+from .judge import Judge
+from .settings import RulesSettings
+
+SERVICE = "rules"
+METADATA_TIMEOUT_S = 5.0
+BEAT_S = 0.5
+TALKATIVE = ("faust", "mode", "aiokafka")
+"""They tell each step of every start and rebalance as news."""
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run until asked to stop."""
+    settings = load(RulesSettings)
+    with running(SERVICE, settings) as runtime:
+        for talkative in TALKATIVE:
+            logging.getLogger(talkative).setLevel(logging.WARNING)
+        runtime.health.set_ready("assigned", False)
+        bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
+        cameras = Table(bus, CAMERAS, Camera.decode, name=SERVICE)
+        cameras.start()
+        try:
+            partitions = _wait_for_broker(cameras, settings, runtime)
+            if partitions:
+                asyncio.run(_judge(bus, cameras, partitions, settings, runtime))
+        finally:
+            cameras.close()
+
+
+def _wait_for_broker(cameras: Table[Camera], settings: RulesSettings, runtime: Runtime) -> int:
+    """Wait until the cameras and the partitions of `tracks.v1` are known; 0 when asked to stop before."""
+    admin = AdminClient(connection(settings.kafka, f"beffroi-{SERVICE}-{settings.instance}"))
+    while not runtime.stop.is_set():
+        runtime.health.beat()
+        partitions = _partitions(admin)
+        if partitions and cameras.wait_caught_up(settings.retry_log_s):
+            return partitions
+        log.warning(
+            "waiting for the cameras' configuration and for tracks, before which no rule runs: is the broker running?",
+            bootstrap_servers=settings.kafka.bootstrap_servers,
+        )
+        runtime.stop.wait(settings.retry_s)
+    return 0
+
+
+def _partitions(admin: AdminClient) -> int:
+    try:
+        topic = admin.list_topics(TRACKS.name, timeout=METADATA_TIMEOUT_S).topics[TRACKS.name]
+    except KafkaException:
+        return 0
+    return 0 if topic.error else len(topic.partitions)
+
+
+async def _judge(
+    bus: KafkaBus, cameras: Table[Camera], partitions: int, settings: RulesSettings, runtime: Runtime
+) -> None:
+    producer = bus.producer()
+    status = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
+    failure: list[BaseException] = []
+
+    def fail(error: BaseException) -> None:
+        failure.append(error)
+
+    judge = Judge(
+        cameras=cameras.get,
+        producer=producer,
+        dead_letters=DeadLetters(producer, SERVICE, {TRACKS.name: TRACKS}, runtime.clock),
+        status=status,
+        clock=runtime.clock,
+    )
+    app = make_app(settings, partitions, judge, producer, fail)
+    app.on_partitions_assigned.connect(lambda *_args, **_more: runtime.health.set_ready("assigned"))
+    starting = asyncio.create_task(app.start())
+    try:
+        while not (runtime.stop.is_set() or failure or app.crashed):
+            runtime.health.beat()
+            status.service()
+            if starting.done():
+                starting.result()
+            await asyncio.sleep(BEAT_S)
+    finally:
+        starting.cancel()
+        await app.stop()
+        producer.close()
+    if failure or app.crashed:
+        raise Failed("the rules end; what is not acknowledged is weighed again after a restart") from (
+            failure[0] if failure else app.crash_reason
+        )
+
+
+if __name__ == "__main__":
+    main()

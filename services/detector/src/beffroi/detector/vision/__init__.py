@@ -1,0 +1,1 @@
+"""Masked pictures in, tracks out; and pictures with boxes drawn, while somebody watches them."""

@@ -1,0 +1,290 @@
+"""The real api behind a real port, with doubles of bus and store, and cameras that play on it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from beffroi.api.app import create_app
+from beffroi.api.console import BUILT
+from beffroi.api.parts import Parts, build
+from beffroi.api.testing import PASSWORD, Surroundings, eventually
+from beffroi.api.testing import _prepare as prepare
+from beffroi.common.bus import Producer
+from beffroi.common.contracts import (
+    AccessUnit,
+    Alert,
+    AlertState,
+    CameraStatus,
+    CloseReason,
+    Codec,
+    FrameBatch,
+    Level,
+    Recording,
+    RecordingState,
+    ServiceStatus,
+    Stream,
+)
+from beffroi.common.runtime.clock import SystemClock
+from beffroi.common.runtime.health import Health
+from beffroi.common.testing import MemoryBroker, MemoryBus, MemoryStore
+from beffroi.common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS, STATUS, Topic
+
+from .footage import FPS, GOP, TICKS, TIME_BASE, Footage
+
+V1 = "/api/v1"
+NS = 1_000_000_000
+BATCH_S = GOP / FPS
+MASK = [[[0.0, 0.0], [0.4, 0.0], [0.4, 0.2], [0.0, 0.2]]]
+SQUARE = [[0.3, 0.3], [0.9, 0.3], [0.9, 0.9], [0.3, 0.9]]
+
+
+@dataclass
+class Camera:
+    """Plays footage on the bus in a loop, at its own pace, until it is stopped."""
+
+    id: str
+    producer: Producer
+    footage: Footage
+    mask_version: int
+    topic: Topic = FRAMES_MASKED
+    delay_s: float = 0.0
+    """How old its pictures are when they come."""
+    _epoch: int = 0
+    _sequence: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin a new epoch, as after a reconnection."""
+        self._epoch, self._sequence = datetime.now(UTC).microsecond + int(datetime.now(UTC).timestamp()) * 10**6, 0
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._play, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _play(self) -> None:
+        clock = SystemClock()
+        began_s = clock.monotonic_s()
+        while True:
+            self.producer.send(self.topic, self.id, self._batch(clock.now_ns()), partition=0)
+            self._sequence += 1
+            if self._stop.wait(max(0.0, began_s + self._sequence * BATCH_S - clock.monotonic_s())):
+                return
+
+    def _batch(self, now_ns: int) -> FrameBatch:
+        first = self._sequence * GOP
+        newest_ns = now_ns - int(self.delay_s * NS)
+        units = [
+            AccessUnit(
+                pts=number * TICKS,
+                dts=number * TICKS,
+                capture_time_ns=newest_ns - (first + GOP - 1 - number) * NS // FPS,
+                key=number % GOP == 0,
+                data=self.footage.units[number % len(self.footage.units)],
+            )
+            for number in range(first, first + GOP)
+        ]
+        return FrameBatch(
+            camera=self.id,
+            stream=Stream.MAIN,
+            epoch=self._epoch,
+            sequence=self._sequence,
+            time_base=TIME_BASE,
+            codec=Codec.H264,
+            width=self.footage.width,
+            height=self.footage.height,
+            mask_version=self.mask_version,
+            units=tuple(units),
+        )
+
+
+@dataclass
+class Stage:
+    """What a test does to the world behind the console."""
+
+    url: str
+    parts: Parts
+    administrator: httpx.Client
+    producer: Producer
+    store: MemoryStore
+    broker: MemoryBroker
+    cameras: dict[str, Camera] = field(default_factory=dict)
+
+    def add_camera(self, camera: str, name: str, footage: Footage, *, masked: bool = True) -> Camera:
+        """Configure a camera; it plays once it is started."""
+        source = {"url": f"pattern:{footage.width}x{footage.height}@{FPS}"}
+        fields = {"name": name, "commune": "Lille", "source": source, "nominal_fps": FPS}
+        version = self._put(camera, "", fields)["version"]
+        zone = {"id": "parvis", "name": "Parvis", "kind": "sensitive", "polygon": SQUARE}
+        self._put(camera, "/zones", [zone | {"rules": [{"rule": "loitering", "threshold_s": 10}]}])
+        if masked:
+            decided = {"mode": "burn", "polygons": MASK, "reason": "Fenêtres d’habitation"}
+            version = self._put(camera, "/masking", decided)["masking"]["version"]
+        self.cameras[camera] = Camera(camera, self.producer, footage, version)
+        return self.cameras[camera]
+
+    def annotated(self, camera: str, footage: Footage) -> Camera:
+        """Annotated pictures of a camera, as vision would draw them."""
+        version = self.cameras[camera].mask_version
+        self.cameras[f"{camera}/annotated"] = Camera(camera, self.producer, footage, version, FRAMES_ANNOTATED)
+        return self.cameras[f"{camera}/annotated"]
+
+    def raise_alert(self, camera: str, *, ago_s: float = 0.0, number: int = 0, closed: bool = False) -> Alert:
+        """Open an alert, and close it at once if asked."""
+        at = datetime.now(UTC) - timedelta(seconds=ago_s)
+        alert = Alert(
+            id=hashlib.sha256(f"{camera} {at} {number}".encode()).hexdigest()[:32],
+            camera=camera,
+            zone="parvis",
+            rule="loitering",
+            rule_version=1,
+            parameters={"threshold_s": 10},
+            legal_basis="Arrêté 2026-17",
+            state=AlertState.OPENED,
+            onset=at - timedelta(seconds=10),
+            occurred_at=at,
+            track=f"t{number}",
+            box=(0.4, 0.4, 0.5, 0.8),
+        )
+        self.producer.send(ALERTS, camera, alert, partition=0)
+        if closed:
+            self.close_alert(alert)
+        return alert
+
+    def close_alert(self, alert: Alert) -> None:
+        """The person left."""
+        changes = {
+            "state": AlertState.CLOSED,
+            "closed_reason": CloseReason.LEFT,
+            "occurred_at": alert.occurred_at + timedelta(seconds=12),
+        }
+        self.producer.send(ALERTS, alert.camera, alert.model_copy(update=changes), partition=0)
+
+    def record(self, camera: str, starts_at: datetime, footage: Footage) -> str:
+        """Store a segment. Returns the name of its object."""
+        content = footage.mp4()
+        name = f"{camera}/{starts_at:%Y-%m-%d/%H-%M-%S.%f}.mp4"
+        with tempfile.NamedTemporaryFile() as file:
+            Path(file.name).write_bytes(content)
+            self.store.put(name, Path(file.name), "video/mp4", {})
+        frames = len(footage.units)
+        recording = Recording(
+            camera=camera,
+            object_name=name,
+            state=RecordingState.STORED,
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(seconds=(frames - 1) / FPS),
+            frames=frames,
+            batches=frames // GOP,
+            missing_batches=0,
+            width=footage.width,
+            height=footage.height,
+            codec="avc1.42c01e",
+            mask_versions=(1,),
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            previous_sha256=None,
+            changed_at=datetime.now(UTC),
+        )
+        self.producer.send(RECORDINGS, name, recording, partition=0)
+        eventually(lambda: name in self.recorded(camera))
+        return name
+
+    def recorded(self, camera: str) -> list[str]:
+        """Objects the api knows of."""
+        answer = self.administrator.get(f"{V1}/cameras/{camera}/recordings").raise_for_status()
+        return [segment["object"] for segment in answer.json()["segments"]]
+
+    def say(self, camera: str, service: str, level: Level, code: str, message: str) -> None:
+        """What a service says of a camera and of itself."""
+        now = datetime.now(UTC)
+        of_camera = CameraStatus(camera=camera, service=service, level=level, code=code, message=message, at=now)
+        of_service = ServiceStatus(
+            service=service, instance="1", level=level, code="running", message="", at=now, started_at=now
+        )
+        for status in (of_camera, of_service):
+            self.producer.send(STATUS, status.key, status, partition=0)
+
+    def acknowledge(self, alert: Alert) -> None:
+        """Take an alert as the administrator."""
+        eventually(lambda: alert.id in [each["id"] for each in self._get("/alerts")["items"]])
+        self.administrator.post(f"{V1}/alerts/{alert.id}/acknowledgement").raise_for_status()
+
+    def trail(self) -> list[dict[str, Any]]:
+        """The audit trail, newest first."""
+        rows: list[dict[str, Any]] = self._get("/audit")["items"]
+        return rows
+
+    def camera(self, camera: str) -> dict[str, Any]:
+        """A camera as the api has it."""
+        return self._get(f"/cameras/{camera}")
+
+    def end_views(self) -> None:
+        """Cut every live view, as a restart of the api does."""
+        self.parts.buffer.end_views()
+
+    def end_news(self) -> None:
+        """Cut every stream of news."""
+        self.parts.fanout.end_all()
+
+    def change(self, camera: str, part: str, value: Any) -> None:
+        """Change a camera as somebody else would."""
+        self._put(camera, part, value)
+
+    def _get(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.administrator.get(f"{V1}{path}").raise_for_status().json()
+        return found
+
+    def _put(self, camera: str, part: str, value: Any) -> dict[str, Any]:
+        answer = self.administrator.put(f"{V1}/cameras/{camera}{part}", json=value).raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@contextmanager
+def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
+    """Serve the api with the built console on a free port of this machine."""
+    clock = SystemClock()
+    broker, store = MemoryBroker(slots=2, clock=clock), MemoryStore(clock)
+    around = Surroundings(f"sqlite:///{folder / 'api.sqlite3'}", MemoryBus(broker), store, clock, BUILT, changes)
+    prepare(around)
+    bugs: list[BaseException] = []
+    health = Health(clock, around.settings.heartbeat_timeout_s)
+    app = create_app(
+        around.settings, lambda: build(around.settings, around.bus, store, clock, health, bugs.append), BUILT
+    )
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="websockets-sansio", lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        with httpx.Client(base_url=url, headers={"X-Beffroi-Request": "1"}) as administrator:
+            credentials = {"username": "administrator", "password": PASSWORD}
+            administrator.post(f"{V1}/session", json=credentials).raise_for_status()
+            stage = Stage(url, app.state.parts, administrator, around.bus.producer(), store, broker)
+            yield stage
+            for camera in stage.cameras.values():
+                camera.stop()
+    finally:
+        if hasattr(app.state, "parts"):
+            app.state.parts.end_streams()
+        server.should_exit = True
+        thread.join()
+    assert not bugs, bugs

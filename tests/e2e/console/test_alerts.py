@@ -1,0 +1,102 @@
+"""Alerts as they come, taken by one person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from .footage import Footage
+from .stage import Stage
+
+Enter = Callable[..., Page]
+
+
+@pytest.fixture
+def camera(stage: Stage, pattern_clip: Footage) -> str:
+    stage.add_camera("place", "Place du Théâtre", pattern_clip).start()
+    return "place"
+
+
+def test_an_alert_is_heard_seen_and_taken_by_keys(stage: Stage, camera: str, enter: Enter) -> None:
+    page = enter("operator")
+    expect(page.locator("[data-camera='place'] .live-picture")).to_have_attribute("data-freshness", "live")
+    stage.raise_alert(camera)
+    said = page.get_by_role("status").filter(has_text="Nouvelle alerte : Présence prolongée, Place du Théâtre, Parvis")
+    expect(said).to_have_count(1)
+    expect(page.locator("[data-camera='place'] .tile")).to_have_attribute("data-urgent", "true")
+    expect(page.get_by_role("link", name=re.compile("Alertes"))).to_contain_text("1")
+    page.keyboard.press("l")
+    detail = page.locator(".alert-detail")
+    expect(detail.get_by_role("img")).to_be_visible()
+    expect(detail).to_contain_text("Arrêté 2026-17")
+    page.keyboard.press("v")
+    expect(detail).to_contain_text(re.compile(r"Acquittée\s+par operator, \d\d:\d\d:\d\d"))
+    expect(page.locator(".alerts-list")).to_contain_text("Aucune alerte.")
+    expect(page.locator(".count")).to_have_count(0)
+
+
+def test_who_comes_second_is_told_who_was_first(stage: Stage, camera: str, enter: Enter) -> None:
+    alert = stage.raise_alert(camera)
+    page = enter("operator", "/alerts")
+    expect(page.locator(".alert-detail")).to_be_visible()
+
+    def be_faster(route: Route) -> None:
+        stage.acknowledge(alert)
+        route.continue_()
+
+    page.route("**/acknowledgement", be_faster)
+    page.keyboard.press("v")
+    detail = page.locator(".alert-detail")
+    expect(detail).to_contain_text("Quelqu’un d’autre a déjà acquitté cette alerte.")
+    expect(detail).to_contain_text(re.compile(r"Acquittée\s+par administrator"))
+
+
+def test_what_is_selected_stays_while_others_come_and_go(stage: Stage, camera: str, enter: Enter) -> None:
+    first = stage.raise_alert(camera, ago_s=9, number=1)
+    page = enter("operator", "/alerts")
+    expect(page).to_have_url(re.compile(first.id))
+    stage.raise_alert(camera, number=2)
+    expect(page.locator(".alert-row")).to_have_count(2)
+    stage.acknowledge(first)
+    expect(page.locator(".alert-row")).to_have_count(1)
+    expect(page.locator(".alert-detail")).to_contain_text("par administrator")
+    expect(page.get_by_role("button", name="Acquitter")).to_have_count(0)
+
+
+def test_one_that_ended_needs_a_look_but_no_hand(stage: Stage, camera: str, enter: Enter) -> None:
+    stage.raise_alert(camera, ago_s=60, closed=True)
+    page = enter("operator", "/alerts")
+    row = page.locator(".alert-row").first
+    expect(row).to_have_attribute("data-urgency", "look")
+    expect(page.locator(".alert-detail")).to_contain_text("terminée : la personne est partie")
+    expect(page.locator(".count")).to_have_count(0)
+
+
+def test_arrows_go_from_alert_to_alert_and_letters_to_its_pictures(stage: Stage, camera: str, enter: Enter) -> None:
+    older = stage.raise_alert(camera, ago_s=30, number=1)
+    stage.raise_alert(camera, ago_s=5, number=2)
+    page = enter("operator", "/alerts")
+    expect(page.locator(".alert-row")).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    expect(page).to_have_url(re.compile(older.id))
+    page.keyboard.press("d")
+    expect(page).to_have_url(re.compile(r"/live/place$"))
+    page.go_back()
+    expect(page.locator(".alert-detail")).to_be_visible()
+    page.keyboard.press("e")
+    expect(page).to_have_url(re.compile(r"/playback\?camera=place&at="))
+
+
+def test_when_the_news_are_cut_off_the_console_says_so(stage: Stage, camera: str, enter: Enter) -> None:
+    page = enter("operator", "/alerts")
+    expect(page.get_by_text("Aucune alerte.")).to_be_visible()
+    page.route("**/events", lambda route: route.abort())
+    stage.end_news()
+    expect(page.get_by_role("alert").filter(has_text="les alertes n’arrivent plus")).to_be_visible()
+    stage.raise_alert(camera)
+    page.unroute("**/events")
+    expect(page.locator(".alert-row")).to_have_count(1)
+    expect(page.get_by_text("les alertes n’arrivent plus")).to_have_count(0)

@@ -1,0 +1,146 @@
+"""The rules as a process, against a real broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from beffroi.common.bus import Record
+from beffroi.common.bus.kafka import KafkaBus
+from beffroi.common.contracts import (
+    Alert,
+    AlertState,
+    Camera,
+    CameraSource,
+    DeadLetter,
+    LegalBasis,
+    LoiteringRule,
+    TrackedObject,
+    Tracks,
+    Zone,
+    ZoneKind,
+)
+from beffroi.common.runtime.settings import KafkaSettings
+from beffroi.common.topics import ALERTS, TRACKS, dead_letter_topic
+from beffroi.local.ports import free_port
+from beffroi.local.process import await_condition
+from confluent_kafka import Producer
+
+from tests.integration.detector.conftest import Process
+from tests.integration.ingest.processes import PATIENCE_S, Bus
+
+StartProcess = Callable[..., Process]
+Send = Callable[[Iterable[Tracks]], None]
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SLOT = 1
+SQUARE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
+
+
+def camera(name: str) -> Camera:
+    rule = LoiteringRule(threshold_s=5.0)
+    basis = LegalBasis(
+        analytic="loitering",
+        purpose="essai",
+        reference="arrêté 1",
+        starts_at=START - timedelta(days=1),
+        ends_at=START + timedelta(days=1),
+    )
+    zone = Zone(id="z", name="z", kind=ZoneKind.SENSITIVE, polygon=SQUARE, rules=(rule,))
+    return Camera(
+        id=name,
+        name=name,
+        commune="Lille",
+        slot=SLOT,
+        source=CameraSource(url="pattern:320x180@10"),
+        zones=(zone,),
+        legal_bases=(basis,),
+    )
+
+
+def standing(name: str, from_s: float, to_s: float, track: str = "t-0") -> Iterable[Tracks]:
+    """Somebody who stands still in the zone, five pictures a second, `to_s` not included."""
+    for step in range(round(from_s * 5), round(to_s * 5)):
+        yield Tracks(
+            camera=name,
+            epoch=1,
+            sequence=step,
+            capture_time=START + timedelta(seconds=step / 5),
+            width=640,
+            height=480,
+            objects=(TrackedObject(track=track, label="person", box=(0.4, 0.3, 0.45, 0.5), confidence=0.9),),
+        )
+
+
+@pytest.fixture
+def send(kafka: str) -> Send:
+    """Send tracks and see them acknowledged."""
+
+    def send_all(messages: Iterable[Tracks]) -> None:
+        with closing(KafkaBus(KafkaSettings(bootstrap_servers=kafka), "test", "test").producer()) as producer:
+            for each in messages:
+                producer.send(TRACKS, each.camera, each, partition=SLOT)
+            assert producer.flush(PATIENCE_S) == 0
+
+    return send_all
+
+
+def alerts(records: list[Record]) -> list[Alert]:
+    return [Alert.decode(record.value or b"") for record in records]
+
+
+def await_alert(bus: Bus, name: str, state: AlertState) -> list[Alert]:
+    return alerts(bus.read(ALERTS, name, lambda found: alerts(found)[-1].state is state, f"an alert {state} of {name}"))
+
+
+def test_a_dwell_outlives_its_worker(bus: Bus, name: str, start_process: StartProcess, send: Send) -> None:
+    witness = f"{name}-witness"
+    for each in (name, witness):
+        bus.configure(camera(each))
+    rules = start_process("rules")
+    send(standing(name, 0, 4))
+    send(standing(witness, 0, 6))  # its alert says that all before it on the partition was counted
+    await_alert(bus, witness, AlertState.OPENED)
+    rules.stop(kill=True)
+    rules.start()
+    send(standing(name, 4, 6))
+    (opened,) = await_alert(bus, name, AlertState.OPENED)
+    assert opened.onset == START
+    assert opened.occurred_at == START + timedelta(seconds=5)
+    # Everything once more, as after a crash between saying and committing: nothing new is said.
+    send(standing(name, 0, 6))
+    send(standing(witness, 6, 12))
+    await_alert(bus, witness, AlertState.UPDATED)
+    said = [alert for alert in alerts(bus.everything(ALERTS)) if alert.camera == name]
+    assert [(alert.id, alert.state) for alert in said] == [(opened.id, AlertState.OPENED)]
+
+
+def test_what_cannot_be_read_goes_to_the_dead_letters_and_nothing_else_stops(
+    bus: Bus, name: str, kafka: str, start_process: StartProcess, send: Send
+) -> None:
+    bus.configure(camera(name))
+    start_process("rules")
+    send(standing(name, 0, 3))
+    (good,) = standing(name, 3, 3.2)
+    raw = Producer({"bootstrap.servers": kafka})
+    raw.produce(TRACKS.name, good.encode()[:-1] + b',"mood":"angry"}', name.encode(), SLOT)
+    late = good.model_copy(update={"capture_time": START - timedelta(hours=1)})
+    raw.produce(TRACKS.name, late.encode(), name.encode(), SLOT)
+    assert raw.flush(PATIENCE_S) == 0
+    send(standing(name, 3, 6))
+    await_alert(bus, name, AlertState.OPENED)
+    letters = [
+        DeadLetter.decode(record.value or b"")
+        for record in bus.read(dead_letter_topic(TRACKS), name, lambda found: len(found) == 2, "two dead letters")
+    ]
+    assert "mood" in letters[0].reason
+    assert "set back" in letters[1].reason
+    assert {letter.service for letter in letters} == {"rules"}
+
+
+def test_it_waits_for_a_broker_that_is_away_and_says_so(start_process: StartProcess) -> None:
+    rules = start_process("rules", bootstrap_servers=f"127.0.0.1:{free_port()}")
+    await_condition(lambda: "is the broker running?" in rules.log, PATIENCE_S, "the rules to say that they wait")
+    rules.stop()
+    assert '"asked to stop"' in rules.log

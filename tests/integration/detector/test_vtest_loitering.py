@@ -1,0 +1,124 @@
+"""The detector judged on real pictures: who loiters in PETS 2009 S2.L1, against the human truth.
+
+Model, tracker and rule as in production, without the bus; the second loop goes on where the first one ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from av import VideoFrame
+from beffroi.common.contracts import Alert, AlertState, TrackedObject, Tracks
+from beffroi.detector.manifest import read_manifest
+from beffroi.detector.prepare.preparation import prepare
+from beffroi.detector.prepare.settings import PrepareSettings
+from beffroi.detector.rules.advance import advance
+from beffroi.detector.rules.state import CameraState
+from beffroi.detector.vision.decoding import Decoder
+from beffroi.detector.vision.detections import Detections
+from beffroi.detector.vision.encoding import Quality
+from beffroi.detector.vision.lane import Lane, Work
+from beffroi.detector.vision.model import Detector, ModelOptions
+from beffroi.detector.vision.settings import VisionSettings
+from beffroi.detector.vision.tracking import CameraTracker, TrackOptions
+
+from tests.integration.detector import vtest
+from tests.integration.detector.vtest import FPS, FRAMES, ONSETS, SIZE_WH, START, THRESHOLD_S, Verdict
+
+LOOPS = 2
+PERIOD_S = 0.2
+DEFAULTS = {name: each.default for name, each in VisionSettings.model_fields.items()}
+
+pytestmark = pytest.mark.skipif(
+    not (vtest.CLIP.exists() and vtest.TRUTH.exists()), reason=f"the shared footage is not here ({vtest.CLIP})"
+)
+
+
+class RememberingFinder:
+    """The model, asked once for each picture of the clip: the second loop shows the same ones."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._known: dict[int, Detections] = {}
+
+    def detect(self, pictures: Sequence[VideoFrame]) -> list[Detections]:
+        """Return the persons on each picture."""
+        fresh = [each for each in pictures if self._number(each) not in self._known]
+        self._known.update(zip(map(self._number, fresh), self._detector.detect(fresh), strict=True))
+        return [self._known[self._number(each)] for each in pictures]
+
+    @staticmethod
+    def _number(picture: VideoFrame) -> int:
+        assert picture.pts is not None
+        return picture.pts % FRAMES
+
+
+def detector() -> Detector:
+    folder = prepare(PrepareSettings(), print)
+    assert read_manifest(folder).name == "yolo26n"
+    return Detector(
+        folder,
+        ModelOptions(
+            device="CPU",
+            threads=1,
+            input_wh=(DEFAULTS["input_width"], DEFAULTS["input_height"]),
+            max_batch=DEFAULTS["max_inference_batch"],
+            confidence=DEFAULTS["confidence_low"],
+            overlap=DEFAULTS["overlap"],
+        ),
+    )
+
+
+def alerts_of(model: Detector, crf: int, offset_s: float, seed: int = 0) -> list[Alert]:
+    """Everything said over two loops of the clip, with the first picture captured `offset_s` after a full second."""
+    units = vtest.masked_units(crf, seed)
+    tracker = CameraTracker(TrackOptions(DEFAULTS["confidence_high"], DEFAULTS["lost_track_s"], PERIOD_S))
+    lane = Lane(Decoder(1_000_000), RememberingFinder(model), tracker, Quality("ultrafast", 26))
+    work = Work(vtest.camera(), annotate=False, period_s=PERIOD_S)
+    state: CameraState | None = None
+    said: list[Alert] = []
+    for batch in vtest.batches(units, LOOPS, offset_s):
+        for tracks in lane.take(batch, work).tracks:
+            state, alerts = advance(state, tracks, work.camera)
+            said.extend(alerts)
+    return said
+
+
+def check(verdict: Verdict) -> None:
+    assert len(verdict.true) >= 4, f"found {verdict.true}, wrong {verdict.false}"
+    assert len(verdict.false) <= 1, f"found {verdict.true}, wrong {verdict.false}"
+
+
+def test_at_least_four_of_five_are_found_and_at_most_one_is_wrong_in_each_of_two_loops() -> None:
+    """`python -m bench.detector` does the same over other qualities and other phases of sampling."""
+    for verdict in vtest.judge(alerts_of(detector(), crf=25, offset_s=0.07), LOOPS, offset_s=0.07):
+        check(verdict)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_human_boxes_give_exactly_the_five(step: int) -> None:
+    truth = vtest.truth_objects()
+    state: CameraState | None = None
+    said: list[Alert] = []
+    for number in range(0, FRAMES, step):
+        message = Tracks(
+            camera="vtest",
+            epoch=1,
+            sequence=number,
+            capture_time=START + timedelta(seconds=number / FPS),
+            width=SIZE_WH[0],
+            height=SIZE_WH[1],
+            objects=tuple(
+                TrackedObject(track=f"p{identity}", label="person", box=box, confidence=1.0)
+                for identity, box in truth[number].items()
+            ),
+        )
+        state, alerts = advance(state, message, vtest.camera())
+        said.extend(alerts)
+    (verdict,) = vtest.judge(said, 1)
+    assert set(verdict.true) == set(ONSETS)
+    assert not verdict.false
+    opened = [alert for alert in said if alert.state is AlertState.OPENED]
+    assert all((alert.occurred_at - alert.onset).total_seconds() >= THRESHOLD_S for alert in opened)

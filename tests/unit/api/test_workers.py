@@ -1,0 +1,79 @@
+"""Threads that try again what is transient, and end the process on a bug."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from beffroi.api import workers
+from beffroi.api.testing import eventually, in_memory, running
+from beffroi.api.workers import Worker
+from beffroi.common.bus import DeliveryError, NotNow, Producer
+from beffroi.common.testing import MemoryBroker, MemoryBus
+from beffroi.common.testing.bus import MemoryProducer
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "RETRY_S", 0.0)
+
+
+def test_what_is_transient_is_tried_again() -> None:
+    lives, bugs = list[int](), list[BaseException]()
+    third = threading.Event()
+
+    def body(stop: threading.Event) -> None:
+        lives.append(len(lives))
+        if len(lives) < 3:
+            raise NotNow("later")
+        third.set()
+        stop.wait()
+
+    worker = Worker("test", body, bugs.append)
+    worker.start()
+    assert third.wait(30)
+    worker.ask_to_stop()
+    worker.join()
+    assert (lives, bugs) == ([0, 1, 2], [])
+
+
+def test_a_bug_ends_it() -> None:
+    bugs = list[BaseException]()
+
+    def body(_stop: threading.Event) -> None:
+        raise KeyError("a bug")
+
+    worker = Worker("test", body, bugs.append)
+    worker.start()
+    worker.join()
+    assert [type(bug) for bug in bugs] == [KeyError]
+
+
+class RefusedOnce(MemoryProducer):
+    """A producer whose messages the broker refuses for good, as after a long outage."""
+
+    def flush(self, timeout_s: float) -> int:
+        raise DeliveryError("the broker did not take a message")
+
+
+class GrudgingBus(MemoryBus):
+    """Its second producer, and the ones after, work."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self._broker_ = broker
+        self.producers = 0
+
+    def producer(self) -> Producer:
+        self.producers += 1
+        return RefusedOnce(self._broker_) if self.producers <= 2 else super().producer()
+
+
+def test_after_a_refusal_cameras_are_sent_by_a_new_producer(tmp_path: Path) -> None:
+    around, broker, *_ = in_memory(tmp_path)
+    around.bus = GrudgingBus(broker)
+    with running(around) as door:
+        camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+        door.administrator.put("/api/v1/cameras/gate", json=camera).raise_for_status()
+        eventually(lambda: door.operator.get("/api/v1/cameras/gate").json()["published"])

@@ -1,0 +1,206 @@
+"""Vision between the buses, with a broker in memory and a finder that needs no model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from beffroi.common.bus import Never, NotNow, Record, StatusReporter, run
+from beffroi.common.contracts import Camera, DeadLetter, FrameBatch, Tracks
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
+from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, dead_letter_topic
+from beffroi.detector.vision.decoding import Decoder
+from beffroi.detector.vision.encoding import Quality
+from beffroi.detector.vision.lane import Lane
+from beffroi.detector.vision.processor import Pace, Vision
+from beffroi.detector.vision.tracking import CameraTracker, TrackOptions
+
+from tests.unit.detector.pictures import OnePerson, batch, decoded
+from tests.unit.detector.scenes import START, camera
+
+
+@dataclass
+class Fixed:
+    """A configuration that a test sets."""
+
+    cameras: dict[str, Camera] = field(default_factory=lambda: {"cam": camera()})
+    viewers: set[str] = field(default_factory=set)
+
+    def camera(self, camera: str) -> Camera | None:
+        return self.cameras.get(camera)
+
+    def watched(self, camera: str) -> bool:
+        return camera in self.viewers
+
+
+class Bench:
+    """Vision with everything around it in memory."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START + timedelta(seconds=1))
+        self.broker = MemoryBroker(clock=self.clock)
+        self.configuration = Fixed()
+        self.finder = OnePerson()
+        producer = MemoryBus(self.broker).producer()
+        self.vision = Vision(
+            configuration=self.configuration,
+            producer=producer,
+            status=StatusReporter(producer, "vision", "test", self.clock),
+            clock=self.clock,
+            new_lane=lambda: Lane(
+                Decoder(1_000_000), self.finder, CameraTracker(TrackOptions(0.4, 2.0, 0.2)), Quality("ultrafast", 26)
+            ),
+            pace=Pace(0.2, 2.0, 0.5, 10.0),
+            idle_s=10,
+            max_rewind_batches=120,
+        )
+        self._offset = 0
+
+    def give(self, one: FrameBatch | bytes, key: str = "cam") -> None:
+        value = one if isinstance(one, bytes) else one.encode()
+        self.vision.handle(Record(FRAMES_MASKED.name, 0, self._offset, key, value, 0))
+        self._offset += 1
+
+    @property
+    def tracks(self) -> list[Tracks]:
+        return [Tracks.decode(record.value or b"") for record in self.broker.records(TRACKS)]
+
+    @property
+    def annotated(self) -> list[FrameBatch]:
+        return [FrameBatch.decode(record.value or b"") for record in self.broker.records(FRAMES_ANNOTATED)]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_five_pictures_a_second_are_analysed(bench: Bench) -> None:
+    for sequence in range(4):
+        bench.give(batch(sequence))
+    times = [each.capture_time for each in bench.tracks]
+    assert times == [START + timedelta(seconds=0.2 * n) for n in range(10)]
+    assert bench.tracks[-1].objects[0].label == "person"
+    assert bench.tracks[-1].objects[0].box == pytest.approx((40 / 128, 20 / 96, 60 / 128, 70 / 96), abs=1e-4)
+    assert len({each.objects[0].track for each in bench.tracks if each.objects}) == 1
+    assert bench.annotated == []
+
+
+def test_without_a_legal_basis_nothing_is_analysed_and_time_goes_on(bench: Bench) -> None:
+    bench.configuration.cameras["cam"] = camera(days=0.6 / 86400)
+    for sequence in range(4):
+        bench.give(batch(sequence))
+    assert bench.finder.asked == 3  # at 0, 0.2 and 0.4 s
+    assert [len(each.objects) for each in bench.tracks if each.capture_time >= START + timedelta(seconds=0.6)] == [0, 0]
+
+
+@pytest.mark.parametrize("configured", [None, camera(bases=False), camera(enabled=False, bases=False)])
+def test_a_camera_nobody_allowed_is_never_looked_at(bench: Bench, configured: Camera | None) -> None:
+    bench.configuration.cameras = {} if configured is None else {"cam": configured}
+    bench.configuration.viewers.add("cam")
+    bench.give(batch(0))
+    assert bench.finder.asked == 0
+    assert bench.tracks == []
+    assert len(bench.annotated) == 1  # the picture with its zones, and nobody marked
+
+
+def test_repeats_are_dropped(bench: Bench) -> None:
+    for sequence in (0, 1, 1, 0, 2):
+        bench.give(batch(sequence))
+    assert [each.sequence for each in bench.tracks] == [0, 0, 0, 1, 1, 2, 2, 2]
+
+
+def test_boxes_are_drawn_while_somebody_watches(bench: Bench) -> None:
+    bench.give(batch(0))
+    bench.configuration.viewers.add("cam")
+    bench.give(batch(1))
+    bench.configuration.viewers.clear()
+    bench.give(batch(2))
+    (drawn,) = bench.annotated
+    original = batch(1)
+    assert (drawn.epoch, drawn.sequence, drawn.mask_version) == (1, 1, 1)
+    assert [unit.capture_time_ns for unit in drawn.units] == [unit.capture_time_ns for unit in original.units]
+    assert drawn.starts_with_key
+    pictures = decoded(drawn.units)
+    assert len(pictures) == 5
+    assert all(picture.to_ndarray()[45, 40] > 190 for picture in pictures)  # the box's left edge, on every one
+
+
+def test_who_is_late_samples_less_and_draws_nothing(bench: Bench) -> None:
+    bench.clock.advance(60)
+    bench.configuration.viewers.add("cam")
+    for sequence in range(4):
+        bench.give(batch(sequence))
+    assert len(bench.tracks) == 4
+    assert bench.annotated == []
+
+
+def test_what_cannot_be_sent_yet_is_kept_and_holds_its_offset_back(bench: Bench) -> None:
+    bench.give(batch(0))
+    bench.broker.away = True
+    bench.give(batch(1))
+    with pytest.raises(NotNow):
+        bench.give(batch(2))
+    assert bench.vision.needed() == {(FRAMES_MASKED.name, 0): 1}
+    bench.broker.away = False
+    bench.give(batch(2))
+    assert [each.sequence for each in bench.tracks] == [0, 0, 0, 1, 1, 2, 2, 2]
+
+
+def test_a_restart_begins_at_a_key_frame_and_silence_holds_nothing_back(bench: Bench) -> None:
+    bench.give(batch(0))
+    middle = batch(1)
+    without_key = replace(middle, units=tuple(replace(unit, key=False) for unit in middle.units))
+    bench.give(without_key)
+    assert bench.vision.needed() == {(FRAMES_MASKED.name, 0): 0}
+    bench.clock.advance(11)
+    bench.vision.tick()
+    assert bench.vision.needed() == {}
+
+
+REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "raw": (lambda: batch(0, mask_version=0).encode(), "cam", "raw"),
+    "of another camera": (lambda: batch(0).encode(), "other", "names camera"),
+    "cut short": (lambda: batch(0).encode()[:-100], "cam", "cut short"),
+    "text": (lambda: b"hello", "cam", "FrameBatch"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_masked_batch_goes_to_the_dead_letters_without_pixels(bench: Bench, case: str) -> None:
+    make, key, reason = REFUSED[case]
+    bench.broker.append(FRAMES_MASKED.name, key, make(), 0, {})
+    bench.broker.append(FRAMES_MASKED.name, "cam", batch(1).encode(), 0, {})
+    stop = threading.Event()
+    bus = MemoryBus(bench.broker)
+    beats = iter(range(10_000))
+
+    def beat() -> None:
+        if bench.tracks or next(beats) > 1000:
+            stop.set()
+
+    run(
+        bus,
+        bench.vision,
+        group="vision",
+        service="vision",
+        topics=[FRAMES_MASKED],
+        producer=bus.producer(),
+        stop=stop,
+        clock=bench.clock,
+        beat=beat,
+    )
+    (letter,) = [
+        DeadLetter.decode(record.value or b"") for record in bench.broker.records(dead_letter_topic(FRAMES_MASKED))
+    ]
+    assert reason in letter.reason
+    assert letter.payload is None
+    assert bench.tracks[0].sequence == 1
+
+
+def test_a_tombstone_is_never_a_batch(bench: Bench) -> None:
+    with pytest.raises(Never):
+        bench.vision.handle(Record(FRAMES_MASKED.name, 0, 0, "cam", None, 0))
