@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import structlog
 from beffroi.common.contracts import Contract, FrameBatch
 from beffroi.common.runtime import tracing
+from beffroi.common.runtime.clock import Clock, SystemClock
 from beffroi.common.runtime.settings import KafkaSettings
 from beffroi.common.topics import MAX_FRAME_RECORD_BYTES, Topic
 from confluent_kafka import Consumer as KafkaConsumerClient
@@ -33,6 +35,9 @@ METADATA_TIMEOUT_S = 5.0
 """Patience with a broker that is away before it is said so and tried again."""
 
 CLOSE_FLUSH_S = 5.0
+
+QUIET_S = 30.0
+"""Between two lines of one kind from librdkafka, which would write some sixty a second while a broker is away."""
 
 
 def connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
@@ -321,7 +326,20 @@ def _headers(message: Message) -> dict[str, bytes]:
 
 
 class _RdkafkaLog:
-    """librdkafka's own lines, as ours."""
+    """librdkafka's own lines, as ours: those of one kind at most once in a while, since it repeats itself at each try.
+
+    A broker that is away is no error of ours, and whoever waits for it says so: its lines are warnings at most.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._quiet_until_s: dict[str, float] = {}
 
     def log(self, level: int, text: str, *args: object) -> None:
-        log.log(level, "librdkafka", text=text % args if args else text)
+        line = text % args if args else text
+        kind = line.split("[", 1)[0]
+        now_s = self._clock.monotonic_s()
+        if now_s < self._quiet_until_s.get(kind, 0.0):
+            return
+        self._quiet_until_s[kind] = now_s + QUIET_S
+        log.log(min(level, logging.WARNING), "librdkafka", text=line)
