@@ -21,7 +21,9 @@ interface SegmentPlayerProps {
 /** Plays one segment and holds the next one ready. */
 export function SegmentPlayer({ current, next, start, playing, label, onTime, onEnded }: SegmentPlayerProps) {
   const { t } = useTranslation();
-  const [failure, setFailure] = useState<{ segment: string; problem: ApiProblem } | null>(null);
+  // The next segment is loaded beforehand and may fail too: each keeps its own reason.
+  const [failures, setFailures] = useState<ReadonlyMap<string, ApiProblem>>(new Map());
+  const failure = failures.get(current.id);
   const shown = next === null ? [current] : [current, next];
   return (
     <div className="segment-player">
@@ -35,13 +37,13 @@ export function SegmentPlayer({ current, next, start, playing, label, onTime, on
           label={label}
           onTime={onTime}
           onEnded={onEnded}
-          onFailed={(problem) => setFailure({ segment: segment.id, problem })}
+          onFailed={(problem) => setFailures((before) => new Map(before).set(segment.id, problem))}
         />
       ))}
-      {failure?.segment === current.id && (
+      {failure !== undefined && (
         <div className="veil">
           <p className="veil-title">{t("playback.unplayable")}</p>
-          <ProblemNote error={failure.problem} />
+          <ProblemNote error={failure} />
         </div>
       )}
     </div>

@@ -155,7 +155,14 @@ def build(
     recordings = Recordings(
         database, trail, store, clock, retention, lambda row: fanout.publish("recording", _recording_news(row))
     )
-    alerts = Alerts(database, trail, clock, retention, cameras.known, lambda view: fanout.publish("alert", view))
+    alerts = Alerts(
+        database,
+        trail,
+        clock,
+        retention,
+        lambda name: decisions.camera(name) or cameras.known(name),
+        lambda view: fanout.publish("alert", view),
+    )
     stills = Stills(
         buffer,
         recordings,

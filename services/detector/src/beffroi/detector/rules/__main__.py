@@ -24,7 +24,7 @@ SERVICE = "rules"
 METADATA_TIMEOUT_S = 5.0
 BEAT_S = 0.5
 TALKATIVE = ("faust", "mode", "aiokafka")
-"""They tell each step of every start and rebalance as news."""
+"""They tell each step of every start and rebalance as news; `log_level` debug lets them."""
 log = structlog.get_logger(__name__)
 
 
@@ -32,8 +32,9 @@ def main() -> None:
     """Run until asked to stop."""
     settings = load(RulesSettings)
     with running(SERVICE, settings) as runtime:
-        for talkative in TALKATIVE:
-            logging.getLogger(talkative).setLevel(logging.WARNING)
+        if settings.log_level != "debug":
+            for talkative in TALKATIVE:
+                logging.getLogger(talkative).setLevel(logging.WARNING)
         runtime.health.set_ready("assigned", False)
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
         cameras = Table(bus, CAMERAS, Camera.decode, name=SERVICE)
