@@ -59,7 +59,8 @@ sync_python() {
   [ -x "$ROOT/.venv/bin/python" ] || "$UV" venv --python "$PYTHON" "$ROOT/.venv"
   export VIRTUAL_ENV=$ROOT/.venv
   # Not `sync`: what a developer has added by hand stays.
-  "$UV" pip install --require-hashes --requirement "$ROOT/requirements/dev.txt"
+  # `--no-deps`: the lock is complete, and leaves out on purpose what requirements/overrides.txt names.
+  "$UV" pip install --no-deps --require-hashes --requirement "$ROOT/requirements/dev.txt"
   while read -r folder; do editables+=(--editable "$folder"); done < <(distributions)
   # The build back end is in the lock, so nothing unpinned is fetched to build with.
   "$UV" pip install --no-deps --no-build-isolation "${editables[@]}"

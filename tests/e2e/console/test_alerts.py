@@ -80,6 +80,7 @@ def test_arrows_go_from_alert_to_alert_and_letters_to_its_pictures(stage: Stage,
     stage.raise_alert(camera, ago_s=5, number=2)
     page = enter("operator", "/alerts")
     expect(page.locator(".alert-row")).to_have_count(2)
+    expect(page.locator(".alert-detail")).to_be_visible()
     page.keyboard.press("ArrowDown")
     expect(page).to_have_url(re.compile(older.id))
     page.keyboard.press("d")

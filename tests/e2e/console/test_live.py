@@ -153,7 +153,7 @@ def test_everything_on_the_wall_has_a_key(stage: Stage, wall: Page) -> None:
     eventually(lambda: 0 < (number_on(tile(wall, "place").locator("canvas")) or 0) < 500)
     wall.keyboard.press("Enter")
     expect(wall).to_have_url(re.compile(r"/live/place$"))
-    expect(wall.locator(".live-picture")).to_have_attribute("data-freshness", "live")
+    expect(wall.locator(".single-page .live-picture")).to_have_attribute("data-freshness", "live")
     wall.keyboard.press("Escape")
     expect(wall).to_have_url(re.compile(r"/live$"))
     wall.keyboard.press("?")
