@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
+from urllib.request import urlopen
 from uuid import uuid4
 
 import pytest
@@ -41,6 +45,13 @@ class Process:
     def log(self) -> str:
         """All that it printed."""
         return self._command.log.read_text()
+
+    def is_ready(self) -> bool:
+        """Ask its internal door."""
+        started = next(json.loads(line) for line in self.log.splitlines() if '"event": "started"' in line)
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{started['internal_port']}/readyz", timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+        return False
 
     @property
     def _command(self) -> Command:

@@ -102,6 +102,7 @@ def test_a_dwell_outlives_its_worker(bus: Bus, name: str, start_process: StartPr
     send(standing(name, 0, 4))
     send(standing(witness, 0, 6))  # its alert says that all before it on the partition was counted
     await_alert(bus, witness, AlertState.OPENED)
+    assert rules.is_ready()
     rules.stop(kill=True)
     rules.start()
     send(standing(name, 4, 6))

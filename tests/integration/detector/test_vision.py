@@ -58,7 +58,7 @@ def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, st
         producer.send(VIEWERS, name, Viewers(camera=name, annotated_until=now + timedelta(hours=1)), partition=SLOT)
         assert producer.flush(PATIENCE_S) == 0
     # Late pictures are not drawn, and on a busy machine these may be: the patience is raised, not the pace.
-    start_process("vision", CATCH_UP_AFTER_S="600")
+    vision = start_process("vision", CATCH_UP_AFTER_S="600")
     sent = batches(name)
     raw = Producer({"bootstrap.servers": kafka, "message.max.bytes": 20_000_000})
     raw.produce(FRAMES_MASKED.name, sent[0].encode()[:-50], name.encode(), SLOT)
@@ -69,6 +69,7 @@ def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, st
     found = tracks(
         bus.read(TRACKS, name, lambda all_: tracks(all_)[-1].sequence == sent[-1].sequence, f"tracks of {name}")
     )
+    assert vision.is_ready()
     people = [len(each.objects) for each in found]
     assert max(people) >= 4
     assert len({each.track for message in found for each in message.objects}) <= 2 * max(people)

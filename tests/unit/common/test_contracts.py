@@ -19,6 +19,7 @@ from beffroi.common.contracts import (
     MaskMode,
     Stream,
 )
+from beffroi.common.contracts.camera import Hours
 from beffroi.common.contracts.frames import from_ns
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,3 +164,10 @@ def test_a_time_without_a_zone_is_refused() -> None:
             {"analytic": "loitering", "purpose": "p", "reference": "r", "starts_at": "2026-01-01T00:00:00",
              "ends_at": "2027-01-01T00:00:00Z"}
         )  # fmt: skip
+
+
+def test_a_schedule_needs_a_time_zone_that_exists() -> None:
+    assert Hours(start="22:00", end="06:00").timezone == "Europe/Paris"
+    for unknown in ("Europe/Lille", "../../etc/passwd"):
+        with pytest.raises(ValidationError, match="time zone is not known"):
+            Hours(start="22:00", end="06:00", timezone=unknown)

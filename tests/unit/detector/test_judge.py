@@ -14,7 +14,7 @@ from beffroi.common.contracts.status import decode_status
 from beffroi.common.runtime.settings import KafkaSettings
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi.common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
-from beffroi.detector.rules.app import _config, _Scribe
+from beffroi.detector.rules.app import Failed, SteadyFlow, _config, _Scribe
 from beffroi.detector.rules.judge import Judge
 from beffroi.detector.rules.settings import RulesSettings
 
@@ -102,12 +102,13 @@ def test_what_can_never_be_read_is_buried(bench: Bench, value: bytes | None, key
 class Stream:
     """Faust's stream and events, as far as the scribe sees them."""
 
-    def __init__(self, messages: list[Tracks]) -> None:
+    def __init__(self, messages: list[Tracks], offsets: list[int] | None = None) -> None:
         self.messages = messages
+        self.offsets = offsets or list(range(len(messages)))
         self.acked: list[int] = []
 
     async def events(self) -> AsyncIterator[Any]:
-        for offset, each in enumerate(self.messages):
+        for offset, each in zip(self.offsets, self.messages, strict=True):
             message = SimpleNamespace(
                 topic=TRACKS.name, partition=1, offset=offset, key=b"cam", value=each.encode(), timestamp=0.0
             )
@@ -168,6 +169,31 @@ async def test_a_bug_acknowledges_nothing(bench: Bench, monkeypatch: pytest.Monk
     with pytest.raises(RuntimeError, match="a bug"):
         await _Scribe(SETTINGS, bench.judge, bench.producer, {}).write_all(stream, stream.events())
     assert stream.acked == []
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_was_lost_on_the_way_ends_the_process(bench: Bench) -> None:
+    stream = Stream([tracks(at_s, {}) for at_s in times(0, 0.8)], offsets=[7, 8, 8, 10])
+    scribe = _Scribe(SETTINGS, bench.judge, bench.producer, {})
+    with pytest.raises(Failed, match="offset 9 was due"):
+        await scribe.write_all(stream, stream.events())
+    assert stream.acked == [7, 8, 8]
+    await scribe.begin()
+    again = Stream([tracks(1.0, {})], offsets=[20])
+    await scribe.write_all(again, again.events())
+    assert again.acked == [20]
+
+
+def test_resuming_twice_throws_nothing_away() -> None:
+    flow = SteadyFlow()
+    cleared: list[bool] = []
+    flow.clear = lambda: cleared.append(True)  # type: ignore[method-assign]
+    flow.resume()
+    flow.resume()
+    assert len(cleared) == 1
+    flow.suspend()
+    flow.resume()
+    assert len(cleared) == 2
 
 
 def test_faust_is_told_what_matters() -> None:

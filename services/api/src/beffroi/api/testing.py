@@ -115,7 +115,7 @@ class Running:
 @contextmanager
 def running(around: Surroundings) -> Iterator[Running]:
     """Start the application on an up-to-date database with one person of each role, and stop it."""
-    _prepare(around)
+    prepare(around)
     settings, bugs = around.settings, list[BaseException]()
 
     def parts() -> Parts:
@@ -128,7 +128,8 @@ def running(around: Surroundings) -> Iterator[Running]:
     assert not bugs, bugs  # noqa: S101 - a thread of the application found one
 
 
-def _prepare(around: Surroundings) -> None:
+def prepare(around: Surroundings) -> None:
+    """Bring the database up to date and put one person of each role in it."""
     database = Database(around.database_url, pool_size=1)
     migrate.upgrade(database)
     with database.write() as session:

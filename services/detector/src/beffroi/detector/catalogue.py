@@ -53,5 +53,4 @@ CATALOGUE = {
 }
 
 DEFAULT_MODEL = "yolo26n"
-"""At 512×384 it finds four of the five loiterers of PETS 2009 S2.L1 for a third of the cost of `yolo26s`; the fifth
-stands behind a sign, where the larger one does not see him either (`docs/adr`)."""
+"""At 512×384 it finds four of the five loiterers of PETS 2009 S2.L1; the fifth stands behind a sign (`docs/adr`)."""

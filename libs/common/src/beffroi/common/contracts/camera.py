@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from shapely import Polygon as ShapelyPolygon
@@ -97,12 +98,20 @@ class ZoneKind(StrEnum):
     SENSITIVE = "sensitive"
 
 
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("the time zone is not known: name one as Europe/Paris is named") from None
+    return name
+
+
 class Hours(Contract):
     """Local hours of the commune in which a rule looks, e.g. 22:00–06:00. Over midnight when `end` < `start`."""
 
     start: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
     end: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-    timezone: ShortText = "Europe/Paris"
+    timezone: Annotated[ShortText, AfterValidator(_known_timezone)] = "Europe/Paris"
 
 
 class LoiteringRule(Contract):

@@ -22,6 +22,8 @@ STREAM: Responses = {
 }
 RETRY_MS = 2000
 """A browser that lost the stream comes back after so long, and asks for everything again."""
+HEARTBEAT = "event: heartbeat\ndata: {}\n\n"
+"""An event and not a comment: a browser hands no comment to the page, which must notice that a line is dead."""
 
 
 @router.get("", response_class=StreamingResponse, responses=STREAM | problems(Busy))
@@ -42,7 +44,7 @@ async def _stream(parts: Parts, token: str | None) -> AsyncIterator[str]:
             if event is not None:
                 yield f"event: {event.name}\ndata: {event.data}\n\n"
             elif not subscription.ended:
-                yield ": still here\n\n"
+                yield HEARTBEAT
             if parts.clock.monotonic_s() >= check_at_s:
                 check_at_s = parts.clock.monotonic_s() + heartbeat_s
                 if not await run_in_threadpool(parts.sessions.in_force, token):

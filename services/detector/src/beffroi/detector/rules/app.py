@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, Callable
+from functools import cached_property
 from typing import Any
 
 import faust
@@ -13,6 +14,7 @@ from beffroi.common.bus import NotNow, Producer, Record
 from beffroi.common.runtime.settings import KafkaSettings
 from beffroi.common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
+from mode.utils.queues import FlowControlEvent
 
 from .judge import Judge
 from .settings import RulesSettings
@@ -38,6 +40,28 @@ class Failed(Exception):  # noqa: N818 - the reason is the cause
     """A bug, or a broker that refuses for good: the process ends and begins again from what is committed."""
 
 
+class SteadyFlow(FlowControlEvent):
+    """Clears what was read ahead once for each interruption.
+
+    Faust resumes twice after a rebalance, before and after it has read the changelog, and its own flow control throws
+    away what arrived between: messages are lost and nothing is committed any more (faust-streaming/faust, issue 596).
+    """
+
+    def resume(self) -> None:
+        """Let messages in again."""
+        if not self.is_active():
+            super().resume()
+
+
+class RulesApp(faust.App):
+    """Faust, with a flow that loses nothing."""
+
+    @cached_property
+    def flow_control(self) -> FlowControlEvent:
+        """Flow control of streams."""
+        return SteadyFlow(loop=self.loop)
+
+
 def make_app(
     settings: RulesSettings, partitions: int, judge: Judge, producer: Producer, fail: Callable[[BaseException], None]
 ) -> faust.App:
@@ -50,7 +74,7 @@ def make_app(
         producer: the one the judge sends with; flushed before anything is remembered.
         fail: hears of a bug, after which nothing is acknowledged any more.
     """
-    app = faust.App(**_config(settings, partitions))
+    app = RulesApp(**_config(settings, partitions))
     table: Any = app.Table(
         TABLE,
         partitions=partitions,
@@ -60,6 +84,7 @@ def make_app(
     )
     topic = app.topic(TRACKS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     scribe = _Scribe(settings, judge, producer, table)
+    app.on_partitions_assigned.connect(scribe.begin, weak=False)
 
     @app.agent(topic)
     async def watch(stream: Any) -> None:
@@ -84,10 +109,16 @@ class _Scribe:
         self._judge = judge
         self._producer = producer
         self._table = table
+        self._next_offset: dict[int, int] = {}
+
+    async def begin(self, *_arguments: Any, **_more: Any) -> None:
+        """Partitions were handed out anew: each may begin anywhere."""
+        self._next_offset.clear()
 
     async def write_all(self, stream: Any, events: AsyncIterable[Any]) -> None:
         async for event in events:
             record = _record(event)
+            self._refuse_hole(record)
             after = await self._weigh(record)
             if after is not None:
                 self._table[record.key] = after
@@ -103,6 +134,13 @@ class _Scribe:
                 await asyncio.sleep(self._settings.retry_s)
             else:
                 return after
+
+    def _refuse_hole(self, record: Record) -> None:
+        """Tracks are never compacted: an offset that is left out was lost on the way, and a restart reads it again."""
+        expected = self._next_offset.get(record.partition, record.offset)
+        if record.offset > expected:
+            raise Failed(f"{record!r} came where offset {expected} was due")
+        self._next_offset[record.partition] = record.offset + 1
 
     async def _flush(self) -> None:
         """Wait until the broker has every alert: what is remembered must have been said."""
