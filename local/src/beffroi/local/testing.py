@@ -28,9 +28,12 @@ KAFKA_VARIABLE = "BEFFROI_TEST_KAFKA"
 MINIO_VARIABLES = ("BEFFROI_TEST_MINIO_ENDPOINT", "BEFFROI_TEST_MINIO_ACCESS_KEY", "BEFFROI_TEST_MINIO_SECRET_KEY")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap servers of a real broker. It holds no topic: a test makes its own, under names of its own."""
+    """Bootstrap servers of a real broker, empty at the start of each module.
+
+    Topics have one name each, so what one module leaves (cameras to open, pictures to mask) would be work for the next.
+    """
     if running := os.environ.get(KAFKA_VARIABLE):
         yield running
         return
