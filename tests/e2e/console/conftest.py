@@ -36,6 +36,7 @@ EXPECTED = (
     "WebSocket is closed before the connection is established",  # somebody left a view at once
 )
 
+
 @dataclass(frozen=True)
 class Console:
     """Where the console is, and who may enter: role → (user name, password)."""
@@ -85,7 +86,7 @@ def browser() -> Iterator[Browser]:
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A world of its own for each test."""
     assert (BUILT / "index.html").is_file(), "Build the console first: cd services/api/console; npm ci; npm run build"
-    with staged(tmp_path, commune="Lille") as made:
+    with staged(tmp_path, commune="Lille", event_heartbeat_s=1.0) as made:
         yield made
 
 

@@ -80,8 +80,4 @@ def _packets(encoder: av.VideoCodecContext, frames: Iterable[av.VideoFrame]) -> 
 
 def _grey(luma: pattern.Luma) -> av.VideoFrame:
     height, width = luma.shape
-    return av.VideoFrame.from_ndarray(
-        np.vstack([luma, np.full((height // 2, width), 128, np.uint8)]), format="yuv420p"
-    )
-
-
+    return av.VideoFrame.from_ndarray(np.vstack([luma, np.full((height // 2, width), 128, np.uint8)]), format="yuv420p")

@@ -17,8 +17,7 @@ import uvicorn
 from beffroi.api.app import create_app
 from beffroi.api.console import BUILT
 from beffroi.api.parts import Parts, build
-from beffroi.api.testing import PASSWORD, Surroundings, eventually
-from beffroi.api.testing import _prepare as prepare
+from beffroi.api.testing import PASSWORD, Surroundings, eventually, prepare
 from beffroi.common.bus import Producer
 from beffroi.common.contracts import (
     AccessUnit,

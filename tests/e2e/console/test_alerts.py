@@ -57,7 +57,7 @@ def test_who_comes_second_is_told_who_was_first(stage: Stage, camera: str, enter
 def test_what_is_selected_stays_while_others_come_and_go(stage: Stage, camera: str, enter: Enter) -> None:
     first = stage.raise_alert(camera, ago_s=9, number=1)
     page = enter("operator", "/alerts")
-    expect(page).to_have_url(re.compile(first.id))
+    expect(page.locator(".alert-detail")).to_be_visible()
     stage.raise_alert(camera, number=2)
     expect(page.locator(".alert-row")).to_have_count(2)
     stage.acknowledge(first)
@@ -101,3 +101,10 @@ def test_when_the_news_are_cut_off_the_console_says_so(stage: Stage, camera: str
     page.unroute("**/events")
     expect(page.locator(".alert-row")).to_have_count(1)
     expect(page.get_by_text("les alertes n’arrivent plus")).to_have_count(0)
+
+
+def test_a_quiet_line_is_told_from_a_dead_one(stage: Stage, enter: Enter) -> None:
+    page = enter("operator", "/alerts")
+    heard = """() => new Promise((resolve) =>
+      new EventSource('/api/v1/events').addEventListener('heartbeat', () => resolve(true)))"""
+    assert page.evaluate(heard)

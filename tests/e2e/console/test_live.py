@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -60,17 +61,17 @@ def test_pictures_move_and_tell_their_age(wall: Page) -> None:
     for camera in ("gare", "place"):
         shows_live(tile(wall, camera))
         seen: set[int] = set()
-        eventually(lambda camera=camera, seen=seen: _collect(tile(wall, camera), seen) >= 5)
+        eventually(partial(_collects_five, tile(wall, camera), seen))
         assert seen <= set(range(40))
         assert 0.0 <= age_s(tile(wall, camera)) < STALE_AFTER_S
     expect(tile(wall, "place").locator(".age")).to_have_text(re.compile(r"Âge de l’image :\s*\d,\d s"))
 
 
-def _collect(tile_: Locator, seen: set[int]) -> int:
+def _collects_five(tile_: Locator, seen: set[int]) -> bool:
     number = number_on(tile_.locator("canvas"))
     if number is not None:
         seen.add(number)
-    return len(seen)
+    return len(seen) >= 5
 
 
 def test_a_camera_that_falls_silent_never_looks_live(stage: Stage, wall: Page) -> None:
@@ -141,6 +142,7 @@ def test_a_camera_without_a_mask_decision_shows_nothing_and_says_why(
 
 def test_everything_on_the_wall_has_a_key(stage: Stage, wall: Page) -> None:
     stage.annotated("place", pattern_footage(1, first=500)).start()
+    shows_live(tile(wall, "place"))
     wall.keyboard.press("2")
     expect(tile(wall, "place")).to_be_focused()
     wall.keyboard.press("ArrowLeft")

@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { describe, expect, it } from "vitest";
 
-import { alertsKey, rememberAlert, withAlert } from "../src/alerts/cache";
+import { alertsKey, rememberAlert, withAlert, withHeard } from "../src/alerts/cache";
 import { urgency } from "../src/alerts/words";
 import type { Alert } from "../src/api/types";
 
@@ -57,6 +57,15 @@ describe("the list of alerts", () => {
     expect(client.getQueryData<Alert[]>(alertsKey("todo"))).toHaveLength(1);
     rememberAlert(client, alert("a", { ...later, ...taken }));
     expect(client.getQueryData<Alert[]>(alertsKey("todo"))).toEqual([]);
+  });
+
+  it("is not undone by an answer that was on its way when news came", () => {
+    const client = new QueryClient();
+    rememberAlert(client, alert("a", { ...later, ...taken }));
+    rememberAlert(client, alert("b"));
+    const answered = [alert("a", later)];
+    expect(withHeard(client, "todo", answered).map(({ id }) => id)).toEqual(["b"]);
+    expect(withHeard(client, "all", answered).find(({ id }) => id === "a")?.acknowledged_by).toBe("lea");
   });
 
   it("asks for a hand only while the event lasts and nobody took it", () => {

@@ -33,9 +33,15 @@ describe("the timeline", () => {
   });
 
   it("stays where it is while the moment is inside, and moves when it is not", () => {
-    expect(viewHolding(300_000, 600_000, VIEW)).toBe(VIEW);
-    expect(viewHolding(900_000, 600_000, VIEW)).toEqual(span(600, 1_200));
-    expect(viewHolding(300_000, 60_000, VIEW)).toEqual(span(270, 330));
+    const now = 10_000_000;
+    expect(viewHolding(300_000, 600_000, VIEW, now)).toBe(VIEW);
+    expect(viewHolding(900_000, 600_000, VIEW, now)).toEqual(span(600, 1_200));
+    expect(viewHolding(300_000, 60_000, VIEW, now)).toEqual(span(270, 330));
+  });
+
+  it("shows no more than a minute of what is yet to come", () => {
+    expect(viewHolding(3_500_000, 3_600_000, null, 3_600_000)).toEqual(span(60, 3_660));
+    expect(viewHolding(3_700_000, 3_600_000, null, 3_600_000)).toEqual(span(160, 3_760));
   });
 
   it("puts a moment from 0 to 1", () => {

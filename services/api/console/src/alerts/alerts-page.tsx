@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { GridList, GridListItem, ToggleButton, ToggleButtonGroup } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 import { useNavigate, useSearchParams } from "react-router";
@@ -24,7 +24,10 @@ export function AlertsPage() {
   const [search, setSearch] = useSearchParams();
   const acknowledge = useAcknowledge();
   const items = alerts.data ?? [];
-  const wanted = search.get("alert");
+  // Without one in the address it is the first there was: nothing that arrives later slips under a hand.
+  const [first, setFirst] = useState<string | null>(null);
+  if (first === null && items[0] !== undefined) setFirst(items[0].id);
+  const wanted = search.get("alert") ?? first;
   // One that somebody takes leaves the list to handle but stays in view, so that it can be read who took it.
   const selected = [...items, ...everything].find(({ id }) => id === wanted) ?? null;
   useTitle(t("alerts.page"));
@@ -33,12 +36,6 @@ export function AlertsPage() {
     acknowledge.reset();
     setSearch({ alert: id }, { replace: true });
   };
-  // What is selected is in the address from the first: nothing that arrives meanwhile slips under a hand.
-  const first = items[0]?.id;
-  useEffect(() => {
-    if (wanted === null && first !== undefined) setSearch({ alert: first }, { replace: true });
-  }, [wanted, first, setSearch]);
-
   const take = (alert: Alert | null) => {
     if (alert?.acknowledged_by !== null) return; // nothing selected, or taken already
     acknowledge.mutate(alert);

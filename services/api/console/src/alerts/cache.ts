@@ -10,12 +10,23 @@ export const alertsKey = (list: AlertList) => ["alerts", list] as const;
 /** As many as a person could ever go through; older ones are found by playback. */
 export const ALERTS_SHOWN = 200;
 
+/** News of the last while. A list that was asked for before they came, and answers after, must not undo them. */
+const HEARD_KEY = ["alerts-heard"] as const;
+
+/** A list as the api answered, with what was heard since it was asked. */
+export function withHeard(client: QueryClient, list: AlertList, answered: readonly Alert[]): Alert[] {
+  const heard = client.getQueryData<Alert[]>(HEARD_KEY) ?? [];
+  const merged = heard.reduce<Alert[]>((alerts, alert) => withAlert(alerts, alert), [...answered]);
+  return list === "todo" ? waiting(merged) : merged;
+}
+
 /** Put the latest word on an alert into the lists on the screen. Returns whether none of them knew it. */
 export function rememberAlert(client: QueryClient, alert: Alert): boolean {
   const before = client.getQueryData<Alert[]>(alertsKey("todo")) ?? [];
   const known = [...before, ...(client.getQueryData<Alert[]>(alertsKey("all")) ?? [])].some(
     ({ id }) => id === alert.id,
   );
+  client.setQueryData<Alert[]>(HEARD_KEY, (heard) => withAlert(heard ?? [], alert));
   client.setQueryData<Alert[]>(alertsKey("all"), (alerts) => alerts && withAlert(alerts, alert));
   client.setQueryData<Alert[]>(alertsKey("todo"), (alerts) => alerts && waiting(withAlert(alerts, alert)));
   return !known;

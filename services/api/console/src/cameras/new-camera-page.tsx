@@ -12,7 +12,8 @@ import { useSaveCamera } from "./queries";
 import { SettingsFields } from "./settings-fields";
 import { isComplete } from "./settings-section";
 
-const CAMERA_ID = "[a-z0-9][a-z0-9-]{0,62}";
+/** As the api checks it. */
+const CAMERA_ID = String.raw`[a-z0-9][a-z0-9\-]{0,62}`;
 
 export function NewCameraPage() {
   const { t } = useTranslation();

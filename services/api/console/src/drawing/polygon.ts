@@ -48,7 +48,7 @@ export function moveCorner(polygon: Polygon, index: number, to: Point): Polygon 
 /** A new corner in the middle of the edge after corner `index`; it gets the index `index + 1`. */
 export function insertCorner(polygon: Polygon, index: number): Polygon {
   if (polygon.length >= MOST_CORNERS) return polygon;
-  return [...polygon.slice(0, index + 1), middle(polygon, index), ...polygon.slice(index + 1)];
+  return [...polygon.slice(0, index + 1), inside(middle(polygon, index)), ...polygon.slice(index + 1)];
 }
 
 /** Without corner `index`, unless too few would remain. */

@@ -75,7 +75,9 @@ function StatusTable({ title, rows, at }: { title: string; rows: readonly Row[];
                   <td>
                     {coded("status", row.code, row.message)}
                     {row.level !== "ok" && coded("status", row.code, "") !== "" && (
-                      <span className="muted small status-words">{row.message}</span>
+                      <span className="muted small status-words" lang="en">
+                        {row.message}
+                      </span>
                     )}
                   </td>
                   <td className="number">

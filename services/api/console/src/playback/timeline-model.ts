@@ -49,12 +49,19 @@ export function fraction(atMs: number, view: Span): number {
   return Math.min(1, Math.max(0, (atMs - view.startMs) / (view.endMs - view.startMs)));
 }
 
-/** A view of this length that holds `atMs`; `view` stays as it is when it already does. */
-export function viewHolding(atMs: number, lengthMs: number, view: Span | null): Span {
+/** Room on the timeline after the newest moment there can be a recording of. */
+const AHEAD_MS = 60_000;
+
+/**
+ * A view of this length that holds `atMs`; `view` stays as it is when it already does.
+ *
+ * The moment is in its middle, unless that would show what is yet to come after `latestMs`.
+ */
+export function viewHolding(atMs: number, lengthMs: number, view: Span | null, latestMs: number): Span {
   if (view !== null && view.endMs - view.startMs === lengthMs && atMs >= view.startMs && atMs <= view.endMs)
     return view;
-  const startMs = atMs - lengthMs / 2;
-  return { startMs, endMs: startMs + lengthMs };
+  const endMs = Math.min(atMs + lengthMs / 2, Math.max(atMs, latestMs) + AHEAD_MS);
+  return { startMs: endMs - lengthMs, endMs };
 }
 
 const MINUTE_MS = 60_000;

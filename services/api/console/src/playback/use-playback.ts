@@ -52,7 +52,7 @@ export function usePlayback(firstCamera: string): Playback {
 
   const positionMs = played?.chosenMs === chosenMs ? played.atMs : chosenMs;
   const [heldView, setView] = useState<Span | null>(null);
-  const view = viewHolding(positionMs, lengthMs, heldView);
+  const view = viewHolding(positionMs, lengthMs, heldView, opened);
   if (view !== heldView) setView(view);
 
   const recordings = useSegments(camera, view);

@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 
 import { api, body } from "../api/client";
 import { isProblem } from "../api/problem";
@@ -26,7 +26,10 @@ export function useSignIn() {
   return useMutation({
     mutationFn: (credentials: { username: string; password: string }) =>
       body(api.POST("/api/v1/session", { body: credentials })),
-    onSuccess: (session) => client.setQueryData(SESSION_KEY, session),
+    onSuccess: (session) => {
+      forgetWhatWasSeen(client);
+      client.setQueryData(SESSION_KEY, session);
+    },
   });
 }
 
@@ -36,10 +39,15 @@ export function useSignOut() {
     mutationFn: () => body(api.DELETE("/api/v1/session")),
     // Whatever the api answered, this screen shows nothing more of what was seen under this name.
     onSettled: () => {
-      client.clear();
       client.setQueryData(SESSION_KEY, null);
+      forgetWhatWasSeen(client);
     },
   });
+}
+
+/** What one person was shown is not there for the next one at the same screen. */
+function forgetWhatWasSeen(client: QueryClient): void {
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION_KEY[0] });
 }
 
 export function useMeta() {
