@@ -4,6 +4,7 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console
 # What the formatter, linter and type checker look at.
 SOURCES := libs services local tests bench
 PACKAGES := libs/common/src services/*/src local/src
@@ -25,9 +26,11 @@ demo-check: install ## Run the demo without a person, check what must be seen, p
 
 unit: install-test ## Run the fast tests alone (under a minute)
 	@$(PYTEST) -q tests/unit
+	@$(NPM) test
 
 test: install-test ## Run all tests, against the real Kafka, MinIO, RTSP, PostgreSQL and Chromium
 	@$(PYTEST) -q tests/unit
+	@$(NPM) test
 	@$(PYTEST) -q tests/contract tests/integration
 	@$(PYTEST) -q tests/e2e
 
@@ -36,8 +39,8 @@ lint: install-test ## Check format, lint, types and import contracts
 	@.venv/bin/ruff check $(wildcard $(SOURCES))
 	@$(PYTHON) -m mypy $(wildcard $(PACKAGES)) $(wildcard tests bench)
 	@.venv/bin/lint-imports
-	@if [ -e services/api/console/package.json ]; then PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console run lint; fi
-	@if [ -e services/api/console/package.json ]; then PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console run typecheck; fi
+	@$(NPM) run lint
+	@$(NPM) run typecheck
 
 bench: install-test ## Measure: bus, masker, memory over ten minutes
 	@$(PYTHON) -m bench

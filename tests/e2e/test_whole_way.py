@@ -22,7 +22,9 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Figures]:
         for name, value in settings.model_dump().items():
             environment.setenv(f"BEFFROI_{name.upper()}", str(value))
         with running_demo("way") as demo, demo.sign_in("operator") as api:
-            yield check.Check(demo, api).run()
+            seen = check.Check(demo, api).run()
+            print(seen.line())
+            yield seen
 
 
 def test_those_who_stay_are_alerted_in_each_of_two_loops_and_hardly_anybody_else(figures: Figures) -> None:

@@ -48,10 +48,6 @@ def test_hours_are_local_and_may_go_over_midnight(hours: tuple[str, str] | None,
     assert within(schedule, datetime(2026, 7, 1, hour, minute, tzinfo=LILLE)) is expected
 
 
-def test_in_an_unknown_time_zone_no_rule_runs() -> None:
-    assert not within(Hours(start="00:00", end="23:59", timezone="Lille/Fives"), datetime(2026, 7, 1, 12, tzinfo=LILLE))
-
-
 @given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2040, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_times_survive_to_the_microsecond(at: datetime) -> None:
     assert from_us(to_us(at)) == at

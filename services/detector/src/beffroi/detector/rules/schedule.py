@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from beffroi.common.contracts.camera import Hours
 
 
 def within(hours: Hours | None, at: datetime) -> bool:
-    """Whether the instant `at` falls within `hours` (end excluded). No hours, or an empty span, is all day.
-
-    In a time zone that nobody knows it is never time: an analysis that may not be meant does not run.
-    """
+    """Whether the instant `at` falls within `hours` (end excluded). No hours, or an empty span, is all day."""
     if hours is None:
         return True
-    try:
-        zone = ZoneInfo(hours.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return False
-    local = at.astimezone(zone).time()
+    local = at.astimezone(ZoneInfo(hours.timezone)).time()
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     if start == end:
         return True
