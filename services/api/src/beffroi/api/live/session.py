@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from anyio import CancelScope
 from beffroi.api.access import COOKIE, Identity
 from beffroi.api.audit.schemas import Action
 from beffroi.api.audit.service import Entry
@@ -56,8 +57,10 @@ class LiveSession:
         finally:
             self._parts.open_views -= 1
             seconds = round(self._parts.clock.monotonic_s() - started_s)
-            # The end belongs in the trail also when the server stops and cancels this.
-            await asyncio.shield(self._remember(Action.LIVE_ENDED, seconds=seconds, batches=self._batches))
+            # The end belongs in the trail also when the server stops and cancels this: it waits for the row here,
+            # since a task left to itself ends with the loop.
+            with CancelScope(shield=True):
+                await self._remember(Action.LIVE_ENDED, seconds=seconds, batches=self._batches)
 
     async def _watch(self) -> None:
         viewer = self._parts.buffer.watch(self._camera, self._view)
@@ -69,14 +72,15 @@ class LiveSession:
         try:
             await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # All that must be let go of goes first: the wait below ends early when this itself is cancelled.
             self._parts.buffer.leave(self._camera, self._view, viewer)
             gauge.dec()
             if self._view is View.ANNOTATED:
                 self._parts.leases.close(self._camera)
             for task in (sending, listening):
                 task.cancel()
-            outcomes = await asyncio.gather(sending, listening, return_exceptions=True)
+            # Both end at once, also when the server stops and cancels this.
+            with CancelScope(shield=True):
+                outcomes = await asyncio.gather(sending, listening, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
                 raise outcome
