@@ -7,22 +7,15 @@ chroma, is a trace of what was underneath. The masks end where blocks of JPEG do
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-import pytest
-from beffroi.local import accounts, clips
-from beffroi.local.client import ApiClient
-from beffroi.local.settings import StackSettings
-from beffroi.local.stack import Stack, running_stack
 from beffroi.local.stored import read_back
 from numpy.typing import NDArray
+
+from tests.e2e.system import Camera, running_system, wait_for
 
 WIDTH, HEIGHT = 641, 479
 EVEN_WIDTH, EVEN_HEIGHT = 642, 480
@@ -37,7 +30,6 @@ FLAT = {"y": 96, "u": 128, "v": 128}
 TOLERANCE = 3
 """What x264 may miss a flat colour by."""
 
-PATIENCE_S = 180.0
 CAMERA = "impair"
 
 
@@ -93,19 +85,10 @@ def traces(picture: av.VideoFrame) -> int:
     )
 
 
-@contextmanager
-def recording(home: Path, clip: Path) -> Iterator[tuple[Stack, ApiClient]]:
-    people = accounts.run_accounts()
-    settings = StackSettings.on_free_ports(home)
-    index = clips.prepare_pattern()
-    with running_stack(settings, "masks", index, prepare=lambda parts: accounts.create(people, parts)) as stack:
-        administrator = next(each for each in people if each.role == "administrator")
-        with ApiClient(stack.address, administrator.username, administrator.password) as api:
-            source = {"url": clip.as_uri()}
-            api.put(f"/cameras/{CAMERA}", {"name": "Taille impaire", "commune": "Démonstration", "source": source})
-            decision = {"mode": "burn", "polygons": [polygon(*each) for each in MASKED], "reason": "bruit"}
-            api.put(f"/cameras/{CAMERA}/masking", decision)
-            yield stack, api
+def camera(clip: Path) -> Camera:
+    about = {"name": "Taille impaire", "commune": "Démonstration", "source": {"url": clip.as_uri()}}
+    masking = {"mode": "burn", "polygons": [polygon(*each) for each in MASKED], "reason": "bruit"}
+    return Camera(about, masking)
 
 
 def test_the_clip_shows_noise_that_the_check_would_see(tmp_path: Path) -> None:
@@ -118,20 +101,13 @@ def test_the_clip_shows_noise_that_the_check_would_see(tmp_path: Path) -> None:
     assert int(np.abs(outside.astype(np.int16) - FLAT["y"]).max()) <= TOLERANCE
 
 
-def test_stored_pictures_and_stills_show_no_trace_of_what_is_under_the_masks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stored_pictures_and_stills_show_no_trace_of_what_is_under_the_masks(tmp_path: Path) -> None:
     clip = tmp_path / "odd.avi"
     write_clip(clip)
-    monkeypatch.setenv("BEFFROI_RECORDER_SEGMENT_S", "5")
-    with recording(tmp_path / "home", clip) as (stack, api):
-        start = datetime.now(UTC) - timedelta(minutes=5)
-        deadline_s = time.monotonic() + PATIENCE_S
-        while len(segments := api.recordings(CAMERA, start, datetime.now(UTC) + timedelta(minutes=1))) < 3:
-            assert time.monotonic() < deadline_s, f"only {len(segments)} segments are stored"
-            time.sleep(0.5)
-        still = api.still(CAMERA)
-        stored = read_back(stack.parts.store, segments, traces)
+    with running_system(tmp_path / "home", {CAMERA: camera(clip)}) as system:
+        wait_for(lambda: len(system.segments(CAMERA)) >= 3, "three segments")
+        segments, still = system.segments(CAMERA), system.api.still(CAMERA)
+        stored = read_back(system.stack.parts.store, segments, traces)
     assert stored.leaking_pixels == 0
     assert (segments[0]["width"], segments[0]["height"]) == (EVEN_WIDTH, EVEN_HEIGHT)
     assert still is not None

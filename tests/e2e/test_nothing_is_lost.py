@@ -9,12 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import av
 import httpx
@@ -24,52 +20,15 @@ from beffroi.common import pattern
 from beffroi.common.contracts import Recording
 from beffroi.common.runtime.settings import StoreSettings
 from beffroi.common.store.minio import MinioStore
-from beffroi.local import accounts, clips, scene
-from beffroi.local.client import ApiClient
+from beffroi.local import scene
 from beffroi.local.programs import SERVICES
-from beffroi.local.settings import StackSettings
-from beffroi.local.stack import Stack, running_stack
 from beffroi.local.stored import BUCKET
 
-SEGMENT_S = 5
+from tests.e2e.system import Camera, System, running_system, wait_for
+
 FPS = 12
-PATIENCE_S = 180.0
 BATCH_S = 1.0
 """What may be in ingest's hands when it is killed: a batch in the making and one on its way."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """A system that records the test pattern."""
-
-    stack: Stack
-    api: ApiClient
-
-    def segments(self) -> int:
-        """How many segments the api lists."""
-        now = datetime.now(UTC)
-        return len(self.api.recordings(scene.PATTERN, now - timedelta(hours=1), now + timedelta(minutes=1)))
-
-    def stored(self) -> list[tuple[Recording, bytes]]:
-        """Every object of the pattern, out of the store itself, in order of capture."""
-        parts = self.stack.parts.store
-        store = MinioStore(
-            StoreSettings(
-                endpoint=parts.endpoint,
-                access_key=parts.access_key,
-                secret_key=parts.secret_key,
-                secure=False,
-                bucket=BUCKET,
-            )
-        )
-        found = []
-        for each in store.list("segments/"):
-            about = store.stat(each.name)
-            assert about is not None
-            recording = Recording.decode(about.metadata["recording"].encode())
-            if recording.camera == scene.PATTERN:
-                found.append((recording, store.read(each.name)))
-        return sorted(found, key=lambda pair: pair[0].starts_at)
 
 
 @dataclass(frozen=True)
@@ -82,50 +41,56 @@ class Recorded:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("BEFFROI_RECORDER_SEGMENT_S", str(SEGMENT_S))
-        with running_pattern(tmp_path_factory.mktemp("lost")) as running:
-            wait_for(lambda: running.segments() >= 1, "the first segment")
-            killed_at_s = {service: kill(running, service) for service in SERVICES}
-            return Recorded(running.stored(), killed_at_s)
+    cameras = {scene.PATTERN: Camera(scene.pattern_camera(), scene.open_masking())}
+    with running_system(tmp_path_factory.mktemp("lost"), cameras) as system:
+        wait_for(lambda: segments(system) >= 1, "the first segment")
+        killed_at_s = {service: kill(system, service) for service in SERVICES}
+        return Recorded(stored(system), killed_at_s)
 
 
-@contextmanager
-def running_pattern(home: Path) -> Iterator[Running]:
-    people = accounts.run_accounts()
-    settings = StackSettings.on_free_ports(home)
-    index = clips.prepare_pattern()
-    with running_stack(settings, "lost", index, prepare=lambda parts: accounts.create(people, parts)) as stack:
-        administrator = next(each for each in people if each.role == "administrator")
-        with ApiClient(stack.address, administrator.username, administrator.password) as api:
-            api.put(f"/cameras/{scene.PATTERN}", scene.pattern_camera())
-            api.put(f"/cameras/{scene.PATTERN}/masking", scene.open_masking())
-            yield Running(stack, api)
+def segments(system: System) -> int:
+    """How many segments the api lists."""
+    return len(system.segments(scene.PATTERN))
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited in vain for {what}"
-        time.sleep(0.5)
+def stored(system: System) -> list[tuple[Recording, bytes]]:
+    """Every object of the pattern, out of the store itself, in order of capture."""
+    parts = system.stack.parts.store
+    store = MinioStore(
+        StoreSettings(
+            endpoint=parts.endpoint,
+            access_key=parts.access_key,
+            secret_key=parts.secret_key,
+            secure=False,
+            bucket=BUCKET,
+        )
+    )
+    found = []
+    for each in store.list("segments/"):
+        about = store.stat(each.name)
+        assert about is not None
+        recording = Recording.decode(about.metadata["recording"].encode())
+        if recording.camera == scene.PATTERN:
+            found.append((recording, store.read(each.name)))
+    return sorted(found, key=lambda pair: pair[0].starts_at)
 
 
-def kill(running: Running, service: str) -> float:
+def kill(system: System, service: str) -> float:
     """Kill a service, wait until it is back and another segment is stored; return when it was killed."""
-    before, segments = running.stack.pid(service), running.segments()
+    before, count = system.stack.pid(service), segments(system)
     assert before
     killed_at_s = time.time()
-    running.stack.kill(service)
-    wait_for(lambda: running.stack.pid(service) not in (0, before), f"{service} to come back")
+    system.stack.kill(service)
+    wait_for(lambda: system.stack.pid(service) not in (0, before), f"{service} to come back")
     if service == "api":
-        wait_for(lambda: answers(running), "the api to answer again")
-    wait_for(lambda: running.segments() > segments + 1, f"pictures to be stored after {service} was killed")
+        wait_for(lambda: answers(system), "the api to answer again")
+    wait_for(lambda: segments(system) > count + 1, f"pictures to be stored after {service} was killed")
     return killed_at_s
 
 
-def answers(running: Running) -> bool:
+def answers(system: System) -> bool:
     try:
-        running.segments()
+        segments(system)
     except (httpx.HTTPError, RuntimeError):
         return False
     return True

@@ -28,10 +28,9 @@ from beffroi.local.ports import free_port
 from beffroi.local.process import await_condition
 from confluent_kafka import Producer
 
-from tests.integration.detector.conftest import Process
-from tests.integration.ingest.processes import PATIENCE_S, Bus
+from tests.integration.processes import PATIENCE_S, Bus, Service
 
-StartProcess = Callable[..., Process]
+StartService = Callable[..., Service]
 Send = Callable[[Iterable[Tracks]], None]
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SLOT = 1
@@ -94,11 +93,11 @@ def await_alert(bus: Bus, name: str, state: AlertState) -> list[Alert]:
     return alerts(bus.read(ALERTS, name, lambda found: alerts(found)[-1].state is state, f"an alert {state} of {name}"))
 
 
-def test_a_dwell_outlives_its_worker(bus: Bus, name: str, start_process: StartProcess, send: Send) -> None:
+def test_a_dwell_outlives_its_worker(bus: Bus, name: str, start_service: StartService, send: Send) -> None:
     witness = f"{name}-witness"
     for each in (name, witness):
         bus.configure(camera(each))
-    rules = start_process("rules")
+    rules = start_service("rules")
     send(standing(name, 0, 4))
     send(standing(witness, 0, 6))  # its alert says that all before it on the partition was counted
     await_alert(bus, witness, AlertState.OPENED)
@@ -118,10 +117,10 @@ def test_a_dwell_outlives_its_worker(bus: Bus, name: str, start_process: StartPr
 
 
 def test_what_cannot_be_read_goes_to_the_dead_letters_and_nothing_else_stops(
-    bus: Bus, name: str, kafka: str, start_process: StartProcess, send: Send
+    bus: Bus, name: str, kafka: str, start_service: StartService, send: Send
 ) -> None:
     bus.configure(camera(name))
-    start_process("rules")
+    start_service("rules")
     send(standing(name, 0, 3))
     (good,) = standing(name, 3, 3.2)
     raw = Producer({"bootstrap.servers": kafka})
@@ -140,8 +139,8 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_nothing_else_stops(
     assert {letter.service for letter in letters} == {"rules"}
 
 
-def test_it_waits_for_a_broker_that_is_away_and_says_so(start_process: StartProcess) -> None:
-    rules = start_process("rules", bootstrap_servers=f"127.0.0.1:{free_port()}")
+def test_it_waits_for_a_broker_that_is_away_and_says_so(start_service: StartService) -> None:
+    rules = start_service("rules", bootstrap_servers=f"127.0.0.1:{free_port()}")
     await_condition(lambda: "is the broker running?" in rules.log, PATIENCE_S, "the rules to say that they wait")
     rules.stop()
     assert '"asked to stop"' in rules.log

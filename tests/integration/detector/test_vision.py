@@ -20,10 +20,9 @@ from beffroi.local.process import await_condition
 from confluent_kafka import Producer
 
 from tests.integration.detector import vtest
-from tests.integration.detector.conftest import Process
-from tests.integration.ingest.processes import PATIENCE_S, Bus
+from tests.integration.processes import PATIENCE_S, Bus, Service
 
-StartProcess = Callable[..., Process]
+StartService = Callable[..., Service]
 SLOT = 0
 SECONDS = 3
 
@@ -43,7 +42,7 @@ def tracks(records: list[Record]) -> list[Tracks]:
 
 
 @needs_footage
-def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, start_process: StartProcess) -> None:
+def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, start_service: StartService) -> None:
     prepare(PrepareSettings(), print)
     now = datetime.now(UTC)
     basis = (
@@ -58,7 +57,7 @@ def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, st
         producer.send(VIEWERS, name, Viewers(camera=name, annotated_until=now + timedelta(hours=1)), partition=SLOT)
         assert producer.flush(PATIENCE_S) == 0
     # Late pictures are not drawn, and on a busy machine these may be: the patience is raised, not the pace.
-    vision = start_process("vision", CATCH_UP_AFTER_S="600")
+    vision = start_service("vision", CATCH_UP_AFTER_S="600")
     sent = batches(name)
     raw = Producer({"bootstrap.servers": kafka, "message.max.bytes": 20_000_000})
     raw.produce(FRAMES_MASKED.name, sent[0].encode()[:-50], name.encode(), SLOT)
@@ -82,7 +81,7 @@ def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, st
 
 
 def test_without_a_model_it_ends_and_says_what_to_do(
-    start_process: StartProcess, tmp_path_factory: pytest.TempPathFactory
+    start_service: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    vision = start_process("vision", MODEL_FOLDER=str(tmp_path_factory.mktemp("empty")))
+    vision = start_service("vision", MODEL_FOLDER=str(tmp_path_factory.mktemp("empty")))
     await_condition(lambda: "python -m beffroi.detector.prepare" in vision.log, PATIENCE_S, "vision to say what to do")

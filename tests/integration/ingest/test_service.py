@@ -15,9 +15,9 @@ from beffroi.local.ports import free_port, is_open
 from beffroi.local.process import Command, await_condition, running, start_ready, stop
 from beffroi.local.testing import RtspCameraFactory
 
-from tests.integration.ingest.processes import PATIENCE_S, SLOTS, Bus, Service
+from tests.integration.processes import PATIENCE_S, SLOTS, Bus, Service
 
-StartIngest = Callable[..., Service]
+StartService = Callable[..., Service]
 WRONG = "wr0ng-hunter2"
 PATTERN = "pattern:320x180@10"
 
@@ -41,11 +41,11 @@ def check_order(batches: list[FrameBatch]) -> None:
 
 
 def test_pattern_and_rtsp_camera_reach_the_bus_each_in_its_slot(
-    bus: Bus, start_ingest: StartIngest, rtsp_camera: RtspCameraFactory, name: str
+    bus: Bus, start_service: StartService, rtsp_camera: RtspCameraFactory, name: str
 ) -> None:
     bus.configure(camera(name, slot=1))
     bus.configure(camera(f"{name}-rtsp", rtsp_camera().url))
-    start_ingest()
+    start_service("ingest")
     for each in (name, f"{name}-rtsp"):
         batches = bus.batches(FRAMES_RAW, each, lambda found: len(found) >= 6)
         check_order(batches)
@@ -55,13 +55,13 @@ def test_pattern_and_rtsp_camera_reach_the_bus_each_in_its_slot(
 
 
 def test_a_wrong_password_is_told_and_is_in_no_log_and_no_message(
-    bus: Bus, start_ingest: StartIngest, rtsp_camera: RtspCameraFactory, name: str, tmp_path: Path
+    bus: Bus, start_service: StartService, rtsp_camera: RtspCameraFactory, name: str, tmp_path: Path
 ) -> None:
     (tmp_path / "gate-login").write_text(f"admin:{WRONG}\n")
     url = rtsp_camera(user="admin", password="right").url
     bus.configure(camera(name, url, credentials="gate-login"))
     bus.configure(camera(f"{name}-other", slot=1))
-    ingest = start_ingest(SECRETS_DIR=str(tmp_path), LOG_LEVEL="debug")
+    ingest = start_service("ingest", SECRETS_DIR=str(tmp_path), LOG_LEVEL="debug")
     status = bus.await_status(name, "ingest", "wrong_password")
     bus.batches(FRAMES_RAW, f"{name}-other", lambda found: len(found) >= 3)
     assert "secret" in status.message
@@ -73,13 +73,13 @@ def test_a_wrong_password_is_told_and_is_in_no_log_and_no_message(
 
 
 def test_a_dead_camera_stops_no_other_and_comes_back(
-    bus: Bus, start_ingest: StartIngest, rtsp_camera: RtspCameraFactory, name: str
+    bus: Bus, start_service: StartService, rtsp_camera: RtspCameraFactory, name: str
 ) -> None:
     dead = rtsp_camera()
     dead.stop()
     bus.configure(camera(name, dead.url))
     bus.configure(camera(f"{name}-other"))
-    start_ingest(RETRY_MOST_S="1")
+    start_service("ingest", RETRY_MOST_S="1")
     bus.await_status(name, "ingest", "refused")
     bus.batches(FRAMES_RAW, f"{name}-other", lambda found: len(found) >= 3)
     dead.start()
@@ -90,8 +90,8 @@ def test_a_dead_camera_stops_no_other_and_comes_back(
     check_order(bus.batches(FRAMES_RAW, name, lambda found: len({batch.epoch for batch in found}) >= 2))
 
 
-def test_changes_apply_without_a_restart(bus: Bus, start_ingest: StartIngest, name: str) -> None:
-    ingest = start_ingest()
+def test_changes_apply_without_a_restart(bus: Bus, start_service: StartService, name: str) -> None:
+    ingest = start_service("ingest")
     bus.configure(camera(name))
     bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 2)
     bus.configure(camera(name, version=2, nominal_fps=100.0))
@@ -106,9 +106,9 @@ def test_changes_apply_without_a_restart(bus: Bus, start_ingest: StartIngest, na
     assert ingest.running
 
 
-def test_a_killed_ingest_goes_on_with_the_next_epoch(bus: Bus, start_ingest: StartIngest, name: str) -> None:
+def test_a_killed_ingest_goes_on_with_the_next_epoch(bus: Bus, start_service: StartService, name: str) -> None:
     bus.configure(camera(name))
-    ingest = start_ingest()
+    ingest = start_service("ingest")
     bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 3)
     ingest.stop(kill=True)
     ingest.start()
@@ -123,9 +123,9 @@ def late_broker(tmp_path: Path) -> Broker:
 
 
 def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
-    late_broker: Broker, start_ingest: StartIngest, name: str
+    late_broker: Broker, start_service: StartService, name: str
 ) -> None:
-    ingest = start_ingest(bootstrap_servers=late_broker.bootstrap_servers, RETRY_LOG_S="0.5")
+    ingest = start_service("ingest", bootstrap_servers=late_broker.bootstrap_servers, RETRY_LOG_S="0.5")
     await_condition(lambda: "is the broker running" in ingest.log, PATIENCE_S, "words about the broker")
     command = Command("kafka", late_broker.argv(), late_broker.folder)
     with running(command, lambda: is_open(late_broker.port), PATIENCE_S, stop_timeout_s=0):
@@ -137,7 +137,7 @@ def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
 
 
 def test_pictures_taken_while_the_broker_is_away_arrive_when_it_is_back(
-    late_broker: Broker, start_ingest: StartIngest, name: str
+    late_broker: Broker, start_service: StartService, name: str
 ) -> None:
     command = Command("kafka", late_broker.argv(), late_broker.folder)
     process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
@@ -145,7 +145,7 @@ def test_pictures_taken_while_the_broker_is_away_arrive_when_it_is_back(
         create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
         bus = Bus(late_broker.bootstrap_servers)
         bus.configure(camera(name))
-        ingest = start_ingest(bootstrap_servers=late_broker.bootstrap_servers)
+        ingest = start_service("ingest", bootstrap_servers=late_broker.bootstrap_servers)
         before = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
         stop(process)
         process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)

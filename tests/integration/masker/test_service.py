@@ -19,7 +19,7 @@ from beffroi.local.ports import free_port, is_open
 from beffroi.local.process import Command, await_condition, running
 from confluent_kafka import Producer
 
-from tests.integration.ingest.processes import PATIENCE_S, SLOTS, Bus, Service
+from tests.integration.processes import PATIENCE_S, SLOTS, Bus, Service
 
 StartService = Callable[..., Service]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from collections.abc import Iterator
 from urllib.error import HTTPError
@@ -15,6 +16,7 @@ from beffroi.common.contracts.status import decode_status
 from beffroi.common.runtime import tracing
 from beffroi.common.runtime.health import Health
 from beffroi.common.runtime.http import internal_server
+from beffroi.common.runtime.lifecycle import Runtime
 from beffroi.common.runtime.settings import ServiceSettings, SettingsError, StoreSettings, load
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi.common.topics import STATUS
@@ -111,6 +113,26 @@ def test_ready_means_that_every_condition_holds(health: Health, door: str) -> No
     assert ask(f"{door}/readyz")[0] == 503
     health.set_ready("model")
     assert ask(f"{door}/readyz")[0] == 200
+
+
+def test_what_is_waited_for_is_said_until_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = ManualClock()
+    runtime = Runtime("example", "one", clock, Health(clock, 60), threading.Event(), 0)
+    answers = iter([0, 7])
+    assert runtime.wait_for(lambda _seconds: next(answers), 5.0, "waiting for seven", where="here") == 7
+    assert runtime.health.live() == {"main": True}
+    assert capsys.readouterr().out.count("waiting for seven") == 1
+
+
+def test_a_wait_ends_when_the_process_is_asked_to_stop() -> None:
+    clock = ManualClock()
+    runtime = Runtime("example", "one", clock, Health(clock, 60), threading.Event(), 0)
+
+    def in_vain(_seconds: float) -> bool:
+        runtime.stop.set()
+        return False
+
+    assert runtime.wait_for(in_vain, 5.0, "waiting") is None
 
 
 def test_metrics_answer_at_the_same_door(door: str) -> None:

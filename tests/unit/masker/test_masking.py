@@ -11,7 +11,10 @@ from beffroi.masker.masking import Plane, Plate, chroma_cells, raster
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-corner = st.tuples(*[st.floats(0, 1) | st.integers(0, 16).map(lambda sixteenth: sixteenth / 16)] * 2)
+fine = st.integers(0, 2**40).map(lambda steps: steps / 2**40)
+"""Far finer than a pixel; closer still, the reference itself divides by nought."""
+
+corner = st.tuples(*[fine | st.integers(0, 16).map(lambda sixteenth: sixteenth / 16)] * 2)
 polygon = st.lists(corner, min_size=3, max_size=8, unique=True)
 side = st.integers(1, 40)
 

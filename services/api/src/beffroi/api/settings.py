@@ -67,7 +67,7 @@ class LiveSettings(BaseModel):
 class ApiSettings(ServiceSettings):
     """Settings of the api."""
 
-    model_config = SettingsConfigDict(env_prefix="BEFFROI_API_", frozen=True, extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_API_")
 
     host: str = "127.0.0.1"
     """Address of the public door."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
 from beffroi.common.bus import Producer, run
 from beffroi.common.bus.kafka import KafkaBus
 from beffroi.common.bus.reporter import StatusReporter
@@ -17,7 +16,6 @@ from .settings import MaskerSettings
 from .stream import Limits
 
 SERVICE = "masker"
-log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -28,23 +26,15 @@ def main() -> None:
         decisions = Decisions(bus)
         decisions.start()
         try:
-            if _wait_for_decisions(decisions, settings, runtime):
+            if runtime.wait_for(
+                decisions.wait_caught_up,
+                settings.retry_log_s,
+                "waiting for the mask decisions, before which nothing passes: is the broker running and reachable?",
+                bootstrap_servers=settings.kafka.bootstrap_servers,
+            ):
                 _mask(bus, decisions, settings, runtime)
         finally:
             decisions.close()
-
-
-def _wait_for_decisions(decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> bool:
-    """Wait until all mask decisions are known; False when asked to stop before."""
-    while not runtime.stop.is_set():
-        runtime.health.beat()
-        if decisions.wait_caught_up(settings.retry_log_s):
-            return True
-        log.warning(
-            "waiting for the mask decisions, before which nothing passes: is the broker running and reachable?",
-            bootstrap_servers=settings.kafka.bootstrap_servers,
-        )
-    return False
 
 
 def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> None:

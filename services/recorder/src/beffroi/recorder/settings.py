@@ -13,9 +13,7 @@ from pydantic_settings import SettingsConfigDict
 class RecorderSettings(ServiceSettings):
     """Settings of one recorder."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="BEFFROI_RECORDER_", env_nested_delimiter="__"
-    )
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_RECORDER_")
 
     store: StoreSettings
     work_dir: Path

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from typing import Self
 
 from beffroi.common.contracts.base import explain
 from beffroi.common.contracts.camera import MAX_SLOTS
-from beffroi.common.runtime.settings import KafkaSettings, unknown_variables
+from beffroi.common.runtime.settings import KafkaSettings, StrictSettings
 from beffroi.common.topics import TOPICS, every_topic
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -18,10 +16,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewTopic,
     ResourceType,
 )
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import SettingsConfigDict
 
-from .kafka import connection
+from .kafka import admin_client
 
 TIMEOUT_S = 30.0
 KNOWN_POLL_S = 0.05
@@ -40,7 +38,7 @@ def create_topics(settings: KafkaSettings, slots: int = DEFAULT_SLOTS, replicati
         TopicMismatchError: an existing topic has other settings; it says which and what to do.
         KafkaException: the broker refused or is away.
     """
-    admin = AdminClient(connection(settings, "beffroi-admin"))
+    admin = admin_client(settings, "beffroi-admin")
     existing = set(admin.list_topics(timeout=TIMEOUT_S).topics)
     data = {topic.name for topic in TOPICS}
     missing = [
@@ -90,25 +88,16 @@ def check_topics(admin: AdminClient) -> None:
         )
 
 
-class TopicsSettings(BaseSettings):
+class TopicsSettings(StrictSettings):
     """What `python -m beffroi.common.bus.admin` can be told, by variables that begin with BEFFROI_TOPICS_."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="BEFFROI_TOPICS_", frozen=True, extra="forbid", env_nested_delimiter="__"
-    )
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_TOPICS_")
 
     kafka: KafkaSettings
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=MAX_SLOTS)
     """Partitions of each camera topic."""
     replication: int = Field(default=1, ge=1)
     """Brokers that hold each message; one broker has no other."""
-
-    @model_validator(mode="after")
-    def _no_unknown_variable(self) -> Self:
-        unknown = unknown_variables(type(self), os.environ)
-        if unknown:
-            raise ValueError(f"unknown setting {', '.join(unknown)}: check the spelling or remove it")
-        return self
 
 
 def main() -> None:

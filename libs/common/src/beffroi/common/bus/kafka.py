@@ -16,6 +16,7 @@ from beffroi.common.topics import MAX_FRAME_RECORD_BYTES, Topic
 from confluent_kafka import Consumer as KafkaConsumerClient
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Producer as KafkaProducerClient
+from confluent_kafka.admin import AdminClient
 
 from .errors import DeliveryError, NotNow, TooLarge
 from .interfaces import Consumer, Listener, Partition, Producer, Record, Start
@@ -61,6 +62,11 @@ def connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "ssl.key.location": settings.key_file and str(settings.key_file),
     }
     return config | {name: value for name, value in optional.items() if value is not None}
+
+
+def admin_client(settings: KafkaSettings, client_id: str) -> AdminClient:
+    """Whoever asks the broker about topics, or makes them."""
+    return AdminClient(connection(settings, client_id), logger=_RdkafkaLog())
 
 
 def producer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import TypeVar
 
 import structlog
 
@@ -18,6 +19,11 @@ from .http import internal_server
 from .settings import ServiceSettings, SettingsError
 
 log = structlog.get_logger(__name__)
+
+Found = TypeVar("Found")
+
+RETRY_S = 0.5
+"""Between attempts that fail at once."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,25 @@ class Runtime:
     health: Health
     stop: threading.Event
     internal_port: int
+
+    def wait_for(
+        self, attempt: Callable[[float], Found], period_s: float, waiting: str, **about: object
+    ) -> Found | None:
+        """Attempt until it gives something true, and return that; None when asked to stop before.
+
+        Args:
+            attempt: takes at most the seconds it is given.
+            period_s: those seconds.
+            waiting: what is logged, with `about`, after each attempt in vain: what is missing and what to look at.
+        """
+        while not self.stop.is_set():
+            self.health.beat()
+            found = attempt(period_s)
+            if found:
+                return found
+            log.warning(waiting, **about)
+            self.stop.wait(RETRY_S)
+        return None
 
 
 @contextmanager

@@ -58,10 +58,21 @@ class StoreSettings(_Group):
     """Of one request: a store that does not answer for so long is away."""
 
 
-class ServiceSettings(BaseSettings):
-    """Settings all services share. A service derives one frozen class with an `env_prefix` of its own."""
+class StrictSettings(BaseSettings):
+    """Settings out of the environment: a variable with the class's `env_prefix` that means nothing is refused."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
+
+    @model_validator(mode="after")
+    def _no_unknown_variable(self) -> Self:
+        unknown = unknown_variables(type(self), os.environ)
+        if unknown:
+            raise ValueError(f"unknown setting {', '.join(unknown)}: check the spelling or remove it")
+        return self
+
+
+class ServiceSettings(StrictSettings):
+    """Settings all services share. A service derives one frozen class with an `env_prefix` of its own."""
 
     kafka: KafkaSettings
     instance: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,100}$")
@@ -76,13 +87,6 @@ class ServiceSettings(BaseSettings):
     """Share of batches traced: a picture has two batches a second and camera."""
     heartbeat_timeout_s: float = Field(default=60.0, gt=0)
     """A loop that did not turn for so long makes /healthz fail."""
-
-    @model_validator(mode="after")
-    def _no_unknown_variable(self) -> Self:
-        unknown = unknown_variables(type(self), os.environ)
-        if unknown:
-            raise ValueError(f"unknown setting {', '.join(unknown)}: check the spelling or remove it")
-        return self
 
 
 def unknown_variables(model: type[BaseSettings], environment: os._Environ[str] | dict[str, str]) -> list[str]:

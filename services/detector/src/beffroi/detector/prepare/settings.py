@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from beffroi.common.runtime.settings import StrictSettings
 from beffroi.detector.catalogue import DEFAULT_MODEL
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 
-class PrepareSettings(BaseSettings):
+class PrepareSettings(StrictSettings):
     """Settings of `python -m beffroi.detector.prepare`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="BEFFROI_DETECTOR_")
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_DETECTOR_")
 
     model: str = DEFAULT_MODEL
     """Name in the catalogue."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import structlog
 from beffroi.common.bus import StatusReporter, Table
 from beffroi.common.bus.dead_letters import DeadLetters
-from beffroi.common.bus.kafka import KafkaBus, connection
+from beffroi.common.bus.kafka import KafkaBus, admin_client
 from beffroi.common.contracts import Camera
 from beffroi.common.runtime.lifecycle import Runtime, running
 from beffroi.common.runtime.settings import load
@@ -25,7 +24,6 @@ METADATA_TIMEOUT_S = 5.0
 BEAT_S = 0.5
 TALKATIVE = ("faust", "mode", "aiokafka")
 """They tell each step of every start and rebalance as news; `log_level` debug lets them."""
-log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -40,27 +38,25 @@ def main() -> None:
         cameras = Table(bus, CAMERAS, Camera.decode, name=SERVICE)
         cameras.start()
         try:
-            partitions = _wait_for_broker(cameras, settings, runtime)
-            if partitions:
+            if partitions := _wait_for_broker(cameras, settings, runtime):
                 asyncio.run(_judge(bus, cameras, partitions, settings, runtime))
         finally:
             cameras.close()
 
 
-def _wait_for_broker(cameras: Table[Camera], settings: RulesSettings, runtime: Runtime) -> int:
-    """Wait until the cameras and the partitions of `tracks.v1` are known; 0 when asked to stop before."""
-    admin = AdminClient(connection(settings.kafka, f"beffroi-{SERVICE}-{settings.instance}"))
-    while not runtime.stop.is_set():
-        runtime.health.beat()
-        partitions = _partitions(admin)
-        if partitions and cameras.wait_caught_up(settings.retry_log_s):
-            return partitions
-        log.warning(
-            "waiting for the cameras' configuration and for tracks, before which no rule runs: is the broker running?",
-            bootstrap_servers=settings.kafka.bootstrap_servers,
-        )
-        runtime.stop.wait(settings.retry_s)
-    return 0
+def _wait_for_broker(cameras: Table[Camera], settings: RulesSettings, runtime: Runtime) -> int | None:
+    """Wait until the cameras and the number of partitions of `tracks.v1` are known; None when asked to stop before."""
+    admin = admin_client(settings.kafka, f"beffroi-{SERVICE}-{settings.instance}")
+
+    def partitions(timeout_s: float) -> int:
+        return _partitions(admin) if cameras.wait_caught_up(timeout_s) else 0
+
+    return runtime.wait_for(
+        partitions,
+        settings.retry_log_s,
+        "waiting for the cameras' configuration and for tracks, before which no rule runs: is the broker running?",
+        bootstrap_servers=settings.kafka.bootstrap_servers,
+    )
 
 
 def _partitions(admin: AdminClient) -> int:

@@ -38,7 +38,12 @@ def main() -> None:
         configuration = BusConfiguration(bus, runtime.clock)
         configuration.start()
         try:
-            if _wait_for_cameras(configuration, settings, runtime):
+            if runtime.wait_for(
+                configuration.wait_caught_up,
+                settings.retry_log_s,
+                "waiting for the cameras' configuration, before which nothing is analysed: is the broker running?",
+                bootstrap_servers=settings.kafka.bootstrap_servers,
+            ):
                 _look(bus, configuration, detector, settings, runtime)
         finally:
             configuration.close()
@@ -60,19 +65,6 @@ def _detector(settings: VisionSettings) -> Detector:
         )
     except (ModelError, PrepareError) as error:
         raise SettingsError(f"BEFFROI_VISION_MODEL: {error}") from None
-
-
-def _wait_for_cameras(configuration: BusConfiguration, settings: VisionSettings, runtime: Runtime) -> bool:
-    """Wait until all legal bases are known; False when asked to stop before."""
-    while not runtime.stop.is_set():
-        runtime.health.beat()
-        if configuration.wait_caught_up(settings.retry_log_s):
-            return True
-        log.warning(
-            "waiting for the cameras' configuration, before which nothing is analysed: is the broker running?",
-            bootstrap_servers=settings.kafka.bootstrap_servers,
-        )
-    return False
 
 
 def _look(

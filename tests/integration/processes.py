@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
+from urllib.request import urlopen
 
 from beffroi.common.bus import Record, Start
 from beffroi.common.bus.kafka import KafkaBus
@@ -16,6 +19,7 @@ from beffroi.common.contracts.status import decode_status
 from beffroi.common.runtime.settings import KafkaSettings
 from beffroi.common.topics import CAMERAS, STATUS, Topic
 from beffroi.local.process import Command, await_condition, start, stop
+from beffroi.local.programs import MODULES
 
 PATIENCE_S = 60.0
 """A machine busy with other tests takes many times what is usual; nothing here passes by being fast."""
@@ -56,15 +60,23 @@ class Service:
     def stop(self, *, kill: bool = False) -> None:
         """End it, at once or asked."""
         if self._process is not None:
-            stop(self._process, timeout_s=0 if kill else 10)
+            stop(self._process, timeout_s=0 if kill else 20)
             self._process = None
+
+    def is_ready(self) -> bool:
+        """Ask its internal door."""
+        started = next(json.loads(line) for line in self.log.splitlines() if '"event": "started"' in line)
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{started['internal_port']}/readyz", timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+        return False
 
     @property
     def _command(self) -> Command:
         prefix = f"BEFFROI_{self.name.upper()}_"
         settings = {"KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers, "INSTANCE": "test"} | self.settings
         environment = {prefix + name: value for name, value in settings.items()}
-        return Command(self.name, [sys.executable, "-m", f"beffroi.{self.name}"], self.folder, environment)
+        module = MODULES.get(self.name, f"beffroi.{self.name}")
+        return Command(self.name, [sys.executable, "-m", module], self.folder, environment)
 
 
 class Bus:

@@ -1,4 +1,4 @@
-"""A broker with the registry's topics, and ingest beside it."""
+"""A broker with the registry's topics, and services as processes beside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from beffroi.common.bus.admin import create_topics
 from beffroi.common.runtime.settings import KafkaSettings
 
-from tests.integration.ingest.processes import SLOTS, Bus, Service
+from tests.integration.processes import SLOTS, Bus, Service
 
 
 @pytest.fixture
@@ -29,15 +29,15 @@ def name() -> str:
 
 
 @pytest.fixture
-def start_ingest(kafka: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """`start_ingest(SETTING="value")` → ingest as a process, against the broker."""
+def start_service(kafka: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """`start_service("masker", SETTING="value")` → a service as a process, against the broker."""
     services: list[Service] = []
 
-    def start(**settings: str) -> Service:
-        service = Service("ingest", settings.pop("bootstrap_servers", kafka), tmp_path / "ingest", settings)
-        services.append(service)
-        service.start()
-        return service
+    def start(service: str, **settings: str) -> Service:
+        servers = settings.pop("bootstrap_servers", kafka)
+        services.append(Service(service, servers, tmp_path / service, settings))
+        services[-1].start()
+        return services[-1]
 
     yield start
     for service in services:

@@ -1,0 +1,68 @@
+"""The whole system on free ports with short segments, for tests that read what it stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beffroi.local import accounts, clips
+from beffroi.local.client import ApiClient
+from beffroi.local.settings import StackSettings
+from beffroi.local.stack import Stack, running_stack
+
+SEGMENT_S = 5
+PATIENCE_S = 180.0
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What is told to the api of a camera: its configuration, and the decision on its masks."""
+
+    about: Mapping[str, Any]
+    masking: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class System:
+    """All processes, and the api as an administrator uses it."""
+
+    stack: Stack
+    api: ApiClient
+
+    def segments(self, camera: str) -> list[dict[str, Any]]:
+        """What the api lists of a camera."""
+        now = datetime.now(UTC)
+        return self.api.recordings(camera, now - timedelta(hours=1), now + timedelta(minutes=1))
+
+
+@contextmanager
+def running_system(home: Path, cameras: Mapping[str, Camera]) -> Iterator[System]:
+    """The system in `home` for as long as the context lasts, with these cameras by name."""
+    people = accounts.run_accounts()
+    administrator = next(each for each in people if each.role == "administrator")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("BEFFROI_RECORDER_SEGMENT_S", str(SEGMENT_S))
+        stack_settings = StackSettings.on_free_ports(home)
+        index = clips.prepare_pattern()
+        with (
+            running_stack(stack_settings, "e2e", index, prepare=lambda parts: accounts.create(people, parts)) as stack,
+            ApiClient(stack.address, administrator.username, administrator.password) as api,
+        ):
+            for name, camera in cameras.items():
+                api.put(f"/cameras/{name}", camera.about)
+                api.put(f"/cameras/{name}/masking", camera.masking)
+            yield System(stack, api)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it is true, far longer than it takes."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"waited in vain for {what}"
+        time.sleep(0.5)
