@@ -6,6 +6,7 @@ from beffroi.local.facts import Figures, LoopFigures
 GOOD = Figures(
     live_p95_s=1.3,
     alert_p95_s=1.1,
+    mask_s=0.9,
     alerts=10,
     loops=(LoopFigures(5, 5, 0), LoopFigures(4, 5, 1)),
     people=True,
@@ -22,7 +23,7 @@ def test_all_seen() -> None:
     assert GOOD.missing() == []
     assert GOOD.line() == (
         "demo: live 1.3 s, alerts 5/5 true 0 false, 4/5 true 1 false after 1.1 s, segments 2, "
-        "masked pixels leaking 0, frames in 795 out 795"
+        "new mask after 0.9 s, masked pixels leaking 0, frames in 795 out 795"
     )
 
 
@@ -35,6 +36,8 @@ def test_all_seen() -> None:
         (replace(GOOD, alert_p95_s=2.1), "longer than 2 s"),
         (replace(GOOD, loops=(LoopFigures(3, 5, 0),)), "too few"),
         (replace(GOOD, loops=(LoopFigures(5, 5, 2),)), "false"),
+        (replace(GOOD, mask_s=None), "no picture came after"),
+        (replace(GOOD, mask_s=2.1), "in force within 2 s"),
         (replace(GOOD, segments=1), "segments"),
         (replace(GOOD, leaking_pixels=1), "mask"),
         (replace(GOOD, annotated_pictures=0), "annotated"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 MAX_LIVE_S = 3.0
 MAX_ALERT_S = 2.0
+MAX_MASK_S = 2.0
 MIN_TRUE = 4
 MAX_FALSE = 1
 MIN_SEGMENTS = 2
@@ -27,6 +28,7 @@ class Figures:
     Attributes:
         live_p95_s: age of live pictures on arrival; None: none came.
         alert_p95_s: capture to alert in the api; None: no alert.
+        mask_s: from a changed mask to the first live picture under it; None: none came.
         alerts: how many alerts came at all.
         loops: for each loop how its alerts compare with the truth; empty without truth.
         people: whether alerts are to be expected at all.
@@ -40,6 +42,7 @@ class Figures:
 
     live_p95_s: float | None
     alert_p95_s: float | None
+    mask_s: float | None
     alerts: int
     loops: tuple[LoopFigures, ...]
     people: bool
@@ -53,6 +56,7 @@ class Figures:
     def line(self) -> str:
         """Return everything in one line."""
         live = "none" if self.live_p95_s is None else f"{self.live_p95_s:.1f} s"
+        mask = "none" if self.mask_s is None else f"after {self.mask_s:.1f} s"
         alert = "" if self.alert_p95_s is None else f" after {self.alert_p95_s:.1f} s"
         if self.loops:
             found = ", ".join(f"{loop.true}/{loop.of} true {loop.false} false" for loop in self.loops)
@@ -60,7 +64,8 @@ class Figures:
             found = f"{self.alerts}"
         return (
             f"demo: live {live}, alerts {found}{alert}, segments {self.segments}, "
-            f"masked pixels leaking {self.leaking_pixels}, frames in {self.frames_in} out {self.frames_out}"
+            f"new mask {mask}, masked pixels leaking {self.leaking_pixels}, "
+            f"frames in {self.frames_in} out {self.frames_out}"
         )
 
     def missing(self) -> list[str]:
@@ -70,6 +75,8 @@ class Figures:
             ((self.live_p95_s or 0) <= MAX_LIVE_S, f"live pictures are older than {MAX_LIVE_S:g} s (p95)"),
             (not self.people or self.alerts > 0, "no alert came"),
             ((self.alert_p95_s or 0) <= MAX_ALERT_S, f"alerts take longer than {MAX_ALERT_S:g} s (p95)"),
+            (self.mask_s is not None, "no picture came after the mask was changed"),
+            ((self.mask_s or 0) <= MAX_MASK_S, f"a changed mask is not in force within {MAX_MASK_S:g} s"),
             (self.segments >= MIN_SEGMENTS, f"fewer than {MIN_SEGMENTS} segments are stored"),
             (self.leaking_pixels == 0, "pixels show where the mask is"),
             (self.annotated_pictures > 0, "no annotated picture came"),

@@ -32,6 +32,7 @@ class LiveFigures:
     Attributes:
         ages_s: for each picture of a live message its age on arrival: now less its capture time.
         pictures: how many were decoded.
+        first_s: when the first was, by the monotonic clock; None: none was.
         leaking_pixels: what `look` counted in them.
         states: what the api said when it had no picture, the last few.
         error: why the view ended by itself, None while it goes on.
@@ -39,6 +40,7 @@ class LiveFigures:
 
     ages_s: list[float] = field(default_factory=list)
     pictures: int = 0
+    first_s: float | None = None
     leaking_pixels: int = 0
     states: list[str] = field(default_factory=list)
     error: str | None = None
@@ -107,5 +109,6 @@ class LiveViewer:
             self.figures.error = f"a live picture could not be decoded: {error}"
             return
         for picture in pictures:
+            self.figures.first_s = self.figures.first_s or time.monotonic()
             self.figures.pictures += 1
             self.figures.leaking_pixels += self._look(picture)

@@ -91,9 +91,9 @@ def pattern_camera() -> dict[str, Any]:
     return {"name": "Mire", "commune": COMMUNE, "source": {"url": PATTERN_SOURCE}}
 
 
-def masking(scene: Scene) -> dict[str, Any]:
-    """Return the street camera's mask decision, for PUT /cameras/{id}/masking."""
-    return {"mode": "burn", "polygons": [scene.mask], "reason": "Façades et entrées d'immeubles"}
+def masking(scene: Scene, *more: Polygon) -> dict[str, Any]:
+    """Return the street camera's mask decision, for PUT /cameras/{id}/masking; with `more` than the scene's own."""
+    return {"mode": "burn", "polygons": [scene.mask, *more], "reason": "Façades et entrées d'immeubles"}
 
 
 def open_masking() -> dict[str, Any]:
