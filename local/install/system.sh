@@ -22,6 +22,7 @@ has_flock() { command -v flock >/dev/null; }
 has_certificates() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "${SSL_CERT_FILE:-}" ] || [ -e /etc/pki ]; }
 has_clip() { [ -n "${BEFFROI_CLIP:-}" ] || [ -e "$ROOT/../shared/media/vtest.avi" ] || [ -e "$VTEST_DEBIAN" ]; }
 has_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+has_atomic() { "$PYTHON" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null; }
 has_fonts() { [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || [ -n "$(fc-list 2>/dev/null)" ]; }
 has_postgresql() { command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 has_git() { command -v git >/dev/null; }
@@ -39,6 +40,7 @@ rtsp_server|python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gs
 clip|opencv-doc|vtest.avi, the clip that the test camera plays'
 TEST_NEEDS='chromium|chromium|plays the console in the tests
 fonts|fonts-dejavu-core|text in that Chromium
+atomic|libatomic1|runs what drives that Chromium (Playwright)
 postgresql|postgresql|the production database, in the tests'
 
 # Java's package is named after its version: the newest long-term one that this release has.
