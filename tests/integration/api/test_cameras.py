@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from beffroi.api.testing import Running, eventually
 from beffroi.common.contracts import Camera
 from beffroi.common.topics import CAMERAS
@@ -29,6 +30,14 @@ def told(place: Any, camera: str = "gate") -> list[Camera | None]:
     """What the bus knows of a camera, in order."""
     records = [record for record in place.broker.records(CAMERAS) if record.key == camera]
     return [Camera.decode(record.value) if record.value else None for record in records]
+
+
+def published(place: Any, door: Running) -> Camera:
+    """The camera as the bus knows it, once it knows the latest."""
+    eventually(lambda: door.administrator.get(GATE).json()["published"])
+    newest = told(place)[-1]
+    assert newest is not None
+    return newest
 
 
 def test_a_camera_from_nothing_to_masked(place: Any, door: Running) -> None:
@@ -112,8 +121,9 @@ def test_two_at_once_do_not_both_win(door: Running, make_camera: Make) -> None:
     assert client.get(GATE).json()["masking"]["version"] == 2
 
 
-def test_another_source_ends_the_decision_on_masks(door: Running, make_camera: Make) -> None:
+def test_another_source_ends_the_decision_on_masks(place: Any, door: Running, make_camera: Make) -> None:
     make_camera()
+    assert published(place, door).source_version == 1
     same = door.administrator.put(GATE, json=CAMERA | {"name": "North gate"}).json()
     assert same["masking"]["version"] == 1
     assert same["zones"][0]["id"] == "crossroads"
@@ -122,6 +132,19 @@ def test_another_source_ends_the_decision_on_masks(door: Running, make_camera: M
     assert door.parts.decisions.shows("gate", 1) is False
     again = door.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert again["masking"]["version"] == 2
+    assert published(place, door).source_version == 2
+
+
+def test_a_decision_keeps_the_shape_of_the_picture_it_was_drawn_on(
+    place: Any, door: Running, make_camera: Make
+) -> None:
+    make_camera()
+    decided = door.administrator.put(f"{GATE}/masking", json=BURN | {"aspect": 768 / 576}).json()
+    assert decided["masking"]["aspect"] == pytest.approx(4 / 3)
+    masking = published(place, door).masking
+    assert masking is not None
+    assert masking.aspect == pytest.approx(4 / 3)
+    assert door.administrator.put(f"{GATE}/masking", json=BURN | {"aspect": 0}).status_code == 422
 
 
 def test_removing_and_making_again(place: Any, door: Running, make_camera: Make) -> None:
@@ -138,6 +161,7 @@ def test_removing_and_making_again(place: Any, door: Running, make_camera: Make)
     assert (again["version"], again["slot"], again["masking"]) == (5, slot, None)
     decided = door.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert decided["masking"]["version"] == 2  # a version never means two decisions
+    assert published(place, door).source_version == 2  # pictures of the camera of before are not of this one
 
 
 def test_only_administrators_see_where_pictures_come_from(door: Running, make_camera: Make) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from beffroi.common.contracts import AccessUnit, CameraSource, FrameBatch, MaskDecision, Stream
 from beffroi.common.testing import ManualClock
-from beffroi.ingest.batching import Batcher, BatchLimits
+from beffroi.ingest.batching import Batcher, BatchLimits, Stamp
 from beffroi.ingest.sources import SourceOptions, open_source
 from beffroi.masker.encoding import Quality
 from beffroi.masker.stream import Limits, MaskedStream, Reason
@@ -27,7 +27,7 @@ def raw_batches(clip: Path) -> Iterator[FrameBatch]:
         return False
 
     source = open_source(CameraSource(url=f"file://{clip}"), SourceOptions(None, 10, 10), clock, pause)
-    batcher = Batcher("clip", Stream.MAIN, source.info, 1, BatchLimits(0.5, 4_000_000))
+    batcher = Batcher(Stamp("clip", Stream.MAIN, 1, 1), source.info, BatchLimits(0.5, 4_000_000))
     for index, unit in enumerate(islice(source.units(), PICTURES)):
         yield from batcher.add(AccessUnit(unit.pts, unit.dts, index + 1, unit.key, unit.data))
     yield from batcher.flush()

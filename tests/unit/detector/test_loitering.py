@@ -117,6 +117,15 @@ def test_a_clock_that_jumps_back_is_refused_and_changes_nothing() -> None:
         advance(state, tracks(1.0, {"a": HERE}, epoch=2), camera())
 
 
+def test_after_a_clock_was_set_back_by_much_the_rules_look_again_at_once() -> None:
+    state, said = run(film(lambda _: {"a": HERE}, from_s=3600.0, to_s=3615.0), camera())
+    assert [alert.state.value for alert in said] == ["opened"]
+    after, closing = advance(state, tracks(0.0, {"a": HERE}, epoch=2), camera())
+    assert [(alert.state.value, alert.closed_reason) for alert in closing] == [("closed", CloseReason.NO_PICTURE)]
+    _, said = run(film(lambda _: {"a": HERE}, from_s=0.2, to_s=15.0), camera(), after)
+    assert [alert.state.value for alert in said] == ["opened"]
+
+
 ENDINGS = {
     "the legal basis ends": (camera(days=12 / 86400), CloseReason.NO_LEGAL_BASIS),
     "the legal basis is withdrawn": (camera(bases=False), CloseReason.NO_LEGAL_BASIS),

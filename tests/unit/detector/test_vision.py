@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from beffroi.common.bus import Never, NotNow, Record, StatusReporter, run
+from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import Camera, DeadLetter, FrameBatch, Tracks
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, dead_letter_topic
@@ -54,7 +55,7 @@ class Bench:
                 Decoder(1_000_000), self.finder, CameraTracker(TrackOptions(0.4, 2.0, 0.2)), Quality("ultrafast", 26)
             ),
             pace=Pace(0.2, 2.0, 0.5, 10.0),
-            idle_s=10,
+            silence=Silence(self.clock, 10),
             max_rewind_batches=120,
         )
         self._offset = 0

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Stream
-from beffroi.ingest.batching import Batcher, BatchLimits, StreamInfo
+from beffroi.ingest.batching import Batcher, BatchLimits, Stamp, StreamInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ LIMITS = BatchLimits(duration_s=0.5, size_bytes=10_000)
 
 
 def batcher(limits: BatchLimits = LIMITS, fps: float | None = None) -> Batcher:
-    return Batcher("gate", Stream.MAIN, StreamInfo(Codec.H264, 64, 48, TIME_BASE, fps), 7, limits)
+    return Batcher(Stamp("gate", Stream.MAIN, 1, 7), StreamInfo(Codec.H264, 64, 48, TIME_BASE, fps), limits)
 
 
 def unit(index: int, fps: float, *, key: bool = False, size: int = 10) -> AccessUnit:

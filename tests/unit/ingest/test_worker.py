@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from beffroi.common.bus.reporter import StatusReporter
 from beffroi.common.contracts import Camera, CameraSource, CameraStatus, Level
 from beffroi.common.contracts.status import decode_status
-from beffroi.common.runtime.clock import SystemClock
+from beffroi.common.runtime.clock import Clock, SystemClock
 from beffroi.common.testing import MemoryBroker, MemoryBus
 from beffroi.common.topics import STATUS
 from beffroi.ingest.batching import BatchLimits
@@ -30,6 +30,7 @@ class Site:
     status: StatusReporter
     plan: list[Source | SourceError | Exception] = field(default_factory=list)
     opened: int = 0
+    clock: Clock = field(default_factory=SystemClock)
     bugs: list[BaseException] = field(default_factory=list)
     played_out: threading.Event = field(default_factory=threading.Event)
 
@@ -50,7 +51,7 @@ class Site:
             self.open,
             self.outbox,
             self.status,
-            SystemClock(),
+            self.clock,
             BatchLimits(0.5, 1_000_000),
             RetryTimes(0.001, 0.002),
             self._bug,
@@ -116,6 +117,38 @@ def test_a_media_clock_that_jumps_begins_an_epoch_without_losing_a_picture(
     assert site.opened == 2, "the connection itself was kept until its script ended"
 
 
+class SteppedClock(SystemClock):
+    """A wall clock that somebody sets back."""
+
+    step_s = 0
+
+    def now_ns(self) -> int:
+        return super().now_ns() + self.step_s * 10**9
+
+
+def test_a_clock_that_is_set_begins_an_epoch_with_the_next_key_picture(site: Site) -> None:
+    site.clock = clock = SteppedClock()
+    taken = 0
+
+    def step_after_three() -> None:
+        nonlocal taken
+        taken += 1
+        clock.step_s = -3600 if taken > 3 else 0
+
+    script = [replace(each, key=index in (0, 6)) for index, each in enumerate(units(10))]
+    play(site, ScriptedSource(script, before_each=step_after_three))
+    batches = raw_batches(site.broker)
+    assert [(batch.sequence, len(batch.units), batch.starts_with_key) for batch in batches][-1] == (0, 4, True)
+    assert sum(len(batch.units) for batch in batches if batch.epoch == batches[0].epoch) == 6
+    assert batches[-1].epoch > batches[0].epoch
+    assert batches[-1].units[0].capture_time_ns < batches[0].units[0].capture_time_ns
+
+
+def test_every_batch_says_of_which_source_it_is(site: Site) -> None:
+    play(site, ScriptedSource(units(5)), of=camera().model_copy(update={"source_version": 3}))
+    assert {batch.source_version for batch in raw_batches(site.broker)} == {3}
+
+
 def test_trouble_is_told_with_its_code_and_ends_when_pictures_arrive(site: Site) -> None:
     play(site, SourceError("refused", "nobody answers"), ScriptedSource(units(5)))
     codes = [(each.code, each.level) for each in site.statuses()]
@@ -156,6 +189,7 @@ def test_a_bug_is_reported_and_not_swallowed(site: Site) -> None:
         ({"version": 9}, True),
         ({"source": CameraSource(url="pattern:128x96@10")}, False),
         ({"slot": 1}, False),
+        ({"source_version": 2}, False),
     ],
 )
 def test_only_a_change_of_source_or_slot_needs_a_new_connection(

@@ -10,6 +10,7 @@ import pytest
 from av import VideoFrame
 from beffroi.common.bus import Never, NotNow, Record, run
 from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
 from beffroi.common.contracts.status import decode_status
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
@@ -52,7 +53,7 @@ def masker(broker: MemoryBroker, clock: ManualClock, decisions: Decisions, limit
         clock=clock,
         limits=limits,
         quality=quality,
-        idle_s=10.0,
+        silence=Silence(clock, 10.0),
     )
 
 
@@ -63,11 +64,12 @@ def raw(make_raw: MakeRaw, noise: Noise) -> list[FrameBatch]:
 
 def configure(broker: MemoryBroker, decisions: Decisions, camera: Camera | bytes | None, key: str = "gate") -> None:
     value = camera.encode() if isinstance(camera, Camera) else camera
-    before = decisions.of(key)
+    source_version = camera.source_version if isinstance(camera, Camera) else 1
+    before = decisions.of(key, source_version)
     broker.append(CAMERAS.name, key, value, 1, {})
     assert decisions.wait_caught_up(5)
     for _ in range(500):
-        if decisions.of(key) != before:
+        if decisions.of(key, source_version) != before:
             return
         threading.Event().wait(0.01)
 
@@ -231,6 +233,100 @@ def test_a_silent_camera_holds_no_offset(
     masker.tick()
     assert masker.needed() == {}
     assert [batch.sequence for batch in masked(broker)] == [batch.sequence for batch in raw]
+
+
+def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it_was(
+    masker: Masker,
+    broker: MemoryBroker,
+    clock: ManualClock,
+    decisions: Decisions,
+    gate: Camera,
+    make_raw: MakeRaw,
+    noise: Noise,
+) -> None:
+    configure(broker, decisions, gate)
+    configure(broker, decisions, gate.model_copy(update={"id": "yard"}), "yard")
+    raw = make_raw(noise(40, 160, 96), gop=20)
+    backlog = make_raw(noise(80, 160, 96), camera="yard")
+    clock.advance((raw[0].units[0].capture_time_ns - clock.now_ns()) / 1e9 + 60)  # all of it is a minute old
+    for offset, batch in enumerate(raw[:2]):
+        masker.handle(record(batch, offset))
+    for offset, batch in enumerate(backlog):
+        clock.advance(1)
+        masker.handle(replace(record(batch, offset), partition=0))
+        masker.tick()
+    for offset, batch in enumerate(raw[2:], 2):
+        masker.handle(record(batch, offset))
+    assert [batch.sequence for batch in masked(broker) if batch.camera == "gate"] == [batch.sequence for batch in raw]
+
+
+def test_a_camera_that_was_only_cut_off_goes_on_in_the_middle_of_a_group_of_pictures(
+    masker: Masker,
+    broker: MemoryBroker,
+    clock: ManualClock,
+    decisions: Decisions,
+    gate: Camera,
+    make_raw: MakeRaw,
+    noise: Noise,
+) -> None:
+    configure(broker, decisions, gate)
+    raw = make_raw(noise(20, 160, 96), gop=20)
+    for offset, batch in enumerate(raw[:2]):
+        masker.handle(record(batch, offset))
+    clock.advance(60)
+    masker.tick()
+    assert masker.needed() == {}
+    for offset, batch in enumerate(raw[2:], 2):
+        masker.handle(record(batch, offset))
+    assert masker.needed() == {(FRAMES_RAW.name, 1): 0}
+    assert [batch.sequence for batch in masked(broker)] == [batch.sequence for batch in raw]
+
+
+def test_pictures_of_the_source_before_are_never_covered_by_a_decision_on_the_one_after(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    configure(broker, decisions, gate.model_copy(update={"source_version": 2}))
+    masker.handle(record(raw[0], 0))
+    assert masked(broker) == []
+    assert last_status(broker).code == "other_source"
+    moved = [replace(batch, source_version=2, epoch=2) for batch in raw]
+    for offset, batch in enumerate(moved, 1):
+        masker.handle(record(batch, offset))
+    assert [(each.epoch, each.sequence, each.source_version) for each in masked(broker)] == [
+        (2, batch.sequence, 2) for batch in moved
+    ]
+
+
+def test_what_the_decoder_still_holds_of_the_source_before_does_not_pass_with_the_one_after(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
+) -> None:
+    configure(broker, decisions, gate)
+    before = make_raw(noise(10, 160, 96), bf="2", preset="veryfast")
+    for offset, batch in enumerate(before):
+        masker.handle(record(batch, offset))
+    passed = len(masked(broker))
+    assert passed < len(before)
+    configure(broker, decisions, gate.model_copy(update={"source_version": 2}))
+    after = [replace(batch, source_version=2) for batch in make_raw(noise(10, 160, 96), epoch=2)]
+    for offset, batch in enumerate(after, len(before)):
+        masker.handle(record(batch, offset))
+    assert [batch.epoch for batch in masked(broker)[passed:]] == [2] * len(after)
+
+
+def test_a_picture_of_another_shape_than_the_masks_were_drawn_on_does_not_pass(
+    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
+) -> None:
+    assert gate.masking is not None
+    drawn = gate.masking.model_copy(update={"aspect": 160 / 96})
+    configure(broker, decisions, gate.model_copy(update={"masking": drawn}))
+    shapes = {1: (160, 96), 2: (320, 192), 3: (160, 120), 4: (176, 104)}  # as drawn, twice as large, 4:3, rounded to 8
+    offset = 0
+    for epoch, (width, height) in shapes.items():
+        for batch in make_raw(noise(10, width, height), epoch=epoch):
+            masker.handle(record(batch, offset))
+            offset += 1
+        assert last_status(broker).code == ("other_shape" if epoch == 3 else "masked")
+    assert {batch.epoch for batch in masked(broker)} == {1, 2, 4}
 
 
 def test_partitions_that_went_to_another_hold_nothing(

@@ -20,8 +20,14 @@ MAX_FRAME_RECORD_BYTES = 16 * 1024 * 1024
 MAX_SMALL_RECORD_BYTES = 512 * 1024
 """500 tracked objects are 100 kB of JSON; a camera with every zone drawn to the limit is 250 kB."""
 
-SEGMENT_MS = 60_000
-"""Frame topics start a new log segment each minute: Kafka deletes whole segments only."""
+RECORD_OVERHEAD_BYTES = 64 * 1024
+"""Key, headers and framing around the largest record: the broker counts them, whoever writes a record does not."""
+
+FRAMES_SEGMENT = timedelta(minutes=1)
+SMALL_SEGMENT = timedelta(hours=1)
+COMPACTED_SEGMENT = timedelta(minutes=10)
+"""How long the broker writes to one log segment: it deletes and compacts whole ones only, so that a message lives up to
+this much longer than its retention. (Kafka's default is a week.)"""
 
 
 class Service(StrEnum):
@@ -76,22 +82,25 @@ class Topic:
     def config(self) -> dict[str, str]:
         """The broker's settings for this topic."""
         config = {
-            "max.message.bytes": str(self.max_record_bytes),
+            "max.message.bytes": str(self.max_record_bytes + RECORD_OVERHEAD_BYTES),
             "message.timestamp.type": "LogAppendTime",  # a camera's wrong clock must not keep pictures alive
         }
         if self.retention is None:
             return config | {
                 "cleanup.policy": "compact",
                 "min.cleanable.dirty.ratio": "0.1",
-                "segment.ms": "600000",
+                "segment.ms": _ms(COMPACTED_SEGMENT),
             }
         config |= {
             "cleanup.policy": "delete",
-            "retention.ms": str(int(self.retention.total_seconds() * 1000)),
+            "retention.ms": _ms(self.retention),
+            "segment.ms": _ms(FRAMES_SEGMENT if self.frames else SMALL_SEGMENT),
         }
-        if self.frames:
-            config |= {"segment.ms": str(SEGMENT_MS), "file.delete.delay.ms": "1000"}
-        return config
+        return config | ({"file.delete.delay.ms": "1000"} if self.frames else {})
+
+
+def _ms(duration: timedelta) -> str:
+    return str(int(duration.total_seconds() * 1000))
 
 
 def _frames(name: str, retention: timedelta, producers: set[Service], consumers: set[Service]) -> Topic:

@@ -817,6 +817,8 @@ export interface components {
              * @default
              */
             reason: string;
+            /** Aspect */
+            aspect?: number | null;
         };
         /**
          * MaskMode
@@ -843,6 +845,8 @@ export interface components {
              * @default
              */
             reason: string;
+            /** Aspect */
+            aspect?: number | null;
         };
         /**
          * Meta

@@ -93,7 +93,12 @@ export function MaskingSection({ camera }: { camera: Camera }) {
         save={() =>
           draft.save({
             part: "masking",
-            value: { mode, reason: reason.trim(), polygons: mode === "burn" ? polygons : [] },
+            value: {
+              mode,
+              reason: reason.trim(),
+              polygons: mode === "burn" ? polygons : [],
+              aspect: picture.url === null ? null : picture.width / picture.height,
+            },
           })
         }
       />

@@ -41,6 +41,16 @@ class BatchLimits:
     size_bytes: int
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """Whose pictures they are: what every batch of an epoch carries."""
+
+    camera: str
+    stream: Stream
+    source_version: int
+    epoch: int
+
+
 class Batcher:
     """Cuts one epoch of one stream.
 
@@ -48,11 +58,9 @@ class Batcher:
     key unit or holds none.
     """
 
-    def __init__(self, camera: str, stream: Stream, info: StreamInfo, epoch: int, limits: BatchLimits) -> None:
-        self._camera = camera
-        self._stream = stream
+    def __init__(self, stamp: Stamp, info: StreamInfo, limits: BatchLimits) -> None:
+        self._stamp = stamp
         self._info = info
-        self._epoch = epoch
         self._limits = limits
         self._sequence = 0
         self._units: list[AccessUnit] = []
@@ -76,9 +84,10 @@ class Batcher:
         if not self._units:
             return []
         batch = FrameBatch(
-            camera=self._camera,
-            stream=self._stream,
-            epoch=self._epoch,
+            camera=self._stamp.camera,
+            stream=self._stamp.stream,
+            source_version=self._stamp.source_version,
+            epoch=self._stamp.epoch,
             sequence=self._sequence,
             time_base=self._info.time_base,
             codec=self._info.codec,

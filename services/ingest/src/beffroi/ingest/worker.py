@@ -15,7 +15,7 @@ from beffroi.common.contracts import AccessUnit, Camera, CameraSource, FrameBatc
 from beffroi.common.runtime import metrics
 from beffroi.common.runtime.clock import Clock
 
-from .batching import Batcher, BatchLimits
+from .batching import Batcher, BatchLimits, Stamp
 from .outbox import Outbox
 from .sources import EncodedUnit, Pause, Source, SourceError
 from .tally import Rate, Tally
@@ -30,6 +30,9 @@ LASTING_S = 10.0
 
 LOW_FPS_SHARE = 0.8
 """Fewer pictures than this share of the nominal rate is worth telling."""
+
+NEEDS_CONNECTION = ("source", "source_version", "slot")
+"""Fields of a camera whose change needs another worker."""
 
 WRONG_PASSWORD_WAIT_S = 30.0
 """Cameras lock accounts after a few wrong passwords within minutes."""
@@ -78,7 +81,7 @@ class CameraWorker:
 
     def update(self, camera: Camera) -> bool:
         """Take over a changed configuration; False when it needs a new connection, hence another worker."""
-        if (camera.source, camera.slot) != (self.camera.source, self.camera.slot):
+        if any(getattr(camera, name) != getattr(self.camera, name) for name in NEEDS_CONNECTION):
             return False
         self.camera = camera
         return True
@@ -125,11 +128,13 @@ class CameraWorker:
     def _epoch(self, source: Source, first: EncodedUnit, units: Iterator[EncodedUnit]) -> EncodedUnit | None:
         """Read units as long as their clocks go on; return the one with which a new epoch begins."""
         capture, media = CaptureClock(self._clock), MediaClock(source.info.time_base)
-        batcher = Batcher(self.camera.id, Stream.MAIN, source.info, self._new_epoch(), self._limits)
+        stamp = Stamp(self.camera.id, Stream.MAIN, self.camera.source_version, self._new_epoch())
+        batcher = Batcher(stamp, source.info, self._limits)
         try:
             for unit in chain([first], units):
                 capture_time_ns = capture.stamp_ns()
-                if media.breaks(unit.dts, capture_time_ns) or capture.stepped():
+                # A clock that was set can wait for a key picture: before it nobody could decode the new epoch.
+                if media.breaks(unit.dts, capture_time_ns) or (unit.key and capture.stepped()):
                     self._log.warning("the stream's clock or the machine's was set: a new epoch begins")
                     return unit
                 self._take(unit, capture_time_ns, batcher)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from beffroi.common.bus import Producer, run
 from beffroi.common.bus.kafka import KafkaBus
 from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.bus.silence import Silence
 from beffroi.common.runtime.lifecycle import Runtime, running
 from beffroi.common.runtime.settings import load
 from beffroi.common.topics import FRAMES_RAW
@@ -63,7 +64,7 @@ def _processor(settings: MaskerSettings, decisions: Decisions, producer: Produce
         clock=runtime.clock,
         limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
         quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),
-        idle_s=settings.idle_s,
+        silence=Silence(runtime.clock, settings.idle_s),
         on_assignment=lambda: runtime.health.set_ready("assigned"),
     )
 

@@ -38,10 +38,12 @@ class Decisions:
         """Wait until every decision made so far is known: before that nothing may pass."""
         return self._cameras.wait_caught_up(timeout_s)
 
-    def of(self, camera: str) -> MaskDecision | Reason:
-        """The decision in force, or why there is none."""
+    def of(self, camera: str, source_version: int) -> MaskDecision | Reason:
+        """The decision in force on pictures of this source of a camera, or why there is none."""
         known = self._cameras.get(camera)
         if known is not None:
+            if known.source_version != source_version:
+                return Reason.OTHER_SOURCE
             return known.masking or Reason.NO_MASK_DECISION
         with self._lock:
             unreadable = camera in self._unreadable

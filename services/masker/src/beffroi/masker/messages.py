@@ -16,6 +16,16 @@ MESSAGES: dict[Reason, tuple[Level, str]] = {
         "Nobody has decided yet what must be masked: no picture passes. Draw the masks, or state that nothing private "
         "is in view.",
     ),
+    Reason.OTHER_SOURCE: (
+        Level.WARNING,
+        "Pictures are still on their way from the camera's source before, which its masks do not fit: none passes. If "
+        "this lasts, see whether ingest runs.",
+    ),
+    Reason.OTHER_SHAPE: (
+        Level.ERROR,
+        "The picture has another shape than the one the masks were drawn on, so they may lie elsewhere: none passes. "
+        "Draw the masks again, or set the camera's picture size back.",
+    ),
     Reason.UNREADABLE_CONFIGURATION: (
         Level.ERROR,
         "The camera's configuration cannot be read, so its masks are not known: no picture passes. Save the camera "

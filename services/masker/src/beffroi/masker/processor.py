@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 from beffroi.common.bus import Never, NotNow, Partition, Producer, Record, TooLarge
 from beffroi.common.bus.reporter import StatusReporter
+from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import CameraId, FrameBatch, Level, MaskDecision
 from beffroi.common.runtime import metrics
 from beffroi.common.runtime.clock import Clock
@@ -23,6 +24,9 @@ from .stream import Limits, MaskedStream, Outcome, Reason
 
 log = structlog.get_logger(__name__)
 
+FORGET_S = 600.0
+"""Raw batches live so long on the bus: after it nothing can go on where a stream ended."""
+
 _camera_id: TypeAdapter[str] = TypeAdapter(CameraId)
 
 
@@ -33,6 +37,7 @@ class _Lane:
     partition: Partition
     stream: MaskedStream
     seen_at_s: float = 0.0
+    silent: bool = False
     offset: int = 0
     frames_in: int = 0
     frames_out: int = 0
@@ -52,7 +57,7 @@ class Masker:
     """The processor of `frames.raw.v1`.
 
     Attributes:
-        idle_s: a stream that was silent for so long is let go, so that it holds no offset back.
+        silence: a stream that is silent holds no offset back.
         on_assignment: called when partitions were given.
     """
 
@@ -62,7 +67,7 @@ class Masker:
     clock: Clock
     limits: Limits
     quality: Quality
-    idle_s: float
+    silence: Silence
     on_assignment: Callable[[], None] = lambda: None
     _lanes: dict[tuple[str, str], _Lane] = field(default_factory=dict)
     _unsent: deque[_Unsent] = field(default_factory=deque)
@@ -78,7 +83,7 @@ class Masker:
         batch = _raw_batch(record)
         lane = self._lane(batch, record)
         hold_offset = _or(lane.stream.needed_offset, record.offset)
-        decision = self.decisions.of(batch.camera)
+        decision = self.decisions.of(batch.camera, batch.source_version)
         if isinstance(decision, Reason):
             outcomes = lane.stream.refuse(batch, decision)
         else:
@@ -91,9 +96,8 @@ class Masker:
 
     def tick(self) -> None:
         """Send what waits, and let go of streams that fell silent."""
-        now_s = self.clock.monotonic_s()
         for key, lane in list(self._lanes.items()):
-            if now_s - lane.seen_at_s > self.idle_s:
+            if self.silence.since(lane.seen_at_s):
                 self._let_go(key, lane)
         self._try_to_send()
         self.status.service(counters={"streams": len(self._lanes), "unsent_batches": len(self._unsent)})
@@ -101,7 +105,7 @@ class Masker:
     def needed(self) -> Mapping[Partition, int]:
         """The start of the oldest group of pictures at work in each partition."""
         needed: dict[Partition, int] = {}
-        held = [(lane.partition, lane.stream.needed_offset) for lane in self._lanes.values()]
+        held = [(lane.partition, lane.stream.needed_offset) for lane in self._lanes.values() if not lane.silent]
         held += [(unsent.lane.partition, unsent.hold_offset) for unsent in self._unsent]
         for partition, offset in held:
             if offset is not None:
@@ -123,11 +127,14 @@ class Masker:
         lane = self._lanes.get(key)
         if lane is None or lane.partition != record.source:  # a camera that was given another slot begins anew
             lane = self._lanes[key] = _Lane(record.source, MaskedStream(self.limits, self.quality))
-        lane.seen_at_s, lane.offset = self.clock.monotonic_s(), record.offset
+        lane.seen_at_s, lane.offset, lane.silent = self.silence.heard(batch), record.offset, False
         return lane
 
     def _let_go(self, key: tuple[str, str], lane: _Lane) -> None:
-        decision = self.decisions.of(key[0])
+        lane.silent = True
+        if not lane.stream.holds_back and self.clock.monotonic_s() - lane.seen_at_s < FORGET_S:
+            return  # ingest may only be cut off from the broker: what it sends then goes on in mid-group
+        decision = self.decisions.of(key[0], lane.stream.source_version)
         if isinstance(decision, MaskDecision):
             hold_offset = _or(lane.stream.needed_offset, lane.offset)
             self._settle(lane, lane.stream.finish(decision), hold_offset)

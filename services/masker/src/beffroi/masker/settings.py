@@ -29,6 +29,6 @@ class MaskerSettings(ServiceSettings):
     """A restart begins at the last key frame, at most about a minute back: cameras with 10-second groups of pictures
     exist, and one that never sends a second key frame must not make a restart read everything again."""
     idle_s: float = Field(default=10.0, gt=0)
-    """A camera silent for so long is let go: it holds a decoder and an offset."""
+    """A camera silent for so long holds no offset back any more. Batches older than this are a backlog, no silence."""
     retry_log_s: float = Field(default=5.0, gt=0)
     """How often it is said that the broker is waited for."""

@@ -19,6 +19,8 @@ class Reason(StrEnum):
 
     UNKNOWN_CAMERA = "unknown_camera"
     NO_MASK_DECISION = "no_mask_decision"
+    OTHER_SOURCE = "other_source"
+    OTHER_SHAPE = "other_shape"
     UNREADABLE_CONFIGURATION = "unreadable_configuration"
     AWAITING_KEY = "awaiting_key"
     DECODER_ERROR = "decoder_error"
@@ -27,6 +29,11 @@ class Reason(StrEnum):
     ENCODER_ERROR = "encoder_error"
     TOO_LARGE = "too_large"
     REPEATED = "repeated"
+
+
+ASPECT_TOLERANCE = 0.03
+"""Cameras round a rescaled picture to 16 pixels: 640×368 for 640×360 is 2.2 %, and shows the same. 5:4 and 4:3, the
+nearest shapes that show something else, are 6.7 % apart."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,15 @@ class MaskedStream:
         self._decoder = self._new_decoder()
         self._epoch: int | None = None
         self._last_sequence = -1
+        self.source_version = 0
         self._stencil: Stencil | None = None
         self._starts: deque[tuple[int, int]] = deque()
         self.missing_batches = 0
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether pictures are still in the decoder, which gives them in another order than they came."""
+        return self._decoder.oldest_waiting is not None
 
     @property
     def needed_offset(self) -> int | None:
@@ -74,7 +87,11 @@ class MaskedStream:
         """Put a raw batch in, read at `offset`, and return the outcomes that are due by now."""
         if batch.epoch == self._epoch and batch.sequence <= self._last_sequence:
             return [Outcome(batch, Reason.REPEATED)]
-        outcomes = [] if self._follows(batch) else self.finish(decision)
+        outcomes: list[Outcome] = []
+        if batch.source_version != self.source_version:
+            outcomes = self._refuse_held(Reason.OTHER_SOURCE)
+        elif not self._follows(batch):
+            outcomes = self.finish(decision)
         self._note(batch, offset)
         outcomes += [self._outcome(decoded, decision) for decoded in self._decoder.decode(batch)]
         self._forget_starts()
@@ -82,9 +99,8 @@ class MaskedStream:
 
     def refuse(self, batch: FrameBatch, reason: Reason) -> list[Outcome]:
         """Let nothing pass: neither this batch nor what is still held back."""
-        held = [Outcome(each.batch, reason) for each in self._decoder.flush()]
-        self._restart()
-        self._epoch, self._last_sequence = batch.epoch, batch.sequence
+        held = self._refuse_held(reason)
+        self._epoch, self._last_sequence, self.source_version = batch.epoch, batch.sequence, batch.source_version
         return [*held, Outcome(batch, reason)]
 
     def finish(self, decision: MaskDecision) -> list[Outcome]:
@@ -92,6 +108,11 @@ class MaskedStream:
         outcomes = [self._outcome(decoded, decision) for decoded in self._decoder.flush()]
         self._restart()
         return outcomes
+
+    def _refuse_held(self, reason: Reason) -> list[Outcome]:
+        held = [Outcome(each.batch, reason) for each in self._decoder.flush()]
+        self._restart()
+        return held
 
     def _follows(self, batch: FrameBatch) -> bool:
         if batch.epoch != self._epoch:
@@ -101,7 +122,7 @@ class MaskedStream:
         return missing == 0
 
     def _note(self, batch: FrameBatch, offset: int) -> None:
-        self._epoch, self._last_sequence = batch.epoch, batch.sequence
+        self._epoch, self._last_sequence, self.source_version = batch.epoch, batch.sequence, batch.source_version
         if batch.starts_with_key:
             self._starts.append((batch.sequence, offset))
 
@@ -133,7 +154,10 @@ class MaskedStream:
         sizes = {(picture.width, picture.height) for picture in decoded.pictures}
         if len(sizes) > 1:
             return Reason.MIXED_SIZES
-        cut = self._cut(decision, *sizes.pop())
+        width, height = sizes.pop()
+        if decision.aspect is not None and abs(width / height / decision.aspect - 1) > ASPECT_TOLERANCE:
+            return Reason.OTHER_SHAPE
+        cut = self._cut(decision, width, height)
         times_ns = [unit.capture_time_ns for unit in decoded.units]
         try:
             covered = [masked(picture, cut) for picture in decoded.pictures]
@@ -163,5 +187,6 @@ def _batch(raw: FrameBatch, units: tuple[AccessUnit, ...], cut: Stencil) -> Fram
         width=cut.even_width,
         height=cut.even_height,
         mask_version=cut.decision.version,
+        source_version=raw.source_version,
         units=units,
     )

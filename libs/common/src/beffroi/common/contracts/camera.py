@@ -17,6 +17,9 @@ from .base import CameraId, Contract, Point, ShortText, UtcTime
 MAX_SLOTS = 4096
 """Highest number of partitions that a cell's frame topics may have."""
 
+MAX_ASPECT = 100.0
+"""No camera's picture is a hundred times as wide as high."""
+
 MIN_AREA = 1e-5
 """Smallest polygon: about 4 pixels of a 768×576 picture. A smaller one is a slip of the hand."""
 
@@ -80,6 +83,9 @@ class MaskDecision(Contract):
     decided_by: ShortText
     decided_at: UtcTime
     reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    aspect: float | None = Field(default=None, gt=0.0, le=MAX_ASPECT)
+    """Width over height of the picture that it was drawn on; None: on no picture. Polygons are fractions of it, so in
+    a picture of another shape they lie elsewhere: such a picture does not pass."""
 
     @model_validator(mode="after")
     def _mode_fits_polygons(self) -> Self:
@@ -167,6 +173,9 @@ class Camera(Contract):
     slot: int = Field(ge=0, lt=MAX_SLOTS)
     enabled: bool = True
     source: CameraSource
+    source_version: int = Field(default=1, ge=1)
+    """Grows when the source's address changes or the camera is made again: pictures still on their way from the one
+    before are never covered, or left open, by a decision about the one after."""
     nominal_fps: float | None = Field(default=None, gt=0.0, le=120.0)
     masking: MaskDecision | None = None
     zones: tuple[Zone, ...] = Field(default=(), max_length=64)

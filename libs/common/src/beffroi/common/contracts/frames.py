@@ -76,6 +76,8 @@ class FrameBatch:
     mask_version: int
     """0 for raw pictures, else the version of the mask decision that was burned in."""
     units: tuple[AccessUnit, ...]
+    source_version: int = 1
+    """Which of the camera's sources these pictures came from, see `Camera.source_version`; 0 where nobody said."""
 
     def __post_init__(self) -> None:
         """Check what every reader relies on."""
@@ -132,6 +134,7 @@ class FrameBatch:
             width=self.width,
             height=self.height,
             mask_version=self.mask_version,
+            source_version=self.source_version,
             units=(
                 frames_pb2.AccessUnit(
                     pts=unit.pts,
@@ -172,6 +175,7 @@ class FrameBatch:
                 height=message.height,
                 mask_version=message.mask_version,
                 units=tuple(_units(message)),
+                source_version=message.source_version,
             )
         except (ValueError, ZeroDivisionError) as error:
             raise InvalidMessageError(

@@ -68,6 +68,7 @@ class FrameBatch(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     MASK_VERSION_FIELD_NUMBER: _builtins.int
+    SOURCE_VERSION_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
     camera: _builtins.str
     stream: _builtins.str
@@ -84,6 +85,8 @@ class FrameBatch(_message.Message):
     height: _builtins.int
     mask_version: _builtins.int
     """0: not masked (raw)"""
+    source_version: _builtins.int
+    """of the camera's source that these pictures came from"""
     @_builtins.property
     def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessUnit]: ...
     def __init__(
@@ -99,11 +102,12 @@ class FrameBatch(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         mask_version: _builtins.int = ...,
+        source_version: _builtins.int = ...,
         units: _abc.Iterable[Global___AccessUnit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["camera", b"camera", "codec", b"codec", "epoch", b"epoch", "height", b"height", "mask_version", b"mask_version", "sequence", b"sequence", "stream", b"stream", "time_base_denominator", b"time_base_denominator", "time_base_numerator", b"time_base_numerator", "units", b"units", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["camera", b"camera", "codec", b"codec", "epoch", b"epoch", "height", b"height", "mask_version", b"mask_version", "sequence", b"sequence", "source_version", b"source_version", "stream", b"stream", "time_base_denominator", b"time_base_denominator", "time_base_numerator", b"time_base_numerator", "units", b"units", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from beffroi.common.contracts import CameraId, CameraSource, LegalBasis, Level, MaskDecision, MaskMode, Polygon, Zone
 from beffroi.common.contracts.base import ShortText, UtcTime
+from beffroi.common.contracts.camera import MAX_ASPECT
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Zones = Annotated[tuple[Zone, ...], Field(max_length=64)]
@@ -32,6 +33,8 @@ class MaskingInput(BaseModel):
     mode: MaskMode
     polygons: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
     reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    aspect: Annotated[float, Field(gt=0.0, le=MAX_ASPECT)] | None = None
+    """Width over height of the picture it was drawn on; pictures of another shape will not pass. None: on none."""
 
 
 class StatusSummary(BaseModel):

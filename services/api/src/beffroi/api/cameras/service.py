@@ -86,7 +86,7 @@ class Cameras:
 
         def change(before: Camera) -> dict[str, Any]:
             kept = before.source.url == wanted.source.url
-            return fields if kept else fields | {"masking": None}
+            return fields if kept else fields | {"masking": None, "source_version": before.source_version + 1}
 
         with self.database.read() as session:
             row = repository.find(session, camera)
@@ -125,7 +125,10 @@ class Cameras:
             others = [repository.document(each) for each in repository.present(session)]
             slot = row.slot if row else least_loaded(others, self.slots)
             version = row.version + 1 if row else 1
-            made = _validated({"id": camera, "slot": slot, "version": version, **fields})
+            source_version = repository.document(row).source_version + 1 if row else 1
+            made = _validated(
+                {"id": camera, "slot": slot, "version": version, "source_version": source_version, **fields}
+            )
             if row is None:
                 row = CameraRow(id=camera, slot=slot, mask_version=0, published_version=0)
                 session.add(row)

@@ -27,6 +27,11 @@ MEMORY_S = 3.0
 """Shortest time for which an identity counts as known, and for which a camera may send no picture."""
 
 
+CLOCK_SET_S = 10.0
+"""A later epoch that begins so much earlier is a clock that was set: waiting until time has caught up would leave the
+camera unwatched for as long. Less than this catches up by itself, and a replay never brings a later epoch."""
+
+
 class ClockJumpedBackError(InvalidMessageError):
     """A later message carries an earlier capture time: an error of the input, never a negative dwell."""
 
@@ -46,10 +51,13 @@ def advance(state: CameraState | None, message: Tracks, camera: Camera | None) -
         ClockJumpedBackError: see there; the state stays as it was.
     """
     now_us = to_us(message.capture_time)
+    alerts: list[Alert] = []
+    if state is not None and message.epoch > state.epoch and state.last_us - now_us > seconds(CLOCK_SET_S):
+        alerts.extend(_close_all(state, CloseReason.NO_PICTURE, state.last_us))
+        state = None
     if state is not None and now_us <= state.last_us:
         _refuse_earlier(state, message)
         return state, ()
-    alerts: list[Alert] = []
     if state is not None and now_us - state.last_us > seconds(_longest_gap_s(camera)):
         alerts.extend(_close_all(state, CloseReason.NO_PICTURE, now_us))
         state = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from beffroi.common.bus import StatusReporter, run
 from beffroi.common.bus.kafka import KafkaBus
+from beffroi.common.bus.silence import Silence
 from beffroi.common.runtime.lifecycle import Runtime, running
 from beffroi.common.runtime.settings import SettingsError, load
 from beffroi.common.topics import FRAMES_MASKED
@@ -85,7 +86,7 @@ def _look(
             catch_up_period_s=settings.catch_up_period_s,
             annotated_late_s=settings.annotated_late_s,
         ),
-        idle_s=settings.idle_s,
+        silence=Silence(runtime.clock, settings.idle_s),
         max_rewind_batches=settings.max_rewind_batches,
         on_assignment=lambda: runtime.health.set_ready("assigned"),
     )

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 from beffroi.common.bus import Never, NotNow, Partition, Producer, Record, StatusReporter, TooLarge
+from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import Camera, FrameBatch, Level, Tracks
 from beffroi.common.runtime import metrics
 from beffroi.common.runtime.clock import Clock
@@ -75,7 +76,7 @@ class Vision:
 
     Attributes:
         new_lane: makes the lane of a camera.
-        idle_s: a camera that was silent for so long is let go, so that it holds no offset back.
+        silence: a camera that is silent is let go, so that it holds no offset back.
         max_rewind_batches: see `VisionSettings`.
         on_assignment: called when partitions were given.
     """
@@ -86,7 +87,7 @@ class Vision:
     clock: Clock
     new_lane: Callable[[], Lane]
     pace: Pace
-    idle_s: float
+    silence: Silence
     max_rewind_batches: int
     on_assignment: Callable[[], None] = lambda: None
     _visits: dict[str, _Visit] = field(default_factory=dict)
@@ -117,9 +118,8 @@ class Vision:
 
     def tick(self) -> None:
         """Send what waits, and let go of cameras that fell silent."""
-        now_s = self.clock.monotonic_s()
         self._visits = {
-            camera: visit for camera, visit in self._visits.items() if now_s - visit.seen_at_s <= self.idle_s
+            camera: visit for camera, visit in self._visits.items() if not self.silence.since(visit.seen_at_s)
         }
         with suppress(NotNow):
             self._send()
@@ -152,7 +152,7 @@ class Vision:
         visit = self._visits.get(batch.camera)
         if visit is None or visit.partition != record.source:  # a camera that was given another slot begins anew
             visit = self._visits[batch.camera] = _Visit(self.new_lane(), record.source, restart_offset=record.offset)
-        visit.seen_at_s = self.clock.monotonic_s()
+        visit.seen_at_s = self.silence.heard(batch)
         return visit
 
     def _note_restart(self, visit: _Visit, batch: FrameBatch, offset: int) -> None:
