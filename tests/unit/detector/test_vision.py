@@ -114,6 +114,15 @@ def test_repeats_are_dropped(bench: Bench) -> None:
     assert [each.sequence for each in bench.tracks] == [0, 0, 0, 1, 1, 2, 2, 2]
 
 
+def test_a_lower_epoch_that_was_never_seen_is_no_repeat(bench: Bench) -> None:
+    bench.give(replace(batch(0), epoch=9))
+    bench.give(replace(batch(0), epoch=2))  # the clock of ingest was set back, or another instance has the camera now
+    bench.give(replace(batch(0), epoch=9))
+    epochs = [each.epoch for each in bench.tracks]
+    assert set(epochs) == {9, 2}
+    assert epochs == sorted(epochs, reverse=True), "what was seen of the higher epoch is a repeat all the same"
+
+
 def test_boxes_are_drawn_while_somebody_watches(bench: Bench) -> None:
     bench.give(batch(0))
     bench.configuration.viewers.add("cam")

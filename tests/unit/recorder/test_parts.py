@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
+from beffroi.common.bus.progress import MAX_EPOCHS, Progress
 from beffroi.common.contracts import AccessUnit, InvalidMessageError
 from beffroi.common.runtime.settings import SettingsError, load
 from beffroi.recorder.naming import segment_name, starts_at
 from beffroi.recorder.parameter_sets import parameter_sets
-from beffroi.recorder.progress import MAX_EPOCHS, Progress
 from beffroi.recorder.settings import RecorderSettings
 from beffroi.recorder.ticks import samples
 

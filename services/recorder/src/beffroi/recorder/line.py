@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 from beffroi.common.bus import Partition, Record
+from beffroi.common.bus.progress import Progress
 from beffroi.common.contracts import FrameBatch, InvalidMessageError
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, FRAMES_DROPPED, FRAMES_IN
@@ -14,7 +15,6 @@ from beffroi.common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, FRAMES_D
 from .cutting import CutRules, Shape, why_cut
 from .heads import Head
 from .parameter_sets import ParameterSets, is_annex_b, parameter_sets
-from .progress import Progress
 from .segment import FinishedSegment, OpenSegment, Origin
 from .ticks import Sample, samples
 from .work_dir import WorkDir

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from av import VideoFrame
+from beffroi.common.bus.progress import Progress
 from beffroi.common.contracts import Camera, Codec, FrameBatch, TrackedObject, Tracks
 from beffroi.common.contracts.frames import from_ns
 
@@ -90,19 +91,24 @@ class Lane:
     tracker: Tracker
     quality: Quality
     _sampler: Sampler = field(default_factory=Sampler)
+    _progress: Progress = field(default_factory=Progress)
     _last: tuple[int, int] | None = None
     _shown: tuple[Tracked, ...] = ()
     _analysed_once: bool = False
 
     def repeats(self, batch: FrameBatch) -> bool:
-        """Whether this batch, or a later one, was here already."""
-        return self._last is not None and (batch.epoch, batch.sequence) <= self._last
+        """Whether this batch, or a later one of its epoch, was here already.
+
+        Epochs are not compared: after a clock was set back, or on another instance of ingest, a new one may be lower.
+        """
+        return self._progress.is_repeat(batch.epoch, batch.sequence)
 
     def take(self, batch: FrameBatch, work: Work) -> Seen:
         """Work on the next batch."""
         if self._last != (batch.epoch, batch.sequence - 1):
             self.decoder.reset()  # something is missing between the two
         self._last = (batch.epoch, batch.sequence)
+        self._progress.take(batch.epoch, batch.sequence)
         analysed = work.allows(batch.capture_time)
         if not analysed and not work.annotate:
             self.decoder.reset()
