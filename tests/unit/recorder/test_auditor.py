@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from beffroi.common.contracts import RecordingState
-from beffroi.common.store import RetentionError
+from beffroi.common.contracts.status import decode_status
+from beffroi.common.store import RetentionError, StoredObject, StoreUnavailable
 from beffroi.common.testing import MemoryStore
-from beffroi.common.topics import FRAMES_MASKED
-from beffroi.recorder.auditor import NotDestroyedError, _born
+from beffroi.common.testing.bus import MemoryProducer
+from beffroi.common.topics import FRAMES_MASKED, STATUS
+from beffroi.recorder.agenda import born
+from beffroi.recorder.auditor import NotDestroyedError
+from beffroi.recorder.naming import starts_at
 
 from tests.unit.recorder.conftest import START_NS, Film, Running, Site, Start
 
@@ -51,16 +56,30 @@ def test_only_the_owner_of_the_first_partition_audits(site: Site, life: Running)
     assert len(site.segments) == 4
 
 
-def test_a_round_is_bounded_and_rounds_have_a_distance(site: Site, life: Running) -> None:
-    life.auditor._most = 2
+def test_a_round_is_bounded_and_the_next_comes_soon_while_more_is_due(site: Site, life: Running) -> None:
+    life.auditor._most = 3  # looking is one step, destroying another
     site.clock.advance(20 * DAY_S)
     life.tick()
     assert len(site.segments) == 2
     life.tick()
     assert len(site.segments) == 2
-    site.clock.advance(61)
+    site.clock.advance(1)
     life.tick()
     assert not site.segments
+
+
+def test_rounds_have_a_distance_when_nothing_more_is_due(site: Site, life: Running) -> None:
+    checks = 0
+
+    def check(retention_days: int) -> None:
+        nonlocal checks
+        checks += 1
+
+    site.store.check_retention = check  # type: ignore[method-assign]
+    for _ in range(240):
+        site.clock.advance(1)
+        life.tick()
+    assert checks <= 5
 
 
 def test_a_foreign_object_dies_too_and_is_not_on_the_register(site: Site, life: Running, tmp_path: Path) -> None:
@@ -101,6 +120,225 @@ def test_a_store_away_puts_the_audit_off(site: Site, life: Running) -> None:
     assert not site.segments
 
 
+class Crowded(MemoryStore):
+    """A store that counts what is listed, and sees that nothing is destroyed before its time.
+
+    Attributes:
+        listed: objects handed out in listings.
+        answer_s: what the clock goes on with each question after an object.
+    """
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.clock)
+        self.site = site
+        self.listed = 0
+        self.answer_s = 0.0
+        self.make_bucket(14)
+
+    def fill(self, folder: Path, cameras: int, minutes: int) -> None:
+        """A segment of each camera and minute before now. They are none of ours, so nothing is said of them."""
+        file = folder / "segment.mp4"
+        file.write_bytes(b"x")
+        for minute in range(1, minutes + 1):
+            at = self.site.clock.now() - timedelta(minutes=minute)
+            for camera in range(cameras):
+                name = f"segments/{at:%Y-%m-%d}/c{camera}/{at:%H%M%S}.000Z-1-{minutes - minute}.mp4"
+                self.put(name, file, "video/mp4", {})
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        for each in super().list(prefix):
+            self.listed += 1
+            yield each
+
+    def stat(self, name: str) -> StoredObject | None:
+        self.site.clock.advance(self.answer_s)
+        return super().stat(name)
+
+    def remove(self, name: str) -> None:
+        captured = starts_at(name)
+        assert captured is not None
+        assert captured + timedelta(days=14) <= self.site.clock.now(), name
+        super().remove(name)
+
+    def overdue(self) -> int:
+        """Objects that should be gone."""
+        ages = [self.site.clock.now() - (starts_at(name) or AT) for name in self._objects]
+        return sum(age > timedelta(days=14) for age in ages)
+
+    def left(self) -> int:
+        """Objects there."""
+        return len(self._objects)
+
+
+def auditing(life: Running) -> Running:
+    life.recorder.assigned(OWNED)
+    return life
+
+
+def test_destruction_keeps_up_with_more_cameras_than_one_round_destroys(
+    site: Site, start: Start, tmp_path: Path
+) -> None:
+    store = Crowded(site)
+    store.fill(tmp_path, cameras=500, minutes=4)
+    life = auditing(start(store))
+    site.clock.advance(14 * DAY_S)
+    for _ in range(15):
+        life.tick()
+        site.clock.advance(1)
+    assert store.left() == 0
+
+
+def test_a_day_is_not_listed_each_round_and_what_is_due_dies_in_time(site: Site, start: Start, tmp_path: Path) -> None:
+    cameras = 2
+    store = Crowded(site)
+    store.fill(tmp_path, cameras=cameras, minutes=600)
+    life = auditing(start(store))
+    site.clock.advance(14 * DAY_S - 9 * 3600)
+    for _ in range(20):
+        life.tick()
+        site.clock.advance(1)
+    assert cameras * 500 < store.left() < cameras * 550
+    seen = store.listed
+    for _ in range(50):
+        site.clock.advance(60)
+        for _ in range(3):
+            life.tick()
+            site.clock.advance(1)
+        assert store.overdue() <= cameras, "one segment of each camera may wait for the next round"
+    assert store.listed == seen
+    for _ in range(9 * 60):
+        site.clock.advance(60)
+        life.tick()
+    assert store.left() <= cameras
+    assert store.listed - seen < cameras * 600 * 6
+
+
+def test_a_slow_store_does_not_hold_up_the_recording(site: Site, start: Start, tmp_path: Path) -> None:
+    store = Crowded(site)
+    store.fill(tmp_path, cameras=100, minutes=1)
+    life = auditing(start(store))
+    site.clock.advance(15 * DAY_S)
+    store.answer_s = 0.1
+    before_s = site.clock.monotonic_s()
+    life.tick()
+    assert 0.5 <= site.clock.monotonic_s() - before_s <= 0.8
+    assert store.left() < 100
+
+
+class Deaf(MemoryProducer):
+    """The broker acknowledges nothing of what waits."""
+
+    waiting = 0
+
+    def flush(self, timeout_s: float) -> int:
+        return self.waiting
+
+
+def test_nothing_is_destroyed_while_the_broker_takes_nothing(site: Site, start: Start, film: Film) -> None:
+    producer = Deaf(site.broker)
+    site.put_on_bus(film(130))
+    life = auditing(start(producer=producer))
+    life.work_off()
+    life.fall_silent()
+    site.clock.advance(15 * DAY_S)
+    producer.waiting = 1
+    for _ in range(30):
+        life.tick()
+        site.clock.advance(10)
+    assert len(site.segments) == 3
+    assert {each.state for each in site.final.values()} == {RecordingState.STORED}
+    assert last_said(site) == "broker_away"
+    producer.waiting = 0
+    life.tick()
+    assert not site.segments
+    assert {each.state for each in site.final.values()} == {RecordingState.DESTROYED}
+
+
+def last_said(site: Site) -> str:
+    return decode_status(site.broker.records(STATUS)[-1].value or b"").code
+
+
+def test_a_destruction_that_could_not_be_said_is_said_before_the_next(site: Site, life: Running) -> None:
+    site.clock.advance(20 * DAY_S)
+    site.broker.away = True
+    life.tick()
+    assert len(site.segments) == 3
+    for _ in range(10):
+        site.clock.advance(5)
+        life.tick()
+    assert len(site.segments) == 3
+    life.recorder.revoked(OWNED)  # what it began is its own to finish; the rest is not
+    site.broker.away = False
+    site.clock.advance(10)
+    life.tick()
+    states = [each.state for each in site.final.values()]
+    assert states == [RecordingState.DESTROYED, *[RecordingState.STORED] * 3]
+    assert len(site.segments) == 3
+
+
+def test_a_removal_whose_answer_was_lost_is_said(site: Site, life: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def remove(name: str) -> None:
+        MemoryStore.remove(site.store, name)
+        monkeypatch.undo()
+        raise StoreUnavailable("no answer came")
+
+    monkeypatch.setattr(site.store, "remove", remove)
+    site.clock.advance(20 * DAY_S)
+    life.tick()
+    assert len(site.segments) == 3
+    site.clock.advance(1)
+    life.tick()
+    assert {each.state for each in site.final.values()} == {RecordingState.DESTROYED}
+
+
+def test_what_another_instance_destroyed_meanwhile_is_not_said_again(site: Site, life: Running) -> None:
+    site.clock.advance(14 * DAY_S - SILENT_S - 1)
+    life.tick()
+    for name in list(site.segments):
+        site.store.remove(name)
+    site.clock.advance(61)
+    life.tick()
+    assert {each.state for each in site.final.values()} == {RecordingState.STORED}
+
+
+def test_what_was_stored_anew_since_it_was_listed_is_kept(site: Site, start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "still.jpg"
+    file.write_bytes(b"x")
+    site.store.put("segments/2020-01-01/still.jpg", file, "image/jpeg", {})
+    life = auditing(start())
+    site.clock.advance(14 * DAY_S - 30)
+    life.tick()
+    site.store.put("segments/2020-01-01/still.jpg", file, "image/jpeg", {})
+    site.clock.advance(61)
+    life.tick()
+    assert "segments/2020-01-01/still.jpg" in site.segments
+
+
+def test_a_full_store_is_emptied_although_it_takes_nothing(site: Site, start: Start, film: Film) -> None:
+    class Full(MemoryStore):
+        full = False
+
+        def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+            if self.full and any(name.startswith("segments/2026-11-01") for name in self._objects):
+                raise StoreUnavailable("no room")
+            super().put(name, file, content_type, metadata)
+
+    store = Full(site.clock)
+    store.make_bucket(14)
+    site.put_on_bus(film(130))
+    life = auditing(start(store))
+    life.work_off()
+    life.fall_silent()
+    site.clock.advance(15 * DAY_S)
+    store.full = True
+    site.put_on_bus(film(61, epoch=9, start_ns=START_NS + 15 * DAY_S * 1_000_000_000))
+    life.work_off()
+    for _ in range(40):
+        site.clock.advance(1)
+        life.tick()
+    assert [each.name[:19] for each in store.list("segments/")] == ["segments/2026-11-16"] * 2
+
+
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
@@ -115,4 +353,4 @@ AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
     ids=["captured, then stored", "no time in the name", "a clock that was in 2002", "a clock ahead"],
 )
 def test_what_the_retention_counts_from(captured: datetime | None, stored: datetime, expected: datetime) -> None:
-    assert _born(captured, stored) == expected
+    assert born(captured, stored) == expected

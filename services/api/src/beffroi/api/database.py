@@ -9,11 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
 BUSY_TIMEOUT_MS = 5000
 """A writer waits so long for another; a write takes milliseconds."""
+
+AWAY: tuple[type[SQLAlchemyError], ...] = (OperationalError, PoolTimeoutError, InterfaceError)
+"""The database does not answer: trying again helps. One that is gone raises the first. While one hangs, requests hold
+every connection, and whoever else wants one waits in vain for the pool: the second. A connection that broke under its
+user is the third."""
 
 CHAIN_LOCK = 0x62656666
 """Key of PostgreSQL's advisory lock around the end of the audit trail ("beff")."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 from beffroi.common.runtime.clock import Clock
-from sqlalchemy.exc import OperationalError
+
+from .database import AWAY
 
 log = structlog.get_logger(__name__)
 
@@ -47,5 +48,5 @@ class Housekeeping:
             chore.due_s = self._clock.monotonic_s() + chore.every_s
             try:
                 chore.do()
-            except OperationalError:
+            except AWAY:
                 log.warning("the database does not answer: tried again later")

@@ -11,9 +11,10 @@ from beffroi.common.contracts import Alert, FrameBatch, InvalidMessageError, Rec
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.runtime.metrics import BATCHES_DROPPED
 from beffroi.common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 
 from .alerts.service import Alerts
+from .database import AWAY
 from .live.buffer import LiveBuffer
 from .live.schemas import View
 from .recordings.service import Recordings
@@ -111,8 +112,8 @@ class IndexIntake:
                 self._alerts.take(Alert.decode(record.value))
             else:
                 self._recordings.take(Recording.decode(record.value))
-        except OperationalError as error:
-            raise NotNow(f"the database does not answer ({type(error.orig).__name__})") from None
+        except AWAY as error:
+            raise NotNow(f"the database does not answer ({type(getattr(error, 'orig', error)).__name__})") from None
         except DataError as error:
             raise Never(f"the database cannot keep it ({type(error.orig).__name__}): a text holds U+0000") from None
 

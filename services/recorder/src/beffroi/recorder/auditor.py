@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
-from itertools import islice
+from collections.abc import Collection
+from datetime import timedelta
 
 import structlog
 from beffroi.common.bus import NotNow, Partition, Producer
@@ -13,7 +12,8 @@ from beffroi.common.runtime.clock import Clock
 from beffroi.common.store import ObjectStore, StoredObject, StoreUnavailable
 from beffroi.common.topics import FRAMES_MASKED, RECORDINGS
 
-from .naming import SEGMENTS, starts_at
+from .agenda import Agenda
+from .heads import StoreAway
 from .storing import FLUSH_TIMEOUT_S
 
 log = structlog.get_logger(__name__)
@@ -21,8 +21,14 @@ log = structlog.get_logger(__name__)
 AUDITED: Partition = (FRAMES_MASKED.name, 0)
 """Whoever owns this partition does the audit: one at a time, without another coordinator."""
 
-LATEST_STORING = timedelta(days=1)
-"""Pictures stored later than this after their capture time come from a clock that was wrong: count from the storing."""
+LONGEST_ROUND_S = 0.5
+"""A round is made by the loop that records: it ends after this long, whatever is left."""
+
+BREATH_S = 1.0
+"""Between two rounds while more is due: the loop records meanwhile."""
+
+BROKER_S = 1.0
+"""Patience with the broker before anything is destroyed. The status said every few seconds waits if it is away."""
 
 
 class NotDestroyedError(Exception):
@@ -30,7 +36,11 @@ class NotDestroyedError(Exception):
 
 
 class Auditor:
-    """Works in the one instance that owns `AUDITED`; a second would do no harm."""
+    """Works in the one instance that owns `AUDITED`; a second would do no harm.
+
+    Nothing is destroyed unsaid: each object is destroyed, seen to be gone and said to be before the next, and none
+    while messages to the broker wait. What was interrupted is brought to its end before anything else.
+    """
 
     def __init__(
         self,
@@ -49,51 +59,73 @@ class Auditor:
         self._retention_days = retention_days
         self._interval_s = interval_s
         self._most = most
+        self._agenda = Agenda(store, clock, timedelta(days=retention_days))
+        self._begun: StoredObject | None = None
         self._next_s = 0.0
 
     def own(self, partitions: Collection[Partition]) -> None:
         """Hear which partitions this instance owns."""
-        self._active = AUDITED in partitions
+        active = AUDITED in partitions
+        if active and not self._active:
+            self._agenda.forget()  # another instance went on from it
+        self._active = active
 
     def tick(self) -> None:
         """Do a round when it is time.
 
         Raises:
+            NotNow: store or broker cannot at present; the round is made at the next call.
             RetentionError: the bucket's rules are not the promise any more: nothing may be stored in it.
             NotDestroyedError: an object cannot be destroyed.
             StoreDenied: the store refuses our key.
         """
         now_s = self._clock.monotonic_s()
-        if not self._active or now_s < self._next_s:
+        if now_s < self._next_s or not (self._active or self._begun):
             return
-        self._next_s = now_s + self._interval_s
         try:
-            self._store.check_retention(self._retention_days)
-            for each in islice(self._due(), self._most):
-                self._destroy(each.name)
-        except (StoreUnavailable, NotNow) as reason:
-            log.warning("audit put off", reason=str(reason))
+            more = self._round(now_s + LONGEST_ROUND_S)
+        except StoreUnavailable as reason:
+            raise StoreAway(str(reason)) from None
+        self._next_s = self._clock.monotonic_s() + (BREATH_S if more else self._interval_s)
 
-    def _due(self) -> Iterator[StoredObject]:
-        """Objects past their retention, oldest day first: names begin with the date."""
-        limit = self._clock.now() - timedelta(days=self._retention_days)
-        for each in self._store.list(SEGMENTS):
-            captured = starts_at(each.name)
-            if captured is not None and captured.date() > limit.date():
-                return
-            if _born(captured, each.modified_at) <= limit:
-                yield each
+    def _round(self, end_s: float) -> bool:
+        """Destroy some; return whether there may be more."""
+        self._store.check_retention(self._retention_days)
+        if self._producer.flush(BROKER_S):
+            raise NotNow("the broker takes no messages at present, and nothing is destroyed unsaid")
+        self._finish()
+        for _ in range(self._most):
+            if not self._active or not self._step():
+                return False
+            if self._clock.monotonic_s() >= end_s:
+                break
+        return True
 
-    def _destroy(self, name: str) -> None:
+    def _step(self) -> bool:
+        """Destroy the next that is due, or look for more; False: there is none."""
+        name = self._agenda.first()
+        if name is None:
+            return self._agenda.look_on()
         found = self._store.stat(name)
+        if found is not None and self._agenda.is_due(found):  # it may have been stored anew since it was listed
+            self._begun = found
+            self._finish()
+        self._agenda.drop_first()
+        return True
+
+    def _finish(self) -> None:
+        """Bring what was begun to its end. Each step may be repeated."""
+        if self._begun is None:
+            return
+        name = self._begun.name
         self._store.remove(name)
         if self._store.stat(name) is not None:
             raise NotDestroyedError(
                 f"{name} is still in the store after its removal: look for versions, locks or a copy in front of it"
             )
+        self._say(self._begun)
+        self._begun = None
         log.info("destroyed", object=name)
-        if found is not None:
-            self._say(found)
 
     def _say(self, found: StoredObject) -> None:
         try:
@@ -108,10 +140,3 @@ class Auditor:
         self._producer.send(RECORDINGS, recording.object_name, destroyed, partition=partition)
         if self._producer.flush(FLUSH_TIMEOUT_S):
             raise NotNow("the broker did not acknowledge a destruction in time")
-
-
-def _born(captured: datetime | None, stored: datetime) -> datetime:
-    """The instant a segment's retention counts from."""
-    if captured is None or stored - captured > LATEST_STORING:
-        return stored
-    return min(captured, stored)

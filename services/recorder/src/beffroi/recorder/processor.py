@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import structlog
@@ -16,6 +17,7 @@ from .auditor import Auditor
 from .cutting import CutRules
 from .heads import Heads, StoreAway
 from .line import CameraLine
+from .patience import Patience
 from .segment import Origin
 from .storing import Shelf
 from .work_dir import DiskFull, WorkDir
@@ -64,11 +66,14 @@ class Recorder:
         """
         self._rules = rules
         self._silence_s = silence_s
-        self._retry_first_s, self._retry_most_s = retry_s
         self._work = work
         self._heads = heads
         self._shelf = shelf(self._stored)
         self._auditor = auditor
+        self._patience = Patience(clock, *retry_s)
+        self._errands: deque[tuple[str, Callable[[], object]]] = deque(
+            [("store", self._shelf.store_next), ("audit", auditor.tick)]
+        )
         self._reporter = reporter
         self._clock = clock
         self._owned = owned
@@ -77,8 +82,6 @@ class Recorder:
         self._heard_at_s: dict[str, float] = {}
         self._listened_s = 0.0
         self._turned_at_s = clock.monotonic_s()
-        self._retry_s = self._retry_first_s
-        self._retry_at_s = 0.0
         self._report_at_s = 0.0
         self._trouble: dict[str, tuple[str, str]] = {}
 
@@ -95,6 +98,8 @@ class Recorder:
             self._take(record)
         except NotNow as reason:
             self._trouble["bus"] = (_code(reason), str(reason))
+            if isinstance(reason, StoreAway):
+                self._patience.failed()  # whoever comes next in this turn would wait for the same silence
             raise
 
     def tick(self) -> None:
@@ -102,14 +107,14 @@ class Recorder:
 
         Raises:
             StoreDenied, RetentionError, NotDestroyedError: a person must act; see `Auditor.tick`.
+            DeliveryError: the broker refused a message for good.
         """
         now_s = self._clock.monotonic_s()
         self._listened_s += min(now_s - self._turned_at_s, LONGEST_TURN_S)
         self._turned_at_s = now_s
         self._close_silent()
-        if now_s >= self._retry_at_s:
-            self._store(now_s)
-        self._auditor.tick()
+        if self._patience.is_over():
+            self._run_errands()
         if now_s >= self._report_at_s:
             self._report()
             self._report_at_s = now_s + REPORT_INTERVAL_S
@@ -169,18 +174,27 @@ class Recorder:
         """How long nothing came, of the time spent listening: a slow store must not make cameras look silent."""
         return self._listened_s - self._heard_at_s[camera]
 
-    def _store(self, now_s: float) -> None:
-        try:
-            self._shelf.store_next()
-        except NotNow as reason:
-            if "store" not in self._trouble:
-                log.warning("not stored now", code=_code(reason), reason=str(reason))
-            self._trouble["store"] = (_code(reason), str(reason))
-            self._retry_at_s = now_s + self._retry_s
-            self._retry_s = min(self._retry_s * 2, self._retry_most_s)
-        else:
-            self._trouble.pop("store", None)
-            self._retry_s = self._retry_first_s
+    def _run_errands(self) -> None:
+        """Do what needs the store, until something fails: one time-out in a turn is enough.
+
+        What failed is the last one next time: a full store takes nothing before something is destroyed.
+        """
+        for name, errand in tuple(self._errands):
+            try:
+                errand()
+            except NotNow as reason:
+                self._put_off(name, reason)
+                self._errands.remove((name, errand))
+                self._errands.append((name, errand))
+                return
+            self._trouble.pop(name, None)
+        self._patience.succeeded()
+
+    def _put_off(self, name: str, reason: NotNow) -> None:
+        if name not in self._trouble:
+            log.warning("put off", errand=name, code=_code(reason), reason=str(reason))
+        self._trouble[name] = (_code(reason), str(reason))
+        self._patience.failed()
 
     def _stored(self, recording: Recording) -> None:
         BATCHES_OUT.labels(camera=recording.camera).inc(recording.batches)

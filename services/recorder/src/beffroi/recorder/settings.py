@@ -35,12 +35,12 @@ class RecorderSettings(ServiceSettings):
     legal_ceiling_reference: str = "CSI art. L252-5, as read on 2026-11-01"
     """The text the ceiling comes from, and when it was looked at."""
     audit_interval_s: float = Field(default=60.0, gt=0.0)
-    """What is due is destroyed this often. An hour at once would keep the loop busy for long."""
+    """What is due is destroyed this often, and every second while more is due than one round may destroy."""
     audit_most: int = Field(default=200, ge=1)
-    """Most objects destroyed in one round: about two seconds of requests."""
+    """Most objects destroyed in one round. It also ends after half a second: recording goes on between rounds."""
     store_retry_first_s: float = Field(default=0.5, gt=0.0)
     store_retry_most_s: float = Field(default=10.0, gt=0.0)
-    """Wait between tries while the store is away: doubled from the first to the most."""
+    """Wait from a failure to the next try while the store is away: doubled from the first to the most."""
 
     @model_validator(mode="after")
     def _within_the_law(self) -> Self:

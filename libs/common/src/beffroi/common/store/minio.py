@@ -27,8 +27,9 @@ DENIED = {
     "AuthorizationHeaderMalformed",
 }
 MISSING = {"NoSuchKey", "NoSuchObject"}
-RETRIES = 2
-"""The caller has a patience of its own: a few tries hide a dropped connection, no more."""
+RETRIES = 0
+"""The caller has a patience of its own: each try here would make it wait for another time-out. A connection that was
+closed while idle is seen before it is used again, without a retry."""
 
 
 class MinioStore:
@@ -46,7 +47,7 @@ class MinioStore:
             region=settings.region,
             http_client=urllib3.PoolManager(
                 timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
-                retries=urllib3.Retry(total=RETRIES, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+                retries=urllib3.Retry(total=RETRIES),
                 cert_reqs="CERT_REQUIRED",
             ),
         )

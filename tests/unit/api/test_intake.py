@@ -1,0 +1,94 @@
+"""Nothing of the index is lost while the database does not answer, and the api lives on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+from beffroi.api.intake import IndexIntake
+from beffroi.common.bus import Never, NotNow, Record
+from beffroi.common.contracts import Recording, RecordingState
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
+from beffroi.common.topics import RECORDINGS
+from sqlalchemy import QueuePool, create_engine
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+
+AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Index:
+    """Recordings and alerts, of whom each taking does `do`."""
+
+    do: Callable[[], object]
+
+    def take(self, _message: object) -> None:
+        self.do()
+
+
+def fail(error: Exception) -> Callable[[], object]:
+    def do() -> object:
+        raise error
+
+    return do
+
+
+def hanging() -> Callable[[], object]:
+    """What asking a database is like while another holds the only connection and hears nothing."""
+    engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    held = engine.connect()
+    return lambda: (engine.connect(), held)
+
+
+def take(do: Callable[[], object]) -> None:
+    index = cast("Any", Index(do))
+    intake = IndexIntake(MemoryBus(MemoryBroker()), index, index, "api", ManualClock(), lambda: None)
+    intake.handle(Record(RECORDINGS.name, 0, 0, "key", recording().encode(), 0))
+
+
+def recording() -> Recording:
+    return Recording(
+        object_name="segments/2026-11-01/gate/120000.000Z-1-0.mp4",
+        state=RecordingState.STORED,
+        camera="gate",
+        starts_at=AT,
+        ends_at=AT,
+        frames=1,
+        batches=1,
+        missing_batches=0,
+        width=160,
+        height=96,
+        codec="avc1.42c01e",
+        mask_versions=(1,),
+        size_bytes=1,
+        sha256="0" * 64,
+        previous_sha256=None,
+        changed_at=AT,
+    )
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        fail(OperationalError("INSERT", {}, OSError("gone"))),
+        fail(InterfaceError("INSERT", {}, OSError("the connection is closed"))),
+        hanging(),
+    ],
+    ids=["gone", "a broken connection", "hanging"],
+)
+def test_a_database_that_does_not_answer_is_waited_for(do: Callable[[], object]) -> None:
+    with pytest.raises(NotNow, match=r"the database does not answer \(\w+\)"):
+        take(do)
+
+
+def test_what_it_can_never_keep_is_a_dead_letter() -> None:
+    with pytest.raises(Never, match=r"U\+0000"):
+        take(fail(DataError("INSERT", {}, ValueError())))
+
+
+def test_a_bug_is_a_bug() -> None:
+    with pytest.raises(ZeroDivisionError):
+        take(lambda: 1 / 0)

@@ -1,0 +1,173 @@
+"""A store that hangs costs a time-out now and then, and not the recording."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+
+import pytest
+from beffroi.common.bus import NotNow, Record
+from beffroi.common.runtime.settings import StoreSettings
+from beffroi.common.store import StoreUnavailable
+from beffroi.common.store.minio import MinioStore
+from beffroi.common.testing import ManualClock, MemoryStore
+from beffroi.common.topics import FRAMES_MASKED
+from beffroi.recorder.patience import Patience
+from pydantic import SecretStr
+
+from tests.unit.recorder.conftest import Film, Running, Site, Start
+
+TIME_OUT_S = 30.0
+SOURCE = (FRAMES_MASKED.name, 0)
+
+
+class BlackHole(MemoryStore):
+    """While it is away, each question takes the whole time-out. `tries` says when each was asked."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.manual = clock
+        self.tries: list[float] = []
+        self.make_bucket(14)
+
+    def _reach(self) -> None:
+        if self.away:
+            self.tries.append(self.manual.monotonic_s())
+            self.manual.advance(TIME_OUT_S)
+        super()._reach()
+
+
+def taken_between_tries(site: Site, life: Running, store: BlackHole, records: list[Record]) -> list[int]:
+    """Hand records on, eight a second; how many were taken before each try."""
+    counts = [0]
+    for record in records:
+        life.recorder.handle(record)
+        counts[-1] += 1
+        site.clock.advance(0.125)
+        tries = len(store.tries)
+        life.tick()
+        assert len(store.tries) - tries <= 1, "more than one time-out in a turn"
+        if len(store.tries) > tries:
+            counts.append(0)
+    return counts
+
+
+@pytest.mark.parametrize("audited", [False, True], ids=["storing", "storing and auditing"])
+def test_many_batches_are_taken_between_two_tries(site: Site, start: Start, film: Film, audited: bool) -> None:
+    store = BlackHole(site.clock)
+    site.put_on_bus(film(200))
+    life = start(store)
+    if audited:
+        life.recorder.assigned([SOURCE])
+    records = site.broker.log(SOURCE)
+    life.recorder.handle(records[0])
+    life.tick()
+    site.clock.advance(61)  # an audit is due as well
+    store.away = True
+    counts = taken_between_tries(site, life, store, records[1:])
+    rests = [round(after - before - TIME_OUT_S, 3) for before, after in pairwise(store.tries)]
+    assert all(rest >= wanted for rest, wanted in zip(rests, (0.5, 1.0, 2.0, 4.0, 4.0), strict=False))
+    assert counts[1:4] == [4, 8, 16]
+    assert set(counts[4:-1]) == {32}
+    store.away = False
+    life.fall_silent()
+    site.store = store
+    assert site.numbers() == list(range(800))
+
+
+def test_a_camera_met_in_vain_is_the_one_time_out_of_its_turn(site: Site, start: Start, film: Film) -> None:
+    store = BlackHole(site.clock)
+    site.put_on_bus([*film(61), *film(1, camera="square")])
+    life = start(store)
+    life.recorder.assigned([SOURCE])
+    *gate, square = site.broker.log(SOURCE)
+    for record in gate[:-1]:
+        life.recorder.handle(record)
+        life.tick()
+    life.recorder.handle(gate[-1])  # a segment is finished
+    site.clock.advance(61)
+    store.away = True
+    with pytest.raises(NotNow):
+        life.recorder.handle(square)
+    life.tick()
+    assert len(store.tries) == 1
+
+
+def test_a_wait_doubles_from_the_end_of_each_failure_and_begins_anew_after_a_success() -> None:
+    clock = ManualClock()
+    patience = Patience(clock, 0.5, 1.0)
+    waits = []
+    for succeeds in (False, False, False, True):
+        clock.advance(TIME_OUT_S)
+        if succeeds:
+            patience.succeeded()
+        patience.failed()
+        at_s = clock.monotonic_s()
+        while not patience.is_over():
+            clock.advance(0.25)
+        waits.append(clock.monotonic_s() - at_s)
+    assert waits == [0.5, 1.0, 1.0, 0.5]
+
+
+def asking(port: int, timeout_s: float) -> MinioStore:
+    """A client of whoever listens there."""
+    return MinioStore(
+        StoreSettings(
+            endpoint=f"127.0.0.1:{port}",
+            access_key="key",
+            secret_key=SecretStr("secret"),
+            secure=False,
+            timeout_s=timeout_s,
+        )
+    )
+
+
+def test_a_question_to_a_store_that_hangs_takes_one_time_out() -> None:
+    asked = []
+
+    def accept() -> None:
+        while True:
+            try:
+                asked.append(listening.accept()[0])
+            except OSError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        store = asking(listening.getsockname()[1], timeout_s=0.2)
+        with pytest.raises(StoreUnavailable):
+            store.stat("a")
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for each in asked:
+        each.close()
+    assert len(asked) == 1
+
+
+def test_a_connection_closed_while_idle_needs_no_retry() -> None:
+    class Hasty(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 0.05
+        asked = 0
+
+        def do_HEAD(self) -> None:
+            type(self).asked += 1
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hasty) as server:
+        threading.Thread(target=server.serve_forever).start()
+        store = asking(server.server_port, timeout_s=5.0)
+        for _ in range(3):
+            assert store.stat("a") is None
+            time.sleep(0.2)
+        server.shutdown()
+    assert Hasty.asked == 3
