@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from beffroi.api.tables import AlertRow
 from beffroi.api.testing import NS, Running, eventually, film, number_of
 from beffroi.common.contracts import Alert, AlertState, CloseReason
 from beffroi.common.topics import ALERTS, FRAMES_MASKED
+from sqlalchemy import func, select
 
 V1 = "/api/v1"
 
@@ -48,6 +50,12 @@ def listed(door: Running, **query: Any) -> list[dict[str, Any]]:
     answer.raise_for_status()
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
+
+
+def kept(door: Running) -> int:
+    """How many alerts are in the database."""
+    with door.parts.database.read() as session:
+        return session.scalar(select(func.count()).select_from(AlertRow)) or 0
 
 
 def test_an_alert_through_its_life(door: Running, make_camera: Make, send: Callable[..., Alert]) -> None:
@@ -141,9 +149,40 @@ def test_alerts_are_forgotten_with_the_recordings_that_show_them(
     send()
     eventually(lambda: listed(door))
     place.clock.advance(timedelta(days=15).total_seconds())
-    door._clients.clear()
     door.parts.alerts.forget_old()
+    assert kept(door) == 0
+
+
+def test_an_alert_past_its_retention_is_not_served_until_it_is_forgotten(
+    place: Any, door: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beffroi.api.alerts.repository.forget", lambda *_, **__: None)  # its hour has not come
+    alert = send()
+    eventually(lambda: listed(door))
+    url = f"{V1}/alerts/{alert.id}"
+    left = alert.occurred_at + timedelta(days=14) - place.clock.now()
+    place.clock.advance(left.total_seconds() - 1)
+    door._clients.clear()  # sessions ended long ago
+    assert [each["id"] for each in listed(door)] == [alert.id]
+    assert door.operator.get(url).status_code == 200
+    place.clock.advance(1)
     assert listed(door) == []
+    for answer in (door.operator.get(url), door.operator.get(f"{url}/still")):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert door.operator.post(f"{url}/acknowledgement").status_code == 404
+    assert kept(door) == 1
+
+
+def test_an_alert_past_its_retention_is_not_learnt(
+    place: Any, door: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news: list[str] = []
+    monkeypatch.setattr(door.parts.fanout, "publish", lambda kind, _: news.append(kind))
+    old = place.clock.now() - timedelta(days=14)
+    send(number=1, onset=old - timedelta(seconds=10), occurred_at=old)
+    send(number=2)
+    eventually(lambda: listed(door) and "alert" in news)  # heard in order: the old one was before it
+    assert kept(door) == news.count("alert") == 1
 
 
 def test_unknown_alerts(door: Running) -> None:

@@ -64,6 +64,16 @@ def test_reading_the_trail_is_in_the_trail(door: Running) -> None:
     assert (newest["action"], newest["user"], newest["details"]) == ("audit_read", "dpo", {"of": "operator"})
 
 
+def test_reading_any_page_of_the_trail_is_in_the_trail(door: Running) -> None:
+    newest = door.dpo.get(AUDIT, params={"before": 1_000_000_000}).json()["items"][0]
+    assert newest["action"] == "signed_in"
+    door.dpo.get(AUDIT, params={"before": 1, "user": "operator", "camera": "gate"})
+    second, first = door.dpo.get(AUDIT).json()["items"][:2]
+    assert (first["action"], first["camera"], first["details"]) == ("audit_read", None, {"before": 1_000_000_000})
+    assert (second["action"], second["camera"]) == ("audit_read", "gate")
+    assert second["details"] == {"of": "operator", "before": 1}
+
+
 def test_signing_in_and_out_is_in_the_trail(door: Running) -> None:
     door.operator.delete("/api/v1/session")
     rows = door.dpo.get(AUDIT, params={"user": "operator"}).json()["items"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from beffroi.api.live import pictures
+from beffroi.api.live.pictures import Still
 from beffroi.api.testing import NS, Running, eventually, film, number_of
 from beffroi.common.contracts import FrameBatch, Viewers
 from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
@@ -111,6 +113,24 @@ def test_a_new_decision_hides_what_was_under_the_old_one(
     with door.operator.websocket_connect(LIVE) as again:
         assert receive(again)["sequence"] == 4
     assert door.operator.get(f"{GATE}/still").headers["x-mask-version"] == "2"
+
+
+def test_a_decision_while_a_still_is_made_hides_it(
+    place: Any, door: Running, make_camera: Make, show: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_camera()
+    show(film(3, start_ns=start_ns(place)))
+    decode = pictures.from_batches
+
+    def decode_slowly(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
+        made = decode(batches, at_ns)
+        door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+        return made
+
+    monkeypatch.setattr(pictures, "from_batches", decode_slowly)
+    refused = door.operator.get(f"{GATE}/still")
+    assert (refused.status_code, refused.json()["code"]) == (404, "no_picture")
+    assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
 
 
 def test_why_there_is_no_picture(place: Any, door: Running, make_camera: Make) -> None:

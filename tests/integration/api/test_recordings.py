@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from beffroi.api.access import COOKIE, Identity
 from beffroi.api.testing import Running, eventually
 from beffroi.common.contracts import RecordingState
 
@@ -28,6 +31,13 @@ def recorded(place: Any, door: Running, record: Record) -> Any:
     made = record(place.clock.now() - timedelta(minutes=5))
     eventually(lambda: segments(door))
     return made
+
+
+def identity(door: Running) -> Identity:
+    """Who the operator is, for what no browser can do at a given instant."""
+    who = door.parts.identify(door.operator.cookies[COOKIE], "here")
+    assert who is not None
+    return who
 
 
 def test_what_is_recorded_is_listed(place: Any, door: Running, recorded: Any) -> None:
@@ -83,7 +93,7 @@ def test_the_whole_video_and_parts_of_it(door: Running, recorded: Any) -> None:
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
 
 
-def test_a_look_is_in_the_trail_once_a_session(door: Running, recorded: Any, audited: Audited) -> None:
+def test_a_look_is_in_the_trail_once_for_each_session(door: Running, recorded: Any, audited: Audited) -> None:
     url = segments(door)[0]["video_url"]
     for start in (0, 10, 20):
         door.operator.get(url, headers={"Range": f"bytes={start}-"})
@@ -95,6 +105,82 @@ def test_a_look_is_in_the_trail_once_a_session(door: Running, recorded: Any, aud
     door.operator.post("/api/v1/session", json={"username": "operator", "password": "correct horse battery"})
     door.operator.get(url)
     assert len(audited("video_seen")) == 3
+
+
+def test_a_look_goes_on_while_ranges_are_asked_for_and_is_another_after_a_pause(
+    place: Any, door: Running, recorded: Any, audited: Audited
+) -> None:
+    url = segments(door)[0]["video_url"]
+
+    def ask() -> int:
+        assert door.operator.get(url, headers={"Range": "bytes=0-9"}).status_code == 206
+        return len(audited("video_seen"))
+
+    assert ask() == 1
+    for _ in range(10):
+        place.clock.advance(60)
+        assert ask() == 1
+    place.clock.advance(299)
+    assert ask() == 1
+    place.clock.advance(300)
+    assert ask() == 2
+    place.clock.advance(1)
+    assert ask() == 2
+    place.clock.advance(-3600)  # the clock was wrong, and is put right
+    assert ask() == 3
+    assert door.parts.trail.verify().broken_at is None
+
+
+def test_a_range_of_a_look_under_way_does_not_write_the_database(
+    place: Any, door: Running, recorded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, write, here = identity(door), door.parts.database.write, threading.get_ident()
+    writes = 0
+
+    def counted() -> Any:
+        nonlocal writes
+        writes += threading.get_ident() == here  # other threads of the application have their own to do
+        return write()
+
+    monkeypatch.setattr(door.parts.database, "write", counted)
+    for seconds in range(0, 60, 6):
+        door.parts.recordings.play(who, "gate", recorded.id, f"bytes={seconds}-")
+        place.clock.advance(6)
+    assert writes == 2  # at the beginning, and after half a minute
+
+
+def test_ranges_asked_for_at_once_are_one_look(place: Any, door: Running, recorded: Any, audited: Audited) -> None:
+    who = identity(door)
+    for looks in (1, 2, 3):
+        together = threading.Barrier(8)
+
+        def ask(number: int, together: threading.Barrier = together) -> int:
+            together.wait(30)
+            return door.parts.recordings.play(who, "gate", recorded.id, f"bytes={number}-").span.first
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sorted(pool.map(ask, range(8))) == list(range(8))
+        assert len(audited("video_seen")) == looks
+        place.clock.advance(300)
+
+
+def test_a_session_that_ends_meanwhile_sees_nothing(
+    door: Running, recorded: Any, audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, identify = segments(door)[0]["video_url"], door.parts.identify
+
+    def identify_and_sign_out(token: str | None, address: str) -> Identity | None:
+        who = identify(token, address)
+        assert who is not None
+        door.parts.sessions.sign_out(who)
+        return who
+
+    monkeypatch.setattr(door.parts, "identify", identify_and_sign_out)
+    refused = door.operator.get(url)
+    monkeypatch.undo()
+    assert (refused.status_code, refused.json()["code"]) == (401, "not_signed_in")
+    assert refused.json()["detail"] == "Your session has ended: sign in again."
+    assert audited("video_seen") == []
 
 
 def test_nothing_past_its_retention_is_served(place: Any, door: Running, recorded: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -93,6 +94,34 @@ def test_pictures_under_an_older_mask_are_forgotten_at_once(bench: Bench) -> Non
     fresh = film(1, start_ns=START_NS, first_sequence=3, mask_version=2)
     assert bench.put(*late, *fresh) == [False, True]
     assert bench.sequences() == [3]
+
+
+def test_a_decision_at_the_very_moment_a_batch_comes_in_leaves_nothing_of_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever decides does so in another thread, right after it was found that the batch may be shown."""
+    shows, decides = bench.decisions.shows, threading.Thread(target=bench.decide, args=(2,))
+
+    def shows_and_then_a_decision(camera: str, mask_version: int) -> bool:
+        answer = shows(camera, mask_version)
+        if decides.ident is None:
+            decides.start()
+            decides.join(0.2)  # as far as it gets
+        return answer
+
+    monkeypatch.setattr(bench.decisions, "shows", shows_and_then_a_decision)
+    bench.put(*film(1, start_ns=START_NS))
+    decides.join()
+    channel = bench.buffer._channels["gate", View.MASKED]
+    assert (list(channel.held), channel.size_bytes) == ([], 0)
+
+
+def test_pictures_under_an_older_mask_are_not_given_before_they_are_forgotten(bench: Bench) -> None:
+    bench.put(*film(2, start_ns=START_NS))
+    bench.decisions.changed("gate", camera(2))
+    assert bench.sequences() == []
+    bench.put(*film(1, start_ns=START_NS, first_sequence=2, mask_version=2))
+    assert bench.sequences() == [2]
 
 
 def test_bytes_of_one_camera_are_bounded() -> None:

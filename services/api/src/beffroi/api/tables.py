@@ -134,11 +134,15 @@ class RecordingRow(Base):
 
 
 class PlaybackRow(Base):
-    """A session opened a segment: its video is in the audit trail once, however many ranges the browser asks for."""
+    """A session looks at a segment: one row of the audit trail, however many ranges of it the browser asks for.
+
+    `last_at` is when it last did, give or take half a minute; after some quiet the next request is another look.
+    """
 
     __tablename__ = "playbacks"
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
     recording_id: Mapped[str] = mapped_column(String(24), primary_key=True)
+    last_at: Mapped[datetime]
 
 
 class AuditTableRow(Base):

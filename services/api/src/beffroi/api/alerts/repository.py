@@ -21,14 +21,20 @@ def find(session: Session, alert: str, *, for_change: bool = False) -> AlertRow 
 def page(
     session: Session,
     *,
+    after: datetime,
     camera: str | None,
     life: Life,
     acknowledged: bool | None,
     before: tuple[datetime, str] | None,
     limit: int,
 ) -> list[AlertRow]:
-    """Alerts, newest first; `before` is (opened_at, id) of the last one of the page before."""
-    query = select(AlertRow).order_by(AlertRow.opened_at.desc(), AlertRow.id.desc()).limit(limit)
+    """Alerts of after a moment, newest first; `before` is (opened_at, id) of the last one of the page before."""
+    query = (
+        select(AlertRow)
+        .where(AlertRow.occurred_at > after)
+        .order_by(AlertRow.opened_at.desc(), AlertRow.id.desc())
+        .limit(limit)
+    )
     if camera is not None:
         query = query.where(AlertRow.camera == camera)
     if life is not Life.ALL:
@@ -43,6 +49,6 @@ def page(
     return list(session.scalars(query))
 
 
-def forget(session: Session, *, before: datetime) -> None:
-    """Alerts whose time is over."""
-    session.execute(delete(AlertRow).where(AlertRow.occurred_at < before))
+def forget(session: Session, *, until: datetime) -> None:
+    """Alerts of that moment and before, which `page` gives no more."""
+    session.execute(delete(AlertRow).where(AlertRow.occurred_at <= until))

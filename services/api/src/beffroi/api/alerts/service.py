@@ -33,7 +33,12 @@ class Alerts:
     on_news: Callable[[AlertView], None]
 
     def take(self, alert: Alert) -> None:
-        """Learn how an alert stands. Learning it twice changes nothing; a late word undoes no newer one."""
+        """Learn how an alert stands. Learning it twice changes nothing; a late word undoes no newer one.
+
+        One whose time is over is not learnt at all: a new database reads the bus from the beginning.
+        """
+        if alert.occurred_at <= self._horizon():
+            return
         with self.database.write() as session:
             row = repository.find(session, alert.id, for_change=True)
             if row is not None and not _is_newer(alert, row):
@@ -47,7 +52,7 @@ class Alerts:
     def page(
         self, *, camera: str | None, life: Life, acknowledged: bool | None, before: str | None, limit: int
     ) -> AlertPage:
-        """Alerts, newest first.
+        """Alerts, newest first, none past its retention.
 
         Raises:
             Invalid: `before` is not a `next` of an earlier page.
@@ -55,7 +60,13 @@ class Alerts:
         cursor = _read_cursor(before) if before else None
         with self.database.read() as session:
             rows = repository.page(
-                session, camera=camera, life=life, acknowledged=acknowledged, before=cursor, limit=limit + 1
+                session,
+                after=self._horizon(),
+                camera=camera,
+                life=life,
+                acknowledged=acknowledged,
+                before=cursor,
+                limit=limit + 1,
             )
         items = [self._view(row) for row in rows[:limit]]
         return AlertPage(items=items, next=_cursor(rows[limit - 1]) if len(rows) > limit else None)
@@ -64,20 +75,20 @@ class Alerts:
         """One alert.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none, or its time is over.
         """
         with self.database.read() as session:
-            return self._view(_found(repository.find(session, alert), alert))
+            return self._view(self._found(repository.find(session, alert), alert))
 
     def acknowledge(self, who: Identity, alert: str) -> AlertView:
         """Take an alert. Taking one's own again changes nothing.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none, or its time is over.
             AlreadyAcknowledged: somebody else took it, and when.
         """
         with self.database.write() as session:
-            row = _found(repository.find(session, alert, for_change=True), alert)
+            row = self._found(repository.find(session, alert, for_change=True), alert)
             if row.acknowledged_at is not None and row.acknowledged_by != who.username:
                 raise AlreadyAcknowledged(
                     f"{row.acknowledged_by} took this alert at {row.acknowledged_at:%H:%M:%S} UTC.",
@@ -96,7 +107,16 @@ class Alerts:
     def forget_old(self) -> None:
         """Housekeeping: an alert lives as long as the recordings that show it."""
         with self.database.write() as session:
-            repository.forget(session, before=self.clock.now() - self.retention)
+            repository.forget(session, until=self._horizon())
+
+    def _horizon(self) -> datetime:
+        return self.clock.now() - self.retention
+
+    def _found(self, row: AlertRow | None, alert: str) -> AlertRow:
+        """Housekeeping comes by once an hour: what is due to be forgotten is not there any more."""
+        if row is None or row.occurred_at <= self._horizon():
+            raise NotFound(f"There is no alert {alert}: its time may be over. Load the list again.")
+        return row
 
     def _view(self, row: AlertRow) -> AlertView:
         camera = self.camera(row.camera)
@@ -124,12 +144,6 @@ class Alerts:
             acknowledged_by=row.acknowledged_by,
             acknowledged_at=row.acknowledged_at,
         )
-
-
-def _found(row: AlertRow | None, alert: str) -> AlertRow:
-    if row is None:
-        raise NotFound(f"There is no alert {alert}: its time may be over. Load the list again.")
-    return row
 
 
 def _is_newer(alert: Alert, row: AlertRow) -> bool:

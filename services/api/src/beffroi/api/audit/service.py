@@ -87,12 +87,13 @@ class Trail:
             self.add(session, entry)
 
     def read(self, who: Identity, *, before: int | None, limit: int, user: str | None, camera: str | None) -> AuditPage:
-        """A page of the trail. Reading it leaves a row too, once per search and not for each further page."""
+        """A page of the trail. Reading it leaves a row too, each page of a search: `before` says which."""
         with self._database.read() as session:
             rows = repository.page(session, before=before, limit=limit + 1, user=user, camera=camera)
             items = [_view(row) for row in rows[:limit]]
-        if before is None:
-            self.record(Entry.of(who, Action.AUDIT_READ, camera=camera, **({"of": user} if user else {})))
+        asked: dict[str, Any] = {"of": user, "before": before}
+        told = {name: value for name, value in asked.items() if value}
+        self.record(Entry.of(who, Action.AUDIT_READ, camera=camera, **told))
         return AuditPage(items=items, next=items[-1].id if len(rows) > limit else None)
 
     def verify(self) -> Verdict:

@@ -87,8 +87,10 @@ class LiveBuffer:
 
     def offer(self, view: View, batch: FrameBatch) -> bool:
         """Take a batch in and hand it to who watches; False when it may not be shown or was here before."""
-        reason = self._refusal(batch)
         with self._lock:
+            # Asked under the lock: a new decision is known before `changed` forgets what is older, so a batch is
+            # either refused here or forgotten there.
+            reason = self._refusal(batch)
             channel = self._channels.setdefault((batch.camera, view), Channel()) if reason is None else None
             if channel is not None and channel.is_repeat(batch):
                 reason = "repeat"
@@ -121,10 +123,15 @@ class LiveBuffer:
         """Batches to decode for the masked picture at `at_ns` (None: the newest), from a key picture on; or none."""
         with self._lock:
             channel = self._channels.get((camera, View.MASKED))
-            held = [each.batch for each in channel.held] if channel else []
+            # Looked at once more: a decision may be known already whose `changed` still waits for the lock.
+            held = [each.batch for each in channel.held if self._may_show(each.batch)] if channel else []
         batches = [batch for batch in held if at_ns is None or batch.units[0].capture_time_ns <= at_ns]
         starts = [index for index, batch in enumerate(batches) if batch.starts_with_key]
         return batches[starts[-1] :] if starts else []
+
+    def shows(self, camera: str, mask_version: int) -> bool:
+        """Whether a picture that came out of the buffer some time ago may still be shown."""
+        return self._decisions.shows(camera, mask_version)
 
     def changed(self, camera: str, _now: Camera | None) -> None:
         """The decision on a camera's masks may have changed: forget what may be shown no longer."""
@@ -158,7 +165,7 @@ class LiveBuffer:
         return None if self._may_show(batch) else "not_allowed"
 
     def _may_show(self, batch: FrameBatch) -> bool:
-        return self._decisions.shows(batch.camera, batch.mask_version)
+        return self.shows(batch.camera, batch.mask_version)
 
     def _hold(self, channel: Channel, batch: FrameBatch) -> Held:
         if batch.starts_with_key:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from beffroi.api.errors import Busy, Destroyed, NoPicture, StoreAway
 from beffroi.api.recordings.object_file import ObjectFile
 from beffroi.api.recordings.service import Recordings
 from beffroi.api.settings import LiveSettings
+from beffroi.common.contracts import FrameBatch
 from beffroi.common.store import ObjectMissing, ObjectStore, StoreError
 
 from . import pictures
@@ -39,11 +40,11 @@ class Stills:
             NoPicture: there is none, and why.
             Busy: too many pictures are being made.
         """
-        batches = self.buffer.run_to(camera, None)
-        if not batches:
-            raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
         with self._turn():
-            return pictures.from_batches(batches, None)
+            batches = self.buffer.run_to(camera, None)
+            if not batches:
+                raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
+            return self._decoded(camera, batches, None)
 
     def at(self, camera: str, at: datetime) -> Still:
         """The picture of a moment.
@@ -62,8 +63,15 @@ class Stills:
         batches = self.buffer.run_to(camera, _ns(at))
         if not batches:
             return None
-        still = pictures.from_batches(batches, _ns(at))
+        still = self._decoded(camera, batches, _ns(at))
         return still if at - still.captured_at <= self._tolerance else None
+
+    def _decoded(self, camera: str, batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
+        """A picture out of memory, if the decision in force when it is ready lets it be shown."""
+        still = pictures.from_batches(batches, at_ns)
+        if still.mask_version is None or not self.buffer.shows(camera, still.mask_version):
+            raise NoPicture("The masks of this camera were just changed: try again in a moment.")
+        return still
 
     def _from_segment(self, camera: str, at: datetime) -> Still:
         segment = self.recordings.covering(camera, at, self._tolerance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from beffroi.api.tables import PlaybackRow, RecordingRow
 from beffroi.common.contracts import RecordingState
@@ -33,10 +33,31 @@ def overlapping(session: Session, camera: str, since: datetime, until: datetime)
     return list(session.scalars(query))
 
 
-def open_playback(session: Session, session_id: int, recording: str) -> bool:
-    """Remember that a session opened a segment; False when it had already."""
-    if session.get(PlaybackRow, (session_id, recording)) is not None:
-        return False
-    session.add(PlaybackRow(session_id=session_id, recording_id=recording))
+def last_played(session: Session, session_id: int, recording: str) -> datetime | None:
+    """When a session was last noted to play a segment; None: never, or the session ended."""
+    row = session.get(PlaybackRow, (session_id, recording))
+    return row.last_at if row is not None else None
+
+
+def note_playback(session: Session, session_id: int, recording: str, *, at: datetime, quiet: timedelta) -> bool:
+    """Note that a session plays a segment; True when that begins a look: the first, or one after so much quiet.
+
+    Of several at once one begins it: the others wait for its row, or collide with it.
+
+    Raises:
+        IntegrityError: another request wrote the first row meanwhile, or there is no such session any more.
+    """
+    row = session.get(PlaybackRow, (session_id, recording), with_for_update=True)
+    if row is None:
+        session.add(PlaybackRow(session_id=session_id, recording_id=recording, last_at=at))
+        session.flush()
+        return True
+    begins = between(row.last_at, at) >= quiet
+    row.last_at = at
     session.flush()
-    return True
+    return begins
+
+
+def between(one: datetime, other: datetime) -> timedelta:
+    """Time from one to the other, whichever comes first: a clock that was put back must not hide looks for hours."""
+    return abs(other - one)

@@ -11,7 +11,7 @@ from beffroi.api.access import API_PREFIX, Identity
 from beffroi.api.audit.schemas import Action
 from beffroi.api.audit.service import Entry, Trail
 from beffroi.api.database import Database
-from beffroi.api.errors import Destroyed, Invalid, NotFound, StoreAway
+from beffroi.api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreAway
 from beffroi.api.tables import RecordingRow
 from beffroi.common.contracts import Recording, RecordingState
 from beffroi.common.runtime.clock import Clock
@@ -28,6 +28,14 @@ LONGEST_WINDOW = timedelta(days=2)
 
 CHUNK_BYTES = 256 * 1024
 """In memory at a time while video is handed on."""
+
+NEW_LOOK_AFTER = timedelta(minutes=5)
+"""Without a request for so long, the next one is another look. A segment lasts a minute, and a player asks for its
+ranges while it plays: who comes back after several times that looks again, and the trail must say so."""
+
+NOTED_EVERY = timedelta(seconds=30)
+"""That a look goes on is written down at most so often: a range must not mean writing the database. Quiet is
+measured from what was written, so a look may count as new this much earlier, never later."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +101,10 @@ class Recordings:
             raise Destroyed(f"Recordings are kept for {self.retention.days} days; that moment is longer ago.")
 
     def play(self, who: Identity, camera: str, recording: str, range_header: str | None) -> Video:
-        """Open the video of a segment, and leave a row in the trail the first time a session does.
+        """Open the video of a segment, and leave a row in the trail where that begins a look.
 
         Raises:
+            NotSignedIn: the session ended meanwhile.
             NotFound: no such segment of this camera.
             Destroyed: past its retention, or its object is gone.
             RangeNotSatisfiable: the range lies outside.
@@ -114,20 +123,24 @@ class Recordings:
         return Video(span, row.size_bytes, _begun(chunks))
 
     def _remember(self, who: Identity, row: RecordingRow) -> None:
+        """Leave one row in the trail for a look, however many ranges of it are asked for, also at once."""
+        now = self.clock.now()
+        noted_at = self._last_played(who, row)
+        if noted_at is not None and repository.between(noted_at, now) < NOTED_EVERY:
+            return
         try:
             with self.database.write() as session:
-                if repository.open_playback(session, who.session_id, row.id):
-                    entry = Entry.of(
-                        who,
-                        Action.VIDEO_SEEN,
-                        camera=row.camera,
-                        subject=row.object_name,
-                        starts_at=row.starts_at.isoformat(),
-                        ends_at=row.ends_at.isoformat(),
-                    )
-                    self.trail.add(session, entry)
+                if repository.note_playback(session, who.session_id, row.id, at=now, quiet=NEW_LOOK_AFTER):
+                    self.trail.add(session, _look(who, row))
         except IntegrityError:
-            return  # the browser asked for two ranges at once, and the other request wrote the row
+            # Either the browser asked for two ranges at once and the other request wrote the row, or the session
+            # ended and none can be written: then nothing may be seen.
+            if self._last_played(who, row) is None:
+                raise NotSignedIn("Your session has ended: sign in again.") from None
+
+    def _last_played(self, who: Identity, row: RecordingRow) -> datetime | None:
+        with self.database.read() as session:
+            return repository.last_played(session, who.session_id, row.id)
 
     def _horizon(self) -> datetime:
         return self.clock.now() - self.retention
@@ -136,6 +149,17 @@ class Recordings:
 def segment_id(object_name: str) -> str:
     """Name of a segment in web addresses: the same after the index was built anew."""
     return hashlib.sha256(object_name.encode()).hexdigest()[:24]
+
+
+def _look(who: Identity, row: RecordingRow) -> Entry:
+    return Entry.of(
+        who,
+        Action.VIDEO_SEEN,
+        camera=row.camera,
+        subject=row.object_name,
+        starts_at=row.starts_at.isoformat(),
+        ends_at=row.ends_at.isoformat(),
+    )
 
 
 def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:

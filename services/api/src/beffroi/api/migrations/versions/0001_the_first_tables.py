@@ -139,6 +139,7 @@ def upgrade() -> None:
         "playbacks",
         sa.Column("session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("recording_id", sa.String(length=24), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.id"], name=op.f("fk_playbacks_session_id"), ondelete="CASCADE"
         ),

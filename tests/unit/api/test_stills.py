@@ -1,0 +1,123 @@
+"""A still is never under an older mask than the decision in force when it is handed out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from beffroi.api.decisions import Decisions
+from beffroi.api.errors import Busy, NoPicture
+from beffroi.api.live import pictures
+from beffroi.api.live.buffer import LiveBuffer
+from beffroi.api.live.pictures import Still
+from beffroi.api.live.schemas import View
+from beffroi.api.live.stills import Stills
+from beffroi.api.recordings.service import Recordings
+from beffroi.api.settings import LiveSettings
+from beffroi.api.testing import NS, film
+from beffroi.common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
+from beffroi.common.testing import ManualClock, MemoryStore
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+LATER = START + timedelta(seconds=1)
+START_NS = int(START.timestamp()) * NS
+
+
+def camera(mask: int) -> Camera:
+    decision = MaskDecision(mode=MaskMode.OPEN, version=mask, decided_by="a", decided_at=START, reason="a wall")
+    source = CameraSource(url="pattern:160x96@5")
+    return Camera(id="gate", name="gate", commune="Lille", slot=0, source=source, masking=decision, version=mask)
+
+
+class Turn(threading.BoundedSemaphore):
+    """Something happens while somebody waits for a turn."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        self.meanwhile()
+        return super().acquire(blocking, timeout)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.decisions = Decisions()
+        self.decisions.load([camera(1)])
+        self.buffer = LiveBuffer(LiveSettings(), self.decisions, ManualClock())
+        self.turn = Turn()
+        # No recording covers any moment.
+        recordings = SimpleNamespace(refuse_past_retention=lambda _: None, covering=lambda *_: None)
+        self.stills = Stills(
+            self.buffer,
+            cast("Recordings", recordings),
+            MemoryStore(),
+            LiveSettings(still_wait_s=0.01),
+            self.turn,
+            lambda _: "nothing came.",
+        )
+
+    def put(self, *batches: FrameBatch) -> None:
+        for batch in batches:
+            assert self.buffer.offer(View.MASKED, batch)
+
+    def decide(self) -> None:
+        self.decisions.changed("gate", camera(2))
+        self.buffer.changed("gate", camera(2))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench()
+    made.put(*film(2, start_ns=START_NS))
+    return made
+
+
+ASK: list[Callable[[Stills], Still]] = [lambda stills: stills.latest("gate"), lambda stills: stills.at("gate", LATER)]
+
+
+@pytest.mark.parametrize("ask", ASK, ids=["latest", "at"])
+def test_a_decision_while_waiting_for_a_turn(bench: Bench, ask: Callable[[Stills], Still]) -> None:
+    bench.turn.meanwhile = bench.decide
+    with pytest.raises(NoPicture):
+        ask(bench.stills)
+
+
+@pytest.mark.parametrize("ask", ASK, ids=["latest", "at"])
+def test_a_decision_while_decoding(
+    bench: Bench, ask: Callable[[Stills], Still], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = pictures.from_batches
+
+    def decode_slowly(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
+        made = decode(batches, at_ns)
+        bench.decide()
+        return made
+
+    monkeypatch.setattr(pictures, "from_batches", decode_slowly)
+    with pytest.raises(NoPicture, match=r"^The masks of this camera were just changed: try again in a moment\.$"):
+        ask(bench.stills)
+
+
+@pytest.mark.parametrize("ask", ASK, ids=["latest", "at"])
+def test_what_came_while_waiting_for_a_turn_is_shown(bench: Bench, ask: Callable[[Stills], Still]) -> None:
+    def decide_and_go_on() -> None:
+        bench.decide()
+        bench.put(*film(1, start_ns=START_NS + NS, first_sequence=2, mask_version=2))
+
+    bench.turn.meanwhile = decide_and_go_on
+    assert ask(bench.stills).mask_version == 2
+
+
+def test_a_turn_is_given_back_whatever_came_of_it(bench: Bench) -> None:
+    bench.decide()
+    for _ in range(3):
+        with pytest.raises(NoPicture, match=r"^There is no picture at present: nothing came\.$"):
+            bench.stills.latest("gate")
+    with bench.turn, pytest.raises(Busy):
+        bench.stills.latest("gate")
