@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from random import Random
 from uuid import uuid4
 
 import pytest
 from beffroi.common.bus import Bus, Consumer, Partition, Record, Start, TooLarge
 from beffroi.common.bus.admin import create_topics
 from beffroi.common.bus.kafka import KafkaBus
-from beffroi.common.contracts import Viewers
+from beffroi.common.contracts import DeadLetter, Viewers
 from beffroi.common.contracts.frames import AccessUnit, Codec, FrameBatch, Stream
+from beffroi.common.runtime.clock import SystemClock
 from beffroi.common.runtime.settings import KafkaSettings
 from beffroi.common.testing import MemoryBroker, MemoryBus
-from beffroi.common.topics import FRAMES_MASKED, MAX_FRAME_RECORD_BYTES, VIEWERS
+from beffroi.common.topics import FRAMES_MASKED, MAX_FRAME_RECORD_BYTES, VIEWERS, dead_letter_topic
+from beffroi.local.kafka import READY_TIMEOUT_S, Broker
+from beffroi.local.ports import free_port, is_open
+from beffroi.local.process import Command, start_ready, stop
 
 PATIENCE_S = 20.0
 SLOTS = 2
@@ -32,6 +40,38 @@ def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
     yield KafkaBus(settings, "test", uuid4().hex)
 
 
+@dataclass
+class Outage:
+    """A bus whose broker can be taken away and given back. Its sessions are as short as may be."""
+
+    bus: Bus
+    begin: Callable[[], None]
+    end: Callable[[], None]
+
+
+@pytest.fixture(params=["memory", "kafka"])
+def outage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Outage]:
+    if request.param == "memory":
+        memory = MemoryBroker(slots=SLOTS, clock=SystemClock(), session_timeout_s=0.2)
+        yield Outage(MemoryBus(memory), partial(setattr, memory, "away", True), partial(setattr, memory, "away", False))
+        return
+    broker = Broker(folder=tmp_path / "kafka", port=free_port(), controller_port=free_port())
+    broker.prepare()
+    command = Command("kafka", broker.argv(), broker.folder)
+    processes = [start_ready(command, lambda: is_open(broker.port), READY_TIMEOUT_S)]
+    try:
+        settings = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, session_timeout_s=6)
+        create_topics(settings, slots=SLOTS)
+        yield Outage(
+            KafkaBus(settings, "test", uuid4().hex),
+            lambda: stop(processes.pop()),
+            lambda: processes.append(start_ready(command, lambda: is_open(broker.port), READY_TIMEOUT_S)),
+        )
+    finally:
+        for process in processes:
+            stop(process, timeout_s=0)
+
+
 @pytest.fixture
 def group() -> str:
     return f"group-{uuid4().hex}"
@@ -40,12 +80,19 @@ def group() -> str:
 class Heard:
     def __init__(self) -> None:
         self.partitions: set[Partition] = set()
+        self.told: list[str] = []
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         self.partitions |= set(partitions)
+        self.told.append("assigned")
 
     def revoked(self, partitions: Collection[Partition]) -> None:
         self.partitions -= set(partitions)
+        self.told.append("revoked")
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        self.partitions -= set(partitions)
+        self.told.append("lost")
 
 
 def viewers(camera: str) -> Viewers:
@@ -186,9 +233,61 @@ def test_the_largest_batch_allowed_arrives_whole(bus: Bus) -> None:
     producer = bus.producer()
     follower = bus.follower([FRAMES_MASKED], Start.END)
     read_until(follower, lambda _: follower.caught_up())
-    largest = frames(MAX_FRAME_RECORD_BYTES - 200)
+    largest = frames(MAX_FRAME_RECORD_BYTES - 1000)
+    largest = frames(2 * MAX_FRAME_RECORD_BYTES - 1000 - len(largest.encode()))
+    assert len(largest.encode()) == MAX_FRAME_RECORD_BYTES
     producer.send(FRAMES_MASKED, "big", largest, partition=0)
     producer.flush(PATIENCE_S)
     record = read_until(follower, bool)[0]
     assert FrameBatch.decode(record.value or b"") == largest
     follower.close()
+
+
+def test_a_broker_away_for_long_is_a_loss_and_what_was_not_committed_is_read_again(outage: Outage, group: str) -> None:
+    camera = f"camera-{uuid4().hex[:8]}"
+    producer = outage.bus.producer()
+    for _ in range(2):
+        producer.send(VIEWERS, camera, viewers(camera), partition=0)
+    producer.flush(PATIENCE_S)
+    heard = Heard()
+    consumer = outage.bus.consumer(group, [VIEWERS], heard)
+    first, second = read_until(consumer, lambda seen: len(seen) == 2)
+    consumer.commit({first.source: first.offset + 1})
+    outage.begin()
+    assert not read_until(consumer, lambda _: "lost" in heard.told)
+    assert (heard.partitions, set(consumer.assignment()), consumer.caught_up()) == (set(), set(), False)
+    outage.end()
+    (again,) = read_until(consumer, bool)
+    assert again.offset == second.offset
+    assert [word for word in heard.told if word != "assigned"] == ["lost"]
+    assert len(heard.partitions) == SLOTS
+    consumer.close()
+
+
+def letter(number: int) -> DeadLetter:
+    """100 kB that do not compress."""
+    return DeadLetter(
+        topic=VIEWERS.name,
+        partition=0,
+        offset=number,
+        key="crowd",
+        service="test",
+        reason="",
+        size_bytes=0,
+        sha256="0" * 64,
+        payload=Random(number).randbytes(75_000),
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_many_messages_at_once_are_not_one_batch_beyond_what_the_topic_takes(bus: Bus, group: str) -> None:
+    topic = dead_letter_topic(VIEWERS)
+    letters = [letter(number) for number in range(200)]
+    producer = bus.producer()
+    for each in letters:
+        producer.send(topic, each.key, each, partition=0)
+    assert producer.flush(PATIENCE_S) == 0
+    consumer = bus.consumer(group, [topic])
+    records = read_until(consumer, lambda seen: len(mine(seen, "crowd")) == len(letters))
+    assert [DeadLetter.decode(record.value or b"").offset for record in mine(records, "crowd")] == list(range(200))
+    consumer.close()

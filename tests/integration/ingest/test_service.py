@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from beffroi.common.bus.admin import create_topics
+from beffroi.common.bus.kafka import admin_client
 from beffroi.common.contracts import Camera, CameraSource, FrameBatch, Level
 from beffroi.common.runtime.settings import KafkaSettings
 from beffroi.common.topics import CAMERAS, FRAMES_RAW, STATUS
@@ -14,6 +16,12 @@ from beffroi.local.kafka import Broker
 from beffroi.local.ports import free_port, is_open
 from beffroi.local.process import Command, await_condition, running, start_ready, stop
 from beffroi.local.testing import RtspCameraFactory
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from tests.integration.processes import PATIENCE_S, SLOTS, Bus, Service
 
@@ -155,3 +163,63 @@ def test_pictures_taken_while_the_broker_is_away_arrive_when_it_is_back(
     assert ingest.running
     check_order(after)
     assert len({batch.epoch for batch in after}) == 1
+
+
+def test_a_broker_away_for_longer_than_a_session_interrupts_no_camera(
+    late_broker: Broker, start_service: StartService, name: str
+) -> None:
+    command = Command("kafka", late_broker.argv(), late_broker.folder)
+    process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
+    try:
+        create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
+        bus = Bus(late_broker.bootstrap_servers)
+        bus.configure(camera(name))
+        ingest = start_service(
+            "ingest", bootstrap_servers=late_broker.bootstrap_servers, KAFKA__SESSION_TIMEOUT_S="6", RETRY_LOG_S="1"
+        )
+        bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
+        stop(process)
+        gone_ns = time.time_ns()
+        await_condition(lambda: "partitions lost" in ingest.log, PATIENCE_S, "the loss")
+        waits = ingest.log.count("is the broker running")
+        await_condition(lambda: ingest.log.count("is the broker running") >= waits + 4, PATIENCE_S, "4 s without it")
+        process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
+        back_ns = time.time_ns()
+        batches = bus.batches(FRAMES_RAW, name, lambda found: found[-1].units[0].capture_time_ns > back_ns)
+        bus.configure(camera(name, version=2, enabled=False))
+        bus.await_status(name, "ingest", "disabled")
+    finally:
+        stop(process, timeout_s=0)
+    check_order(batches)
+    assert len({batch.epoch for batch in batches}) == 1
+    captured_ns = [unit.capture_time_ns for batch in batches for unit in batch.units]
+    assert sum(gone_ns < each < back_ns for each in captured_ns) > 9 * (back_ns - gone_ns) / 10**9
+
+
+def test_a_status_that_the_broker_refuses_ends_nothing(
+    late_broker: Broker, start_service: StartService, name: str
+) -> None:
+    command = Command("kafka", late_broker.argv(), late_broker.folder)
+    with running(command, lambda: is_open(late_broker.port), PATIENCE_S, stop_timeout_s=0):
+        settings = KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers)
+        create_topics(settings, slots=SLOTS)
+        refuse_everything(settings, STATUS.name)
+        bus = Bus(late_broker.bootstrap_servers)
+        bus.configure(camera(name))
+        ingest = start_service("ingest", bootstrap_servers=late_broker.bootstrap_servers)
+        await_condition(
+            lambda: "status not sent" in ingest.log or not ingest.running, PATIENCE_S, "words about the refusal"
+        )
+        assert ingest.running
+        told_ns = time.time_ns()
+        check_order(bus.batches(FRAMES_RAW, name, lambda found: found[-1].units[0].capture_time_ns > told_ns))
+        assert ingest.running
+
+
+def refuse_everything(settings: KafkaSettings, topic: str) -> None:
+    """Let the broker refuse each message to `topic` for good."""
+    smallest = ConfigEntry("max.message.bytes", "1", incremental_operation=AlterConfigOpType.SET)
+    wanted = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[smallest])
+    admin = admin_client(settings, "test")  # by name: what is asked dies with it
+    for future in admin.incremental_alter_configs([wanted]).values():
+        future.result()

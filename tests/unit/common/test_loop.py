@@ -13,7 +13,7 @@ from beffroi.common.bus import Consumer, LoopOptions, Never, NotNow, Partition, 
 from beffroi.common.bus.loop import TooManyDeadLettersError
 from beffroi.common.contracts import DeadLetter, InvalidMessageError, Viewers
 from beffroi.common.runtime.clock import SystemClock
-from beffroi.common.testing import MemoryBroker, MemoryBus
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi.common.topics import FRAMES_RAW, VIEWERS, Topic
 
 GROUP = "test"
@@ -209,3 +209,43 @@ def test_a_partition_that_comes_while_another_waits_loses_nothing() -> None:
         clock=SystemClock(), options=FAST, beat=beat,
     )  # fmt: skip
     assert sorted(handled) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("waiting", [False, True], ids=["after a record", "while a record waits"])
+def test_a_loss_commits_nothing_and_what_was_not_committed_is_handled_again(
+    waiting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    broker = MemoryBroker(slots=1, clock=clock, session_timeout_s=10)
+    fill(broker, VIEWERS, 1)
+    done: list[str] = []
+    commit = broker.commit
+
+    def commit_and_note(group: str, offsets: Mapping[Partition, int]) -> None:
+        done.append("commit")
+        commit(group, offsets)
+
+    monkeypatch.setattr(broker, "commit", commit_and_note)
+
+    def go_away_first(_record: Record, time: int) -> None:
+        if time == 1:
+            broker.away = True
+            clock.advance(11)
+        if time == 1 and waiting:
+            raise NotNow("wait")
+
+    def drop(partitions: Collection[Partition]) -> None:
+        assert set(partitions) == {(VIEWERS.name, 0)}
+        done.append("drop")
+        broker.away = False
+
+    processor = Scripted(go_away_first, last=2)
+    processor.revoked = drop  # type: ignore[method-assign]
+    bus = MemoryBus(broker)
+    run(
+        bus, processor, group=GROUP, service="test", topics=[VIEWERS], producer=bus.producer(), stop=processor.stop,
+        clock=SystemClock(), options=LoopOptions(poll_timeout_s=0.01, commit_interval_s=60, retry_first_s=60),
+    )  # fmt: skip
+    assert processor.seen == [0, 0]
+    assert done == ["drop", "commit", "drop"], "at the loss; at the end; at the leaving"
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 1

@@ -9,9 +9,9 @@ from fractions import Fraction
 import pytest
 from beffroi.common.bus import DeliveryError, NotNow, Producer
 from beffroi.common.contracts import AccessUnit, Codec, Contract, FrameBatch, Stream
-from beffroi.common.testing import MemoryBroker, MemoryBus
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi.common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Topic
-from beffroi.ingest.outbox import Outbox, OutboxLimits
+from beffroi.ingest.outbox import RENEW_S, Outbox, OutboxLimits, SideProducer
 from beffroi.ingest.tally import Tally
 
 from tests.unit.ingest.conftest import raw_batches
@@ -159,3 +159,72 @@ def test_what_was_refused_for_good_is_counted_and_a_new_producer_is_made(
     outbox.put(batch(1), 0, tally)
     assert outbox.drain(5)
     assert (tally.batches_out, tally.dropped, len(made)) == (1, 1, 2)
+
+
+def test_what_is_held_waits_and_then_goes_in_order(broker: MemoryBroker, start: StartOutbox) -> None:
+    tally, outbox = Tally("gate"), start()
+    outbox.put(batch(0), 0, tally)
+    outbox.hold([0])
+    for number in (1, 2):
+        outbox.put(batch(number), 0, tally)
+    outbox.put(batch(7, camera="park"), 1, tally)
+    assert outbox.drain(5), "what is held is not waited for"
+    assert sorted(each.sequence for each in raw_batches(broker)) == [0, 7]
+    outbox.release([0])
+    outbox.put(batch(3), 0, tally)
+    assert outbox.drain(5)
+    assert [each.sequence for each in raw_batches(broker) if each.camera == "gate"] == [0, 1, 2, 3]
+
+
+def test_what_is_held_counts_against_the_bound_and_the_oldest_of_all_is_dropped(broker: MemoryBroker) -> None:
+    held, waiting = Tally("gate"), Tally("park")
+    outbox = Outbox(MemoryBus(broker).producer, LIMITS, lambda bug: None)
+    outbox.hold([0])
+    for number in range(8):
+        outbox.put(batch(number), 0, held)
+        outbox.put(batch(number, camera="park"), 1, waiting)
+    assert (held.dropped, waiting.dropped) == (3, 3)
+    assert outbox.discard([0]) == 5
+    assert (held.dropped, waiting.dropped) == (8, 3)
+    for number in range(8, 13):
+        outbox.put(batch(number), 0, held)
+    assert (held.dropped, waiting.dropped) == (8, 3), "what was discarded no longer counts"
+
+
+def test_what_is_held_at_the_end_is_sent(broker: MemoryBroker, start: StartOutbox) -> None:
+    outbox = start()
+    outbox.hold([0])
+    outbox.put(batch(0), 0, Tally("gate"))
+    outbox.close(5)
+    assert [each.sequence for each in raw_batches(broker)] == [0]
+
+
+class Refusing(Unreliable):
+    """A producer that was refused a message for good."""
+
+    def send(
+        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+    ) -> None:
+        raise DeliveryError("refused")
+
+
+def test_a_side_producer_turns_a_refusal_for_good_into_not_now_and_begins_anew(broker: MemoryBroker) -> None:
+    made: list[Producer] = []
+
+    def new_producer() -> Producer:
+        real = MemoryBus(broker).producer()
+        made.append(real if len(made) == 2 else Refusing(real))
+        return made[-1]
+
+    clock = ManualClock()
+    producer = SideProducer(new_producer, clock)
+    for _ in range(3):
+        with pytest.raises(NotNow, match="refused"):
+            producer.send(FRAMES_RAW, "gate", batch(0), partition=0)
+    assert len(made) == 2, "not one each time"
+    clock.advance(RENEW_S)
+    with pytest.raises(NotNow, match="refused"):
+        producer.send(FRAMES_RAW, "gate", batch(0), partition=0)
+    producer.send(FRAMES_RAW, "gate", batch(1), partition=0)
+    assert producer.flush(1) == 0
+    assert [each.sequence for each in raw_batches(broker)] == [1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+import structlog
 from beffroi.common.bus import Record
 from beffroi.common.bus.dead_letters import DeadLetters
 from beffroi.common.bus.reporter import StatusReporter
@@ -13,9 +14,13 @@ from beffroi.common.contracts.status import decode_status
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi.common.topics import CAMERAS, STATUS
 from beffroi.ingest.outbox import Outbox, OutboxLimits
-from beffroi.ingest.owner import Owner
+from beffroi.ingest.owner import STOP_S, Owner
+from beffroi.ingest.tally import Tally
 
-from tests.unit.ingest.conftest import camera
+from tests.unit.ingest.conftest import camera, raw_batches
+from tests.unit.ingest.test_outbox import batch
+
+BOTH = [(CAMERAS.name, 0), (CAMERAS.name, 1)]
 
 
 @dataclass
@@ -25,6 +30,8 @@ class FakeWorker:
     camera: Camera
     running: bool = False
     updates: list[Camera] = field(default_factory=list)
+    clock: ManualClock | None = None
+    """Of a camera that is dead: whoever waits for its thread waits in vain."""
 
     def start(self) -> None:
         self.running = True
@@ -40,7 +47,9 @@ class FakeWorker:
         self.running = False
 
     def join(self, timeout_s: float) -> bool:
-        return True
+        if self.clock is not None:
+            self.clock.advance(timeout_s)
+        return self.clock is None
 
 
 @dataclass
@@ -48,11 +57,18 @@ class Site:
     broker: MemoryBroker
     owner: Owner
     made: list[FakeWorker]
+    clock: ManualClock
 
     def say(self, value: Camera | bytes | None, key: str = "gate", partition: int = 0) -> None:
         payload = value.encode() if isinstance(value, Camera) else value
         self.owner.take(Record(CAMERAS.name, partition, 0, key, payload, 0))
         self.owner.reconcile()
+
+    def film_both(self) -> None:
+        """One camera in each slot."""
+        self.owner.assigned(BOTH)
+        self.say(camera("gate", slot=0), "gate", 0)
+        self.say(camera("park", slot=1), "park", 1)
 
     @property
     def running(self) -> list[str]:
@@ -74,8 +90,9 @@ def site() -> Site:
         Outbox(MemoryBus(broker).producer, OutboxLimits(1000, 1000, 0.01), lambda bug: None),
         StatusReporter(producer, "ingest", "test", clock),
         DeadLetters(producer, "ingest", {CAMERAS.name: CAMERAS}, clock),
+        clock,
     )
-    return Site(broker, owner, made)
+    return Site(broker, owner, made, clock)
 
 
 def test_a_camera_runs_from_its_first_configuration_to_its_last(site: Site) -> None:
@@ -144,3 +161,92 @@ def test_an_unreadable_configuration_stops_its_camera_alone_and_is_kept_for_peop
     (letter,) = [DeadLetter.decode(record.value or b"") for record in site.broker.records(CAMERAS.dead_letters)]
     assert "password" in letter.reason
     assert "hunter2" not in letter.reason
+
+
+def test_cameras_of_lost_partitions_run_on_when_they_come_back(site: Site) -> None:
+    site.film_both()
+    site.owner.lost(BOTH)
+    assert site.running == ["gate", "park"]
+    site.owner.assigned(BOTH)
+    assert site.running == ["gate", "park"]
+    site.owner.take(Record(CAMERAS.name, 0, 0, "gate", camera("gate", slot=0, nominal_fps=5.0).encode(), 0))
+    site.say(camera("park", slot=1), "park", 1)
+    assert site.running == ["gate", "park"]
+    assert len(site.made) == 2
+    assert site.made[0].camera.nominal_fps == 5.0
+
+
+def test_a_camera_that_is_not_read_again_after_a_loss_stops(site: Site) -> None:
+    site.film_both()
+    site.owner.lost(BOTH)
+    site.owner.assigned(BOTH)
+    site.say(camera("park", slot=1), "park", 1)
+    assert site.running == ["park"]
+    assert len(site.made) == 2
+
+
+def test_a_camera_that_was_changed_during_a_loss_connects_anew(site: Site) -> None:
+    site.film_both()
+    site.owner.lost(BOTH)
+    site.owner.assigned(BOTH)
+    site.owner.take(Record(CAMERAS.name, 0, 0, "gate", camera("gate", slot=0, url="rtsp://new.example").encode(), 0))
+    assert site.made[0].running, "until all was read again"
+    site.say(camera("park", slot=1), "park", 1)
+    assert [worker.running for worker in site.made] == [False, True, True]
+
+
+@pytest.mark.parametrize(("back", "stay"), [([], []), ([1], ["park"])], ids=["none comes back", "one comes back"])
+def test_cameras_of_lost_partitions_that_another_instance_has_stop(
+    site: Site, back: list[int], stay: list[str]
+) -> None:
+    site.film_both()
+    site.owner.lost(BOTH)
+    site.owner.assigned([(CAMERAS.name, number) for number in back])
+    assert site.running == stay
+    assert len(site.made) == 2
+
+
+def test_a_partition_revoked_before_it_was_read_again_stops_its_cameras(site: Site) -> None:
+    site.film_both()
+    site.owner.lost(BOTH)
+    site.owner.assigned(BOTH)
+    site.owner.revoked([(CAMERAS.name, 0)])
+    assert site.running == ["park"]
+
+
+def test_a_second_loss_before_all_was_read_again_is_decided_too(site: Site) -> None:
+    site.film_both()
+    site.owner.lost(BOTH)
+    site.owner.assigned(BOTH)
+    site.owner.lost(BOTH)
+    assert site.running == ["gate", "park"]
+    site.owner.assigned([(CAMERAS.name, 1)])
+    assert site.running == ["park"]
+
+
+def test_what_was_captured_since_a_loss_waits_and_is_discarded_where_another_instance_films(site: Site) -> None:
+    site.film_both()
+    tally = Tally("gate")
+    site.owner.outbox.put(batch(0), 0, tally)
+    site.owner.lost(BOTH)
+    for number in (1, 2):
+        site.owner.outbox.put(batch(number), 0, tally)
+    site.owner.outbox.put(batch(0, camera="park"), 1, Tally("park"))
+    with structlog.testing.capture_logs() as said:
+        site.owner.assigned([(CAMERAS.name, 1)])
+    assert [(line["partitions"], line["batches"]) for line in said if "batches" in line] == [([0], 2)]
+    assert tally.dropped == 2
+    site.owner.outbox.start()
+    site.owner.outbox.close(5)
+    assert [(each.camera, each.sequence) for each in raw_batches(site.broker)] == [("gate", 0), ("park", 0)]
+
+
+def test_many_dead_cameras_are_waited_for_together(site: Site) -> None:
+    for number in range(5):
+        name = f"camera-{number}"
+        site.say(camera(name), name)
+        site.made[-1].clock = site.clock
+    before_s = site.clock.monotonic_s()
+    site.owner.revoked([(CAMERAS.name, 0)])
+    assert site.running == []
+    assert site.clock.monotonic_s() - before_s == pytest.approx(STOP_S)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from beffroi.common.topics import MAX_FRAME_RECORD_BYTES
+from beffroi.common.topics import MAX_FRAME_RECORD_BYTES, RECORD_OVERHEAD_BYTES
 
 from .java import find_java
 from .paths import kafka_jars
@@ -21,9 +21,6 @@ READY_TIMEOUT_S = 60.0
 """It takes four seconds; a machine busy with builds and tests takes many times that."""
 
 FORMAT_TIMEOUT_S = 60.0
-
-RECORD_OVERHEAD_BYTES = 64 * 1024
-"""Headers and batch framing on top of the largest record."""
 
 CONFIG = """\
 process.roles=broker,controller

@@ -15,7 +15,7 @@ from beffroi.common.runtime.settings import KafkaSettings, load
 from beffroi.common.topics import CAMERAS
 
 from .batching import BatchLimits
-from .outbox import Outbox, OutboxLimits
+from .outbox import Outbox, OutboxLimits, SideProducer
 from .owner import Owner
 from .settings import IngestSettings
 from .sources import Pause, Source, SourceOptions, open_source
@@ -47,7 +47,7 @@ class Ingest:
         self._runtime = runtime
         self._bug: BaseException | None = None
         self._bus = KafkaBus(_patient(settings.kafka), SERVICE, settings.instance)
-        self._producer = self._bus.producer()
+        self._producer = SideProducer(self._bus.producer, runtime.clock)
         self._status = StatusReporter(self._producer, SERVICE, settings.instance, runtime.clock)
         self._outbox = Outbox(
             self._bus.producer,
@@ -56,7 +56,7 @@ class Ingest:
             beat=lambda: runtime.health.beat("outbox"),
         )
         dead_letters = DeadLetters(self._producer, SERVICE, {CAMERAS.name: CAMERAS}, runtime.clock)
-        self._owner = Owner(self._worker, self._outbox, self._status, dead_letters)
+        self._owner = Owner(self._worker, self._outbox, self._status, dead_letters, runtime.clock)
 
     def run(self) -> None:
         """Run until asked to stop, or until a thread met a bug."""

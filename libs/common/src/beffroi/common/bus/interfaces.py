@@ -73,14 +73,20 @@ class Listener(Protocol):
     """Hears which partitions come and go."""
 
     def assigned(self, partitions: Collection[Partition]) -> None:
-        """These partitions are read from now on."""
+        """These are read from now on, beside those held already. Told at each decision of the group, also of none."""
 
     def revoked(self, partitions: Collection[Partition]) -> None:
-        """These are somebody else's now: drop what is held for them."""
+        """These will be somebody else's, who waits until this returns: commit, and drop what is held for them."""
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        """The group has not been reached for a session: these may be somebody else's already, or nobody's.
+
+        Nothing may be committed for them. `assigned` tells which come back, once the broker is there again.
+        """
 
 
-class Processor(Listener, Protocol):
-    """What a service does with records."""
+class Processor(Protocol):
+    """What a service does with records. The loop drops lost partitions as it does revoked ones, but commits nothing."""
 
     def handle(self, record: Record) -> None:
         """Work on one record.
@@ -95,6 +101,12 @@ class Processor(Listener, Protocol):
 
     def needed(self) -> Mapping[Partition, int]:
         """Lowest offset still needed of each partition; absent: whatever was handled may be committed."""
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """These partitions are read from now on."""
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """These are somebody else's now: drop what is held for them."""
 
 
 class Consumer(Protocol):

@@ -12,7 +12,7 @@ from beffroi.common.contracts import Contract, FrameBatch
 from beffroi.common.runtime import tracing
 from beffroi.common.runtime.clock import Clock, SystemClock
 from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.topics import MAX_FRAME_RECORD_BYTES, Topic
+from beffroi.common.topics import MAX_FRAME_RECORD_BYTES, MAX_SMALL_RECORD_BYTES, RECORD_OVERHEAD_BYTES, Topic
 from confluent_kafka import Consumer as KafkaConsumerClient
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Producer as KafkaProducerClient
@@ -29,8 +29,9 @@ PARTITION_UA = -1
 LINGER_MS = 5
 """Wait for company: a batch is half a second old already, five milliseconds more cost nothing."""
 
-RECORD_OVERHEAD_BYTES = 64 * 1024
-"""Key, headers and framing around the largest record."""
+BATCH_BYTES = MAX_SMALL_RECORD_BYTES // 2
+"""What travels together, where librdkafka's default is a megabyte: a topic's size limit applies to the batch, and one
+beyond it is refused for good. A single record larger than this travels alone. Half: it counts before compression."""
 
 METADATA_TIMEOUT_S = 5.0
 """Patience with a broker that is away before it is said so and tried again."""
@@ -75,6 +76,7 @@ def producer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "acks": "all",
         "enable.idempotence": True,
         "linger.ms": LINGER_MS,
+        "batch.size": BATCH_BYTES,
         "queue.buffering.max.kbytes": settings.queue_bytes // 1024,
         "delivery.timeout.ms": int(settings.delivery_timeout_s * 1000),
     }
@@ -243,7 +245,7 @@ class GroupConsumer(_KafkaReader):
         super().__init__(config)
         self._listener = listener
         self._reread = reread
-        self._client.subscribe([topic.name for topic in topics], self._on_assign, self._on_revoke, self._on_revoke)
+        self._client.subscribe([topic.name for topic in topics], self._on_assign, self._on_revoke, self._on_lost)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Consumer.commit`."""
@@ -258,16 +260,26 @@ class GroupConsumer(_KafkaReader):
             for each in partitions:
                 each.offset = 0
             client.incremental_assign(partitions)
-        names = {(each.topic, each.partition) for each in partitions}
+        names = _names(partitions)
         self._assigned |= names
         self._at_end -= names
         if self._listener is not None:
             self._listener.assigned(names)
 
     def _on_revoke(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
-        names = {(each.topic, each.partition) for each in partitions}
+        names = _names(partitions)
         if self._listener is not None:
             self._listener.revoked(names)
+        self._let_go(names)
+
+    def _on_lost(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+        # Also while the broker is away: librdkafka minds the session's end by its own clock.
+        names = _names(partitions)
+        if self._listener is not None:
+            self._listener.lost(names)
+        self._let_go(names)
+
+    def _let_go(self, names: set[Partition]) -> None:
         self._assigned -= names
         self._at_end -= names
 
@@ -300,7 +312,7 @@ class Follower(_KafkaReader):
             log.warning("waiting for topics to be made", topics=self._topics)
             return False
         self._client.assign(partitions)
-        self._assigned = {(each.topic, each.partition) for each in partitions}
+        self._assigned = _names(partitions)
         return True
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
@@ -312,6 +324,10 @@ class Follower(_KafkaReader):
         # Asked for now, not at the first fetch: what is sent after the follower was made must reach it.
         low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
         return low if self._start is Start.BEGINNING else high
+
+
+def _names(partitions: Sequence[TopicPartition]) -> set[Partition]:
+    return {(each.topic, each.partition) for each in partitions}
 
 
 def _record(message: Message) -> Record:

@@ -99,6 +99,14 @@ class _Loop:
 
     def revoked(self, partitions: Collection[Partition]) -> None:
         self._commit(partitions)
+        self._drop(partitions)
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        # Their new owner may have committed further already: what is not committed by now is handled again.
+        log.warning("partitions lost: the broker was not reached for a session", partitions=sorted(partitions))
+        self._drop(partitions)
+
+    def _drop(self, partitions: Collection[Partition]) -> None:
         self._processor.revoked(partitions)
         for partition in partitions:
             self._position.pop(partition, None)

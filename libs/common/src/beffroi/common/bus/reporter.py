@@ -85,5 +85,5 @@ class StatusReporter:
     def _send(self, status: CameraStatus | ServiceStatus) -> None:
         try:
             self._producer.send(STATUS, status.key, status)
-        except NotNow:
-            log.warning("status not sent: the queue to the broker is full", key=status.key, code=status.code)
+        except NotNow as reason:
+            log.warning("status not sent", key=status.key, code=status.code, reason=str(reason))

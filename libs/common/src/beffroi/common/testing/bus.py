@@ -16,15 +16,35 @@ from .clock import ManualClock
 
 
 class MemoryBroker:
-    """Keeps what was sent. `away` makes producers say "not now" and readers read nothing."""
+    """Keeps what was sent. `away` makes producers say "not now" and readers read nothing.
 
-    def __init__(self, slots: int = 2, clock: Clock | None = None) -> None:
+    Away for longer than `session_timeout_s` by `clock`, it is a loss to the members of groups.
+    """
+
+    def __init__(self, slots: int = 2, clock: Clock | None = None, session_timeout_s: float = 10.0) -> None:
         self.slots = slots
-        self.away = False
         self.clock = clock or ManualClock()
+        self._session_timeout_s = session_timeout_s
+        self._away_since_s: float | None = None
         self.arrived = threading.Condition()
         self._logs: dict[Partition, list[Record]] = defaultdict(list)
         self._committed: dict[tuple[str, Partition], int] = {}
+
+    @property
+    def away(self) -> bool:
+        """Whether nobody reaches it."""
+        return self._away_since_s is not None
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        if away != self.away:
+            self._away_since_s = self.clock.monotonic_s() if away else None
+
+    @property
+    def sessions_ended(self) -> bool:
+        """Whether it has been away for so long that whoever is in a group has lost its partitions."""
+        since_s = self._away_since_s
+        return since_s is not None and self.clock.monotonic_s() - since_s > self._session_timeout_s
 
     def append(
         self, topic: str, key: str, value: bytes | None, partition: int | None, headers: Mapping[str, bytes]
@@ -121,17 +141,18 @@ class MemoryConsumer:
         self._broker = broker
         self._group = group
         self._listener = listener
+        self._reread = reread
         self._paused = False
         partitions = [(topic.name, number) for topic in topics for number in range(broker.slots)]
-        self._next = {each: self._first(each, start, reread=reread) for each in partitions}
+        self._next = {each: self._first(each, start) for each in partitions}
         self._told = False
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
-        if not self._told:
-            self._told = True
-            if self._listener is not None:
-                self._listener.assigned(self.assignment())
+        if self._told and self._group is not None and self._broker.sessions_ended:
+            self._lose()
+        elif not self._told and not self._broker.away:
+            self._join()
         record = self._take()
         if record is None:
             with self._broker.arrived:
@@ -159,7 +180,9 @@ class MemoryConsumer:
 
     def caught_up(self) -> bool:
         """See `Consumer.caught_up`."""
-        return all(offset >= len(self._broker.log(each)) for each, offset in self._next.items())
+        return bool(self.assignment()) and all(
+            offset >= len(self._broker.log(each)) for each, offset in self._next.items()
+        )
 
     def close(self) -> None:
         """See `Consumer.close`."""
@@ -167,13 +190,24 @@ class MemoryConsumer:
             self._listener.revoked(self.assignment())
         self._next = {}
 
-    def _first(self, partition: Partition, start: Start, *, reread: bool) -> int:
+    def _join(self) -> None:
+        self._told = True
+        if self._listener is not None:
+            self._listener.assigned(self.assignment())
+
+    def _lose(self) -> None:
+        if self._listener is not None:
+            self._listener.lost(self.assignment())
+        self._told = self._paused = False
+        self._next = {each: self._first(each, Start.BEGINNING) for each in self._next}
+
+    def _first(self, partition: Partition, start: Start) -> int:
         if self._group is not None:
-            return 0 if reread else self._broker.committed(self._group, partition)
+            return 0 if self._reread else self._broker.committed(self._group, partition)
         return 0 if start is Start.BEGINNING else len(self._broker.log(partition))
 
     def _take(self) -> Record | None:
-        if self._paused or self._broker.away:
+        if self._paused or self._broker.away or not self._told:
             return None
         for partition, offset in self._next.items():
             log = self._broker.log(partition)
