@@ -76,6 +76,27 @@ def test_an_alert_through_its_life(door: Running, make_camera: Make, send: Calla
     assert [each["id"] for each in listed(door, state="open")] == [f"{2:032x}"]
 
 
+@pytest.mark.parametrize("end", ["removed", "switched off"])
+def test_alerts_of_a_camera_that_is_gone_are_closed(
+    door: Running, make_camera: Make, send: Callable[..., Alert], end: str
+) -> None:
+    make_camera()
+    send()
+    send(number=2, state=AlertState.UPDATED)
+    send(number=3, camera="yard")
+    eventually(lambda: len(listed(door)) == 3)
+    if end == "removed":
+        door.administrator.delete(f"{V1}/cameras/gate").raise_for_status()
+    else:
+        camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "enabled": False}
+        door.administrator.put(f"{V1}/cameras/gate", json=camera).raise_for_status()
+    assert [(each["camera"], each["closed_reason"]) for each in listed(door, state="closed")] == [
+        ("gate", "no_picture"),
+        ("gate", "no_picture"),
+    ]
+    assert [each["camera"] for each in listed(door, state="open")] == ["yard"]
+
+
 def test_one_person_takes_it(place: Any, door: Running, send: Callable[..., Alert], audited: Any) -> None:
     alert = send()
     eventually(lambda: listed(door))

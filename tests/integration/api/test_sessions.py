@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from beffroi.api.access import Role
-from beffroi.api.testing import ADDRESS, PASSWORD, Running
+from beffroi.api.errors import Throttled
+from beffroi.api.session import repository
+from beffroi.api.session.throttle import Throttle
+from beffroi.api.testing import ADDRESS, CHEAP, PASSWORD, Running
+from beffroi.api.users import repository as users
 from beffroi.api.users.passwords import Passwords
+from beffroi.api.users.schemas import NewPassword
 from beffroi.api.users.service import Users
 from sqlalchemy import text
 from starlette.testclient import TestClient
@@ -17,9 +26,13 @@ SESSION = "/api/v1/session"
 HOUR_S = 3600.0
 
 
+def visitor_from(door: Running, address: str) -> TestClient:
+    return TestClient(door.app, base_url=ADDRESS, headers={"X-Beffroi-Request": "1"}, client=(address, 50_000))
+
+
 @pytest.fixture
 def visitor(door: Running) -> TestClient:
-    return TestClient(door.app, base_url=ADDRESS, headers={"X-Beffroi-Request": "1"})
+    return visitor_from(door, "testclient")
 
 
 def sign_in(client: TestClient, username: str = "operator", password: str = PASSWORD) -> Any:
@@ -77,10 +90,92 @@ def test_guessing_is_slowed_down(place: Any, door: Running, visitor: TestClient)
 
 def test_many_names_from_one_address_are_slowed_down(place: Any) -> None:
     with place.start(session={"failures_per_address": 3}) as door:
-        client = TestClient(door.app, base_url=ADDRESS, headers={"X-Beffroi-Request": "1"})
+        client = visitor_from(door, "testclient")
         for name in ("anna", "bob", "carl"):
             assert sign_in(client, name).status_code == 401
         assert sign_in(client, "dora").status_code == 429
+
+
+class Slow(Passwords):
+    """A check takes a while, as real ones do, and is counted."""
+
+    def __init__(self) -> None:
+        super().__init__(parallel=40)
+        self.checked: list[str] = []
+
+    def matches(self, kept: str | None, password: str) -> bool:
+        self.checked.append(password)
+        time.sleep(0.5)
+        return super().matches(kept, password)
+
+
+def test_guesses_made_at_the_same_time_count_too(door: Running, visitor: TestClient) -> None:
+    slow = Slow()
+    door.parts.sessions = replace(door.parts.sessions, passwords=slow)
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda guess: sign_in(visitor, password=f"guess {guess}").status_code, range(40)))
+    assert sorted(answers) == 5 * [401] + 35 * [429]
+    assert len(slow.checked) == 5
+
+
+def test_attempts_are_counted_one_after_the_other(door: Running) -> None:
+    database, clock = door.parts.database, door.parts.clock
+    throttle = Throttle(database, clock, door.parts.settings.session)
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            repository.lock_attempts(session)
+            for _ in range(5):
+                repository.add_attempt(session, account="operator", network="here", at=clock.now())
+            session.flush()
+            sixth = pool.submit(throttle.admit, "operator", "here")
+            time.sleep(0.5)  # it would have been let in by now
+        with pytest.raises(Throttled):
+            sixth.result()
+
+
+def test_what_is_refused_does_not_prolong_the_wait(place: Any, visitor: TestClient) -> None:
+    for _ in range(5):
+        sign_in(visitor, password="wrong")
+    for _ in range(10):
+        place.clock.advance(29)
+        assert sign_in(visitor).status_code == 429
+    place.clock.advance(11)
+    assert sign_in(visitor).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("addresses", "last"),
+    [
+        ([f"2001:db8:7:1::{host:x}" for host in range(1, 7)], 429),
+        ([f"2001:db8:7:{site:x}::1" for site in range(1, 7)], 401),
+        ([f"192.0.2.{host}" for host in range(1, 7)], 401),
+        (["192.0.2.1", "::ffff:192.0.2.1"] * 3, 429),
+    ],
+    ids=["one IPv6 network", "IPv6 networks", "IPv4 addresses", "IPv4 in two spellings"],
+)
+def test_a_network_of_ipv6_counts_as_one_address(door: Running, addresses: list[str], last: int) -> None:
+    said = [sign_in(visitor_from(door, address), password="wrong").status_code for address in addresses]
+    assert said == 5 * [401] + [last]
+
+
+def test_a_guesser_with_many_addresses_is_slowed_down_and_keeps_nobody_out_for_ever(place: Any) -> None:
+    with place.start(session={"failures_per_account": 6}) as door:
+        at_work = sign_in(visitor_from(door, "198.51.100.1"), "administrator")
+        assert at_work.status_code == 200
+        for host in range(6):
+            assert sign_in(visitor_from(door, f"192.0.2.{host}"), password="wrong").status_code == 401
+        elsewhere = visitor_from(door, "203.0.113.9")
+        refused = sign_in(elsewhere)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "3600")
+        assert "wait 60 minutes" in refused.json()["detail"]
+        assert sign_in(elsewhere, "dpo").status_code == 200  # other accounts are not locked out
+        colleague = visitor_from(door, "198.51.100.1")  # where somebody works, the account's own people come in
+        assert sign_in(colleague).status_code == 200
+        place.clock.advance(HOUR_S - 1)
+        door.parts.sessions.forget_ended()
+        assert sign_in(visitor_from(door, "203.0.113.10")).status_code == 429
+        place.clock.advance(1)
+        assert sign_in(visitor_from(door, "203.0.113.10")).status_code == 200
 
 
 def test_the_right_password_forgives_mistyped_ones(visitor: TestClient) -> None:
@@ -129,6 +224,60 @@ def test_a_disabled_person_is_out_at_once(door: Running, visitor: TestClient) ->
     accounts.disable("operator")
     assert visitor.get(SESSION).status_code == 401
     assert sign_in(visitor).status_code == 401
+
+
+class Interrupted(Passwords):
+    """Something happens between the check of a password and the session."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__(parallel=1)
+        self._happens = happens
+
+    def matches(self, kept: str | None, password: str) -> bool:
+        right = super().matches(kept, password)
+        self._happens()
+        return right
+
+
+def set_password(users: Users) -> None:
+    users.set_password(NewPassword.model_validate({"username": "operator", "password": "another password"}))
+
+
+@pytest.mark.parametrize("happens", [set_password, lambda users: users.disable("operator")], ids=["reset", "disabled"])
+def test_no_session_begins_with_what_ended_while_it_was_checked(
+    door: Running, visitor: TestClient, audited: Callable[..., Any], happens: Callable[[Users], None]
+) -> None:
+    parts = door.parts
+    accounts = Users(parts.database, parts.trail, Passwords(1), parts.clock, "tests")
+    parts.sessions = replace(parts.sessions, passwords=Interrupted(lambda: happens(accounts)))
+    answer = sign_in(visitor)
+    assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_failed")
+    assert visitor.get(SESSION).status_code == 401
+    with parts.database.read() as session:
+        assert session.execute(text("SELECT count(*) FROM sessions")).scalar() == 0
+    assert [row["user"] for row in audited("sign_in_failed")] == ["operator"]
+    assert "operator" not in [row["user"] for row in audited("signed_in")]
+
+
+def test_a_reset_under_way_is_waited_for(door: Running, visitor: TestClient) -> None:
+    parts, checked, go_on = door.parts, threading.Event(), threading.Event()
+
+    def wait() -> None:
+        checked.set()
+        go_on.wait(30)
+
+    parts.sessions = replace(parts.sessions, passwords=Interrupted(wait))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(sign_in, visitor)
+        assert checked.wait(30)
+        with parts.database.write() as session:
+            user = users.by_name(session, "operator")
+            assert user is not None
+            user.password_hash = CHEAP.hash("another password")
+            session.flush()
+            go_on.set()
+            time.sleep(0.5)  # it would have begun by now
+        assert answer.result().status_code == 401
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 5000, "é"])

@@ -134,7 +134,7 @@ def build(
     fanout = Fanout(settings.max_event_streams, settings.event_queue)
     buffer = LiveBuffer(settings.live, decisions, clock)
     publisher = Publisher(
-        bus, database, decisions, lambda: leases, settings.instance, clock, lambda: health.beat("publisher")
+        bus, lambda: cameras, decisions, lambda: leases, settings.instance, clock, lambda: health.beat("publisher")
     )
     leases = AnnotatedLeases(clock, settings.live.annotated_lease_s, publisher.wake)
     statuses = Statuses(
@@ -179,7 +179,13 @@ def build(
 
     # In this order: first nothing older is shown, then the services hear of it, then the consoles.
     cameras.listeners.extend(
-        [decisions.changed, buffer.changed, lambda _camera, _now: publisher.wake(), news_of_camera]
+        [
+            decisions.changed,
+            buffer.changed,
+            lambda _camera, _now: publisher.wake(),
+            alerts.camera_changed,
+            news_of_camera,
+        ]
     )
 
     def workers() -> list[Worker]:

@@ -1,25 +1,27 @@
 """What the api says on the bus: cameras, leases for annotated pictures, and how it is itself.
 
 Cameras are an outbox: the database knows which version the broker has, so a change made while the broker is away is
-sent when it is back. Everything is sent once at each start.
+sent when it is back. Everything is sent once at each start, after what the bus says was read: see `restored`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 from beffroi.common.bus import Bus, NotNow, Producer, StatusReporter
 from beffroi.common.contracts import Camera
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.topics import CAMERAS, VIEWERS
-from sqlalchemy.exc import OperationalError
 
 from .cameras import repository
-from .database import Database
+from .cameras.service import Cameras
+from .database import AWAY, Database
 from .decisions import Decisions
 from .live.annotated import AnnotatedLeases
+from .restored import Listening, Settlement
 from .tables import CameraRow
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,7 @@ class Publisher:
     def __init__(
         self,
         bus: Bus,
-        database: Database,
+        cameras: Callable[[], Cameras],
         decisions: Decisions,
         leases: Callable[[], AnnotatedLeases],
         instance: str,
@@ -45,7 +47,7 @@ class Publisher:
         beat: Callable[[], None],
     ) -> None:
         self._bus = bus
-        self._database = database
+        self._cameras = cameras
         self._decisions = decisions
         self._leases = leases
         self._instance = instance
@@ -62,29 +64,40 @@ class Publisher:
 
         Raises:
             DeliveryError: the broker refused a message for too long; run again, with a new producer.
+            TableDeadError: what the bus says of cameras cannot be read.
         """
         producer = self._bus.producer()
         status = StatusReporter(producer, "api", self._instance, self._clock)
         try:
-            outbox = _Outbox(producer, self._database)
-            outbox.begin()
-            while not stop.is_set():
-                self._beat()
-                self._round(producer, outbox, status)
-                self._work.wait(ROUND_S)
-                self._work.clear()
+            outbox = _Outbox(producer, self._cameras().database)
+            with closing(Listening(self._bus)) as listening:
+                while not stop.is_set():
+                    self._beat()
+                    self._round(producer, outbox, listening, status)
+                    self._work.wait(ROUND_S)
+                    self._work.clear()
         finally:
             producer.close()
 
-    def _round(self, producer: Producer, outbox: _Outbox, status: StatusReporter) -> None:
+    def _round(self, producer: Producer, outbox: _Outbox, listening: Listening, status: StatusReporter) -> None:
         try:
-            outbox.send()
-        except OperationalError:
+            if outbox.begun or self._begin(outbox, listening):
+                outbox.send()
+        except AWAY:
             log.warning("the database does not answer: cameras are sent when it does")
         self._send_leases(producer)
         status.service()
         if producer.flush(FLUSH_S) == 0:
             outbox.acknowledged()
+
+    def _begin(self, outbox: _Outbox, listening: Listening) -> bool:
+        """Whether the bus was heard and the outbox is open. While the broker is away no camera is sent."""
+        told = listening.wait(ROUND_S)
+        if told is None:
+            return False
+        Settlement(self._cameras()).settle(told)
+        outbox.begin()
+        return True
 
     def _send_leases(self, producer: Producer) -> None:
         for lease in self._leases().due():
@@ -105,6 +118,7 @@ class _Outbox:
         self._database = database
         self._sent: dict[str, int] = {}
         self._known: dict[str, int] = {}
+        self.begun = False
 
     def begin(self) -> None:
         """Send everything once: the broker may be a new one."""
@@ -112,6 +126,7 @@ class _Outbox:
             rows = repository.every(session)
         for row in rows:
             self._send(row)
+        self.begun = True
 
     def send(self) -> None:
         """Send what changed since."""
@@ -129,7 +144,7 @@ class _Outbox:
         try:
             with self._database.write() as session:
                 repository.mark_published(session, fresh)
-        except OperationalError:
+        except AWAY:
             return  # it is written down in a later round
         self._known |= fresh
 

@@ -30,7 +30,12 @@ class SessionSettings(BaseModel):
     failures_per_account_and_address: int = Field(default=5, ge=1)
     """A person mistypes a few times; a guesser goes on."""
     failures_per_address: int = Field(default=50, ge=1)
-    """A whole room can sit behind one address; a list of stolen names is longer."""
+    """A whole room can sit behind one address; a list of stolen names is longer. Of IPv6 a /64 counts as one."""
+    account_window_s: float = Field(default=3600.0, ge=1.0)
+    """Failed sign-ins to one account, from all addresses together, are counted over this time."""
+    failures_per_account: int = Field(default=50, ge=1)
+    """Whoever has many addresses gets 1200 guesses a day, and a password of 12 characters outlives that; no person
+    mistypes so often, so that it is reached by guessers alone."""
     parallel_hashes: int = Field(default=2, ge=1)
     """Password checks at a time: each takes 64 MiB and a tenth of a second of one core, on purpose."""
 

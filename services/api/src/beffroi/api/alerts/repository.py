@@ -18,6 +18,12 @@ def find(session: Session, alert: str, *, for_change: bool = False) -> AlertRow 
     return session.scalars(query.with_for_update() if for_change else query).first()
 
 
+def not_closed(session: Session, camera: str) -> list[AlertRow]:
+    """A camera's alerts whose event goes on, kept from others until the transaction ends."""
+    query = select(AlertRow).where(AlertRow.camera == camera, AlertRow.state != AlertState.CLOSED.value)
+    return list(session.scalars(query.with_for_update()))
+
+
 def page(
     session: Session,
     *,

@@ -49,6 +49,17 @@ class Alerts:
             _copy(alert, row)
         self.on_news(self._view(row))
 
+    def camera_changed(self, camera: str, now: Camera | None) -> None:
+        """Close what is open of a camera that was removed or switched off: no picture will come that could end it."""
+        if now is not None and now.enabled:
+            return
+        with self.database.write() as session:
+            rows = repository.not_closed(session, camera)
+            for row in rows:
+                row.state, row.closed_reason = AlertState.CLOSED.value, CloseReason.NO_PICTURE.value
+        for row in rows:
+            self.on_news(self._view(row))
+
     def page(
         self, *, camera: str | None, life: Life, acknowledged: bool | None, before: str | None, limit: int
     ) -> AlertPage:

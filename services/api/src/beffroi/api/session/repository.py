@@ -1,12 +1,15 @@
-"""Sessions and failed sign-ins in the database."""
+"""Sessions and attempts to sign in, in the database."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from beffroi.api.tables import SessionRow, SignInFailureRow, UserRow
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
+
+ATTEMPTS_LOCK = 0x62656668
+"""Key of PostgreSQL's advisory lock around counting and adding attempts, beside those of `database` and `migrate`."""
 
 
 def add(session: Session, *, token_hash: str, user_id: int, address: str, at: datetime) -> SessionRow:
@@ -51,26 +54,40 @@ def end_expired(session: Session, *, created_before: datetime, seen_before: date
     session.execute(delete(SessionRow).where(gone))
 
 
-def add_failure(session: Session, *, account: str, address: str, at: datetime) -> None:
-    """Remember a wrong password."""
-    session.add(SignInFailureRow(account=account, address=address, at=at))
+def addresses_in_use(session: Session, *, created_after: datetime, seen_after: datetime) -> set[str]:
+    """From where people are signed in at present."""
+    query = select(SessionRow.address).where(SessionRow.created_at > created_after, SessionRow.seen_at > seen_after)
+    return set(session.scalars(query))
 
 
-def failures(session: Session, *, since: datetime, address: str, account: str | None = None) -> int:
-    """Wrong passwords from an address, of one account or of all."""
-    query = select(func.count()).where(SignInFailureRow.at > since, SignInFailureRow.address == address)
+def lock_attempts(session: Session) -> None:
+    """Wait to be the only one that adds attempts, until the transaction ends. SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ATTEMPTS_LOCK})
+
+
+def add_attempt(session: Session, *, account: str, network: str, at: datetime) -> None:
+    """Remember an attempt: a failure until `forgive` takes it back."""
+    session.add(SignInFailureRow(account=account, address=network, at=at))
+
+
+def attempts(session: Session, *, since: datetime, account: str | None = None, network: str | None = None) -> int:
+    """Attempts that failed or are under way: on an account, from a network, or on the one from the other."""
+    query = select(func.count()).where(SignInFailureRow.at > since)
     if account is not None:
         query = query.where(SignInFailureRow.account == account)
+    if network is not None:
+        query = query.where(SignInFailureRow.address == network)
     return session.scalar(query) or 0
 
 
-def forget_failures(session: Session, *, before: datetime) -> None:
-    """Wrong passwords that no longer count."""
+def forget_attempts(session: Session, *, before: datetime) -> None:
+    """Attempts that no longer count."""
     session.execute(delete(SignInFailureRow).where(SignInFailureRow.at <= before))
 
 
-def forgive(session: Session, *, account: str, address: str) -> None:
-    """The right password was given: what was mistyped before no longer counts."""
+def forgive(session: Session, *, account: str, network: str) -> None:
+    """The right password was given: this attempt was none, and what was mistyped before no longer counts."""
     session.execute(
-        delete(SignInFailureRow).where(SignInFailureRow.account == account, SignInFailureRow.address == address)
+        delete(SignInFailureRow).where(SignInFailureRow.account == account, SignInFailureRow.address == network)
     )

@@ -11,16 +11,16 @@ from beffroi.api.access import Identity, Role
 from beffroi.api.audit.schemas import Action
 from beffroi.api.audit.service import Entry, Trail
 from beffroi.api.database import Database
-from beffroi.api.errors import SignInFailed, Throttled
+from beffroi.api.errors import SignInFailed
 from beffroi.api.settings import SessionSettings
 from beffroi.api.tables import SessionRow, UserRow
 from beffroi.api.users import repository as users
 from beffroi.api.users.passwords import Passwords
 from beffroi.common.runtime.clock import Clock
-from sqlalchemy.orm import Session
 
 from . import repository
 from .schemas import SignIn
+from .throttle import Throttle
 
 TOKEN_BYTES = 32
 MAX_TOKEN_CHARACTERS = 100
@@ -46,15 +46,16 @@ class Sessions:
             Throttled: too many wrong passwords lately.
             SignInFailed: wrong name or password, or a disabled account; it never says which.
         """
+        self._throttle.admit(who.username, address)
         with self.database.read() as session:
-            self._refuse_guesser(session, who.username, address)
             user = users.by_name(session, who.username)
         usable = user if user is not None and user.disabled_at is None else None
         right = self.passwords.matches(usable.password_hash if usable else None, who.password.get_secret_value())
-        if usable is None or not right:
-            self._remember_failure(who.username, address, known=user is not None)
+        begun = self._begin(usable, address) if usable is not None and right else None
+        if begun is None:
+            self._record_failure(who.username, address, known=user is not None)
             raise SignInFailed("User name or password is wrong: try again, or ask your administrator.")
-        return self._begin(usable, address)
+        return begun
 
     def identify(self, token: str | None, address: str) -> Identity | None:
         """Who holds this token, if the session is in force. Counts as use."""
@@ -79,11 +80,11 @@ class Sessions:
             self.trail.add(session, Entry.of(who, Action.SIGNED_OUT))
 
     def forget_ended(self) -> None:
-        """Housekeeping: sessions and failures that no longer count."""
+        """Housekeeping: sessions and attempts that no longer count."""
         now = self.clock.now()
         with self.database.write() as session:
             repository.end_expired(session, created_before=now - self._absolute, seen_before=now - self._idle)
-            repository.forget_failures(session, before=now - self._window)
+            self._throttle.forget_old(session)
 
     def _find(self, token: str | None) -> tuple[SessionRow, UserRow] | None:
         if not token or len(token) > MAX_TOKEN_CHARACTERS:
@@ -105,33 +106,28 @@ class Sessions:
         return timedelta(seconds=self.settings.absolute_timeout_s)
 
     @property
-    def _window(self) -> timedelta:
-        return timedelta(seconds=self.settings.throttle_window_s)
+    def _throttle(self) -> Throttle:
+        return Throttle(self.database, self.clock, self.settings)
 
-    def _refuse_guesser(self, session: Session, account: str, address: str) -> None:
-        since = self.clock.now() - self._window
-        of_account = repository.failures(session, since=since, address=address, account=account)
-        of_all = repository.failures(session, since=since, address=address)
-        if of_account >= self.settings.failures_per_account_and_address or of_all >= self.settings.failures_per_address:
-            wait_s = int(self.settings.throttle_window_s)
-            raise Throttled(
-                f"Too many wrong passwords: wait {wait_s // 60 or 1} minutes and try again.",
-                headers={"Retry-After": str(wait_s)},
-            )
-
-    def _remember_failure(self, account: str, address: str, *, known: bool) -> None:
+    def _record_failure(self, account: str, address: str, *, known: bool) -> None:
         # What is no user's name may be a password typed into the wrong field: it is not kept in the trail.
-        with self.database.write() as session:
-            repository.add_failure(session, account=account, address=address, at=self.clock.now())
-            self.trail.add(session, Entry(account if known else UNKNOWN, address, Action.SIGN_IN_FAILED))
+        self.trail.record(Entry(account if known else UNKNOWN, address, Action.SIGN_IN_FAILED))
 
-    def _begin(self, user: UserRow, address: str) -> tuple[str, Identity]:
+    def _begin(self, checked: UserRow, address: str) -> tuple[str, Identity] | None:
+        """Begin a session; None: the account is not any more what the password was checked against.
+
+        The check waits for its turn, and whoever sets a password or disables an account meanwhile ends the sessions
+        that exist, not this one. So the account is looked at again, and held until the session is there to be ended.
+        """
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with self.database.write() as session:
+            user = users.by_name(session, checked.username, for_change=True)
+            if user is None or user.disabled_at is not None or user.password_hash != checked.password_hash:
+                return None
             row = repository.add(
                 session, token_hash=hash_token(token), user_id=user.id, address=address, at=self.clock.now()
             )
-            repository.forgive(session, account=user.username, address=address)
+            self._throttle.forgive(session, user.username, address)
             identity = _identity(user, row, address)
             self.trail.add(session, Entry.of(identity, Action.SIGNED_IN))
         return token, identity

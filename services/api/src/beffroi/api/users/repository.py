@@ -9,9 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 
-def by_name(session: Session, username: str) -> UserRow | None:
-    """A person, disabled ones included."""
-    return session.scalars(select(UserRow).where(UserRow.username == username)).first()
+def by_name(session: Session, username: str, *, for_change: bool = False) -> UserRow | None:
+    """A person, disabled ones included. `for_change` keeps others from changing it until the transaction ends."""
+    query = select(UserRow).where(UserRow.username == username)
+    return session.scalars(query.with_for_update() if for_change else query).first()
 
 
 def every(session: Session) -> list[UserRow]:

@@ -62,7 +62,7 @@ class Users:
         """
         password_hash = self.passwords.hash(new.password.get_secret_value())
         with self.database.write() as session:
-            user = repository.by_name(session, new.username)
+            user = repository.by_name(session, new.username, for_change=True)
             if user is None:
                 raise UserError(f"there is no user {new.username}: add it first")
             user.password_hash, user.disabled_at = password_hash, None
@@ -76,7 +76,7 @@ class Users:
             UserError: there is no such user.
         """
         with self.database.write() as session:
-            user = repository.by_name(session, username)
+            user = repository.by_name(session, username, for_change=True)
             if user is None:
                 raise UserError(f"there is no user {username}")
             user.disabled_at = self.clock.now()

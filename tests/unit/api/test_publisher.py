@@ -1,0 +1,272 @@
+"""What is said of cameras on the bus, above all after the database came back from a backup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beffroi.api import migrate
+from beffroi.api.access import Identity, Role
+from beffroi.api.audit.service import Trail
+from beffroi.api.cameras import repository
+from beffroi.api.cameras.schemas import CameraInput, MaskingInput, StatusSummary
+from beffroi.api.cameras.service import Cameras
+from beffroi.api.database import Database
+from beffroi.api.decisions import Decisions
+from beffroi.api.live.annotated import AnnotatedLeases
+from beffroi.api.publisher import Publisher
+from beffroi.api.tables import AuditTableRow, CameraRow
+from beffroi.api.testing import eventually
+from beffroi.api.workers import Worker
+from beffroi.common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
+from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
+from beffroi.common.topics import CAMERAS
+from sqlalchemy import select
+from structlog.testing import capture_logs
+
+WHO = Identity("administrator", "Administrator", Role.ADMINISTRATOR, "fr", 1, "here")
+WALL = MaskingInput(mode=MaskMode.OPEN, reason="a wall")
+LATER = datetime(2026, 12, 24, tzinfo=UTC)
+
+
+def of(camera: str = "gate", *, version: int, mask: int | None = None, slot: int = 0) -> Camera:
+    """A camera as it was told."""
+    decision = mask and MaskDecision(
+        mode=MaskMode.BURN, polygons=(((0, 0), (1, 0), (1, 1)),), version=mask, decided_by="anna", decided_at=LATER
+    )
+    source = CameraSource(url="pattern:320x240@5")
+    return Camera(
+        id=camera, name="Gate", commune="Lille", slot=slot, source=source, masking=decision or None, version=version
+    )
+
+
+@dataclass
+class Desk:
+    """A publisher on doubles, with `gate` in its database: version 3, mask version 2, slot 0."""
+
+    broker: MemoryBroker
+    cameras: Cameras
+    decisions: Decisions
+    bugs: list[BaseException] = field(default_factory=list)
+
+    def on_the_bus(self, *values: Camera | bytes | None, camera: str = "gate", slot: int = 0) -> None:
+        for value in values:
+            payload = value.encode() if isinstance(value, Camera) else value
+            self.broker.append(CAMERAS.name, camera, payload, slot, {})
+
+    def told(self, camera: str = "gate", *, slot: int = 0, after: int = 0) -> list[Camera | None]:
+        """What is on the bus of a camera, without the first `after` messages."""
+        records = [record for record in self.broker.log((CAMERAS.name, slot)) if record.key == camera]
+        return [Camera.decode(record.value) if record.value else None for record in records[after:]]
+
+    def row(self, camera: str = "gate") -> CameraRow:
+        with self.cameras.database.read() as session:
+            found = repository.find(session, camera)
+            assert found is not None
+            return found
+
+    def decide(self) -> MaskDecision:
+        self.cameras.decide_masking(WHO, "gate", WALL, None)
+        made = self.cameras.get("gate").masking
+        assert made is not None
+        return made
+
+    def by_the_system(self) -> list[tuple[str, str | None]]:
+        with self.cameras.database.read() as session:
+            rows = session.scalars(select(AuditTableRow).where(AuditTableRow.user == "(system)"))
+            return [(row.action, row.camera) for row in rows]
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        clock = self.cameras.clock
+        leases = AnnotatedLeases(clock, 15.0, lambda: None)
+        bus = MemoryBus(self.broker)
+        publisher = Publisher(bus, lambda: self.cameras, self.decisions, lambda: leases, "test", clock, lambda: None)
+        self.cameras.listeners[:] = [self.decisions.changed, lambda _camera, _now: publisher.wake()]
+        worker = Worker("publisher", publisher.run, self.bugs.append, nudge=publisher.wake)
+        worker.start()
+        yield
+        worker.ask_to_stop()
+        worker.join()
+        assert self.bugs == []
+
+    def publish(self) -> None:
+        """Until the broker has everything."""
+        before = len(self.broker.records(CAMERAS))
+        with self.publishing():
+            eventually(lambda: len(self.broker.records(CAMERAS)) > before and self._all_published())
+
+    def _all_published(self) -> bool:
+        with self.cameras.database.read() as session:
+            return not repository.unpublished(session)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    clock = ManualClock()
+    database = Database(f"sqlite:///{tmp_path / 'api.sqlite3'}")
+    migrate.upgrade(database)
+
+    def fine(_camera: Camera) -> StatusSummary:
+        return StatusSummary(level=Level.OK, code="fine", message="", service=None, at=None)
+
+    cameras = Cameras(database, Trail(database, clock), clock, 2, fine)
+    body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+    cameras.save(WHO, "gate", CameraInput.model_validate(body), None)
+    for _ in range(2):
+        cameras.decide_masking(WHO, "gate", WALL, None)
+    decisions = Decisions()
+    decisions.load(cameras.every())
+    yield Desk(MemoryBroker(clock=clock), cameras, decisions)
+    database.close()
+
+
+def newer_release(camera: Camera) -> bytes:
+    """As a later release would say it, with fields that this one does not know."""
+    document: dict[str, Any] = json.loads(camera.encode())
+    document["masking"]["why_not"] = document["source"]["mirror"] = document["weather"] = "sun"
+    document["zones"] = [{"id": "a", "shape": "round"}]
+    return json.dumps(document).encode()
+
+
+AHEAD: dict[str, tuple[tuple[Camera | bytes | None, ...], int, int]] = {
+    "a later version": ((of(version=7, mask=4),), 7, 4),
+    "a later mask version": ((of(version=3, mask=3),), 3, 3),
+    "a decision that ended, its number forgotten by the broker": ((of(version=7),), 7, 6),
+    "a camera that was removed since": ((of(version=7, mask=4), None), 7, 4),
+    "a later version that an older one undid": ((of(version=7, mask=4), of(version=3, mask=2)), 7, 4),
+    "another decision with the same number": ((of(version=2, mask=2),), 3, 2),
+    "what a newer release said": ((newer_release(of(version=7, mask=4)),), 7, 4),
+    "what nobody can read": ((b"{",), 3, 2),
+}
+"""What the bus says → the highest version and mask version there, as far as they can be known, or in the database."""
+
+
+@pytest.mark.parametrize(("messages", "version", "mask_version"), AHEAD.values(), ids=AHEAD)
+def test_where_the_bus_is_ahead_the_decision_ends_and_the_numbers_go_on(
+    desk: Desk, messages: tuple[Camera | bytes | None, ...], version: int, mask_version: int
+) -> None:
+    desk.on_the_bus(*messages)
+    with capture_logs() as logs:
+        desk.publish()
+    (said,) = (entry for entry in logs if "restored from a backup" in entry["event"])
+    assert (said["log_level"], said["camera"], said["version"]) == ("error", "gate", 3)
+    (sent,) = desk.told(after=len(messages))
+    assert sent is not None
+    assert (sent.version, sent.masking) == (version + 1, None)
+    assert desk.by_the_system() == [("camera_saved", "gate")]
+    assert not desk.decisions.shows("gate", 100), "the api's own gate heard of it"
+    assert desk.decide().version > mask_version, "no number means two decisions"
+    assert desk.cameras.get("gate").source_version == 2, "nor two sources"
+
+
+BEHIND: dict[str, tuple[Camera | None, ...]] = {
+    "nothing": (),
+    "the version before": (of(version=2, mask=1),),
+    "a removed camera": (of(version=2, mask=1), None),
+}
+
+
+@pytest.mark.parametrize("messages", BEHIND.values(), ids=BEHIND)
+def test_where_the_bus_is_behind_the_decision_goes_on(desk: Desk, messages: tuple[Camera | None, ...]) -> None:
+    desk.on_the_bus(*messages)
+    desk.publish()
+    assert desk.told(after=len(messages)) == [desk.cameras.get("gate")]
+    assert desk.decisions.shows("gate", 2)
+
+
+def test_where_the_bus_says_the_same_the_decision_goes_on(desk: Desk) -> None:
+    desk.publish()
+    desk.publish()
+    assert desk.told() == 2 * [desk.cameras.get("gate")]
+    assert desk.by_the_system() == []
+
+
+def test_a_decision_ends_once(desk: Desk) -> None:
+    desk.on_the_bus(of(version=7, mask=4))
+    desk.publish()
+    decided = desk.decide()
+    desk.publish()
+    newest = desk.told()[-1]
+    assert newest is not None
+    assert newest.masking == decided
+    assert len(desk.by_the_system()) == 1
+
+
+def test_a_camera_that_no_row_knows_is_taken_down(desk: Desk) -> None:
+    desk.on_the_bus(of("yard", version=7, mask=4, slot=1), camera="yard", slot=1)
+    with capture_logs() as logs:
+        desk.publish()
+    assert [(entry["log_level"], entry["camera"]) for entry in logs if "taken down" in entry["event"]] == [
+        ("error", "yard")
+    ]
+    switched_off, gone = desk.told("yard", slot=1, after=1)
+    assert gone is None
+    assert switched_off is not None
+    assert not switched_off.enabled
+    assert desk.told("yard", slot=0) == []
+    assert desk.by_the_system() == [("camera_removed", "yard")]
+    assert [camera.id for camera in desk.cameras.every()] == ["gate"]
+
+
+def test_made_again_it_goes_on_in_its_slot_with_higher_numbers(desk: Desk) -> None:
+    desk.on_the_bus(of("yard", version=7, mask=4, slot=0), camera="yard")
+    desk.publish()
+    body = {"name": "Yard", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+    desk.cameras.save(WHO, "yard", CameraInput.model_validate(body), None)
+    desk.cameras.decide_masking(WHO, "yard", WALL, None)
+    made = desk.cameras.get("yard")
+    assert made.masking is not None
+    assert (made.slot, made.version) == (0, 9)  # the other slot is empty
+    assert made.masking.version > 4
+
+
+def test_the_right_database_is_not_behind_after_the_wrong_one_took_its_cameras_down(desk: Desk) -> None:
+    desk.publish()
+    mine = desk.row()
+    with desk.cameras.database.write() as session:
+        session.delete(mine)
+    desk.publish()
+    assert desk.told()[-1] is None
+    with desk.cameras.database.write() as session:
+        wrong = repository.find(session, "gate")
+        assert wrong is not None
+        wrong.removed_at, wrong.document, wrong.mask_version = None, mine.document, mine.mask_version
+    desk.publish()
+    newest = desk.told()[-1]
+    assert newest is not None
+    assert newest.masking is not None
+
+
+def test_a_removed_camera_that_the_bus_has_back_is_taken_down(desk: Desk) -> None:
+    desk.cameras.remove(WHO, "gate", None)
+    desk.on_the_bus(of(version=7, mask=4))
+    desk.publish()
+    assert desk.told()[-1] is None
+    assert desk.by_the_system() == [("camera_removed", "gate")]
+
+
+def test_a_camera_goes_on_in_the_slot_where_it_was_told(desk: Desk) -> None:
+    desk.on_the_bus(of(version=2, mask=1, slot=1), slot=1)
+    desk.publish()
+    (sent,) = desk.told(slot=1, after=1)
+    assert sent is not None
+    assert (sent.version, sent.slot, sent.masking) == (4, 1, None)
+    assert desk.told(slot=0) == []
+    assert desk.row().slot == 1
+
+
+def test_while_the_broker_is_away_nothing_is_sent_and_then_it_is_heard_first(desk: Desk) -> None:
+    desk.on_the_bus(of(version=7, mask=4))
+    desk.broker.away = True
+    with desk.publishing():
+        assert desk.decide().version == 3  # a person decides meanwhile, and does not see what was decided since
+        desk.broker.away = False
+        eventually(lambda: desk.told(after=1))
+    assert [each and (each.version, each.masking) for each in desk.told(after=1)] == [(8, None)]
