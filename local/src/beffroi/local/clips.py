@@ -22,7 +22,7 @@ KEY_FRAME_PERIOD_S = 2
 CRF = "18"
 """Near the source: the detector is to be judged, not this transcoding."""
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Part of the cache key: grows when the lines below make other bytes of the same clip."""
 
 CLIP_VARIABLE = "BEFFROI_CLIP"
@@ -39,7 +39,8 @@ class PreparedClip:
     """Access units back to back, and where each ends.
 
     Attributes:
-        stream: Annex B file; each unit begins with a delimiter, key units carry their parameter sets.
+        stream: Annex B file; each unit begins with a delimiter, key units carry their parameter sets. The index has its
+            name alone, so that the folder may be moved.
         fps_numerator: pictures in `fps_denominator` seconds.
         fps_denominator: see above.
         width: pixels.
@@ -106,6 +107,7 @@ def prepare_pattern() -> Path:
 def load(index: Path) -> PreparedClip:
     """Read what `prepare` wrote."""
     values = json.loads(index.read_text())
+    values["stream"] = str(index.parent / values["stream"])
     return PreparedClip(**{**values, "sizes": tuple(values["sizes"]), "keys": tuple(values["keys"])})
 
 
@@ -166,7 +168,7 @@ def _write(source: _Source, folder: Path, name: str) -> None:
             keys.append(key)
     making.replace(stream)
     clip = PreparedClip(
-        stream=str(stream),
+        stream=stream.name,
         fps_numerator=source.fps.numerator,
         fps_denominator=source.fps.denominator,
         width=width,

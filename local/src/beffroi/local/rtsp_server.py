@@ -44,7 +44,7 @@ class Clip:
 
     def __init__(self, index: str) -> None:
         values = json.loads(Path(index).read_text())
-        data = Path(values["stream"]).read_bytes()
+        data = (Path(index).parent / values["stream"]).read_bytes()
         self.width, self.height = values["width"], values["height"]
         self.rate = f"{values['fps_numerator']}/{values['fps_denominator']}"
         self.frame_ns = 1_000_000_000 * values["fps_denominator"] / values["fps_numerator"]
