@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from .footage import Footage
 from .stage import Stage
@@ -20,6 +20,16 @@ def camera(stage: Stage, pattern_clip: Footage) -> str:
     return "place"
 
 
+def marked(detail: Locator) -> tuple[float, ...]:
+    """The mark on the still: left, top, right, bottom as fractions of the picture."""
+    picture, mark = detail.get_by_role("img").bounding_box(), detail.locator(".still-mark-dark").bounding_box()
+    assert picture is not None
+    assert mark is not None
+    left, top = mark["x"] - picture["x"], mark["y"] - picture["y"]
+    width, height = picture["width"], picture["height"]
+    return (left / width, top / height, (left + mark["width"]) / width, (top + mark["height"]) / height)
+
+
 def test_an_alert_is_heard_seen_and_taken_by_keys(stage: Stage, camera: str, enter: Enter) -> None:
     page = enter("operator")
     expect(page.locator("[data-camera='place'] .live-picture")).to_have_attribute("data-freshness", "live")
@@ -31,6 +41,7 @@ def test_an_alert_is_heard_seen_and_taken_by_keys(stage: Stage, camera: str, ent
     page.keyboard.press("l")
     detail = page.locator(".alert-detail")
     expect(detail.get_by_role("img")).to_be_visible()
+    assert marked(detail) == pytest.approx((0.4, 0.4, 0.5, 0.8), abs=0.02)  # where `raise_alert` says the person is
     expect(detail).to_contain_text("Arrêté 2026-17")
     page.keyboard.press("v")
     expect(detail).to_contain_text(re.compile(r"Acquittée\s+par operator, \d\d:\d\d:\d\d"))

@@ -64,7 +64,7 @@ def test_an_alert_through_its_life(door: Running, make_camera: Make, send: Calla
     (found,) = eventually(lambda: listed(door))
     assert (found["camera_name"], found["zone_name"]) == ("Gate", "Crossroads")
     assert (found["state"], found["opened_at"], found["acknowledged_by"]) == ("opened", found["occurred_at"], None)
-    send(state=AlertState.UPDATED, after_s=20)
+    send(state=AlertState.UPDATED, after_s=20, box=(0.5, 0.5, 0.6, 0.7))
     send(state=AlertState.CLOSED, after_s=30, closed_reason=CloseReason.LEFT)
     eventually(lambda: listed(door)[0]["state"] == "closed")
     send(state=AlertState.UPDATED, after_s=25)  # a late word
@@ -73,6 +73,7 @@ def test_an_alert_through_its_life(door: Running, make_camera: Make, send: Calla
     eventually(lambda: len(listed(door)) == 2)
     closed = listed(door, state="closed")[0]
     assert (closed["id"], closed["closed_reason"], closed["opened_at"]) == (opened.id, "left", found["opened_at"])
+    assert tuple(closed["box"]) == opened.box, "it marks the picture on which the alert opened"
     assert [each["id"] for each in listed(door, state="open")] == [f"{2:032x}"]
 
 

@@ -30,11 +30,11 @@ def test_a_gap_in_the_truth_ends_a_stay() -> None:
     ("alerts", "verdict"),
     [
         ([], ((), (7,), 0)),
-        ([SeenAlert(12.0, 12.0, box_at(0.5))], ((7,), (), 0)),
-        ([SeenAlert(14.9, 14.9, box_at(0.51))], ((7,), (), 0)),
-        ([SeenAlert(15.1, 15.1, box_at(0.5))], ((), (7,), 1)),
-        ([SeenAlert(12.0, 12.0, box_at(0.8))], ((), (7,), 1)),
-        ([SeenAlert(12.0, 12.0, box_at(0.5)), SeenAlert(13.0, 13.0, box_at(0.5))], ((7,), (), 1)),
+        ([SeenAlert(12.0, box_at(0.5))], ((7,), (), 0)),
+        ([SeenAlert(14.9, box_at(0.51))], ((7,), (), 0)),
+        ([SeenAlert(15.1, box_at(0.5))], ((), (7,), 1)),
+        ([SeenAlert(12.0, box_at(0.8))], ((), (7,), 1)),
+        ([SeenAlert(12.0, box_at(0.5)), SeenAlert(13.0, box_at(0.5))], ((7,), (), 1)),
     ],
     ids=["none", "on time", "in time", "too late", "somebody else", "twice"],
 )

@@ -216,7 +216,6 @@ class Check:
         return [
             truth.SeenAlert(
                 opened_s=_time_s(alert["opened_at"]) - start_s,
-                picture_s=_time_s(alert["occurred_at"]) - start_s,
                 box=tuple(alert["box"]),
             )
             for alert in self._seen.first_look.values()

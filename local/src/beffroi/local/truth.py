@@ -47,12 +47,10 @@ class SeenAlert:
 
     Attributes:
         opened_s: when it opened, in seconds of capture time since the clip's first frame.
-        picture_s: capture time of the picture that `box` is from, counted in the same way.
-        box: where the person is on that picture.
+        box: where the person was on that picture.
     """
 
     opened_s: float
-    picture_s: float
     box: Box
 
 
@@ -134,10 +132,10 @@ def judge(
             stay
             for stay in open_stays
             if abs(alert.opened_s - (stay.onset_frame / fps + threshold_s)) <= TOLERANCE_S
-            and _overlap_near(tracks[stay.person], round(alert.picture_s * fps), alert.box) >= SAME_PERSON_IOU
+            and _overlap_near(tracks[stay.person], round(alert.opened_s * fps), alert.box) >= SAME_PERSON_IOU
         ]
         if mine:
-            frame = round(alert.picture_s * fps)
+            frame = round(alert.opened_s * fps)
             best = max(mine, key=lambda stay: _overlap_near(tracks[stay.person], frame, alert.box))
             open_stays.remove(best)
         else:

@@ -106,6 +106,7 @@ class AlertRow(Base):
     closed_reason: Mapped[str | None] = mapped_column(String(40))
     track: Mapped[str] = mapped_column(String(63))
     box: Mapped[list[float]]
+    """At `opened_at`."""
     received_at: Mapped[datetime]
     acknowledged_by: Mapped[str | None] = mapped_column(String(63))
     acknowledged_at: Mapped[datetime | None]

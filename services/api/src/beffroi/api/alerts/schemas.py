@@ -40,6 +40,7 @@ class AlertView(BaseModel):
     closed_reason: CloseReason | None
     track: str
     box: Box
+    """Where the person was at `opened_at`, which is what the still shows."""
     received_at: UtcTime
     acknowledged_by: str | None
     acknowledged_at: UtcTime | None

@@ -44,7 +44,9 @@ class Alerts:
             if row is not None and not _is_newer(alert, row):
                 return
             if row is None:
-                row = AlertRow(id=alert.id, received_at=self.clock.now(), opened_at=alert.occurred_at)
+                row = AlertRow(
+                    id=alert.id, received_at=self.clock.now(), opened_at=alert.occurred_at, box=list(alert.box)
+                )
                 session.add(row)
             _copy(alert, row)
         self.on_news(self._view(row))
@@ -170,7 +172,7 @@ def _copy(alert: Alert, row: AlertRow) -> None:
     row.parameters, row.legal_basis = alert.parameters, alert.legal_basis
     row.state, row.closed_reason = alert.state.value, alert.closed_reason.value if alert.closed_reason else None
     row.onset, row.onset_unknown, row.occurred_at = alert.onset, alert.onset_unknown, alert.occurred_at
-    row.track, row.box = alert.track, list(alert.box)
+    row.track = alert.track
 
 
 def _cursor(row: AlertRow) -> str:

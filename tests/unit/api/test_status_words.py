@@ -1,0 +1,35 @@
+"""The console has words, in both languages, for every code that a service says of itself or of a camera."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from beffroi.detector.vision.processor import MESSAGES as VISION
+from beffroi.masker.messages import MESSAGES as MASKER
+
+SERVICES = Path(__file__).parents[3] / "services"
+WORDS = SERVICES / "api/console/src/i18n"
+
+SAID = re.compile(r"(?:Level\.[A-Z]+,|SourceError\(|Error,)\s*\"([a-z_]+)\"")
+"""A code in a report of a service, or in or beside an error of a camera's source."""
+
+
+def codes() -> set[str]:
+    written = {
+        code for file in SERVICES.glob("*/src/**/*.py") for code in SAID.findall(file.read_text(encoding="utf-8"))
+    }
+    masker = {reason.value for reason in MASKER}
+    return written | masker | set(VISION)
+
+
+def test_the_codes_are_found() -> None:
+    assert {"connected", "wrong_password", "timeout", "other_shape", "watching", "silent", "analysed"} <= codes()
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_code_has_words(language: str) -> None:
+    words = json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8"))["status"]
+    assert codes() - words.keys() == set()
