@@ -62,6 +62,19 @@ def test_a_chroma_sample_is_covered_with_any_pixel_of_its_cell(
     assert cells[y // step[1], x // step[0]]
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 13), st.integers(0, 120))
+def test_in_an_interlaced_picture_the_chroma_of_both_fields_is_covered(width: int, height: int, place: int) -> None:
+    cover = np.zeros((height, width), dtype=bool)
+    y, x = divmod(place % (width * height), width)
+    cover[y, x] = True
+    cells = chroma_cells(cover, 2, 2, interlaced=True)
+    of_field, of_frame = y // 4 * 2 + y % 2, y // 2
+    assert cells.shape == (-(-height // 2), -(-width // 2))
+    assert all(cells[row, x // 2] for row in (of_field, of_frame) if row < len(cells))
+    assert cells.sum() <= 2
+
+
 @pytest.mark.parametrize(("word", "value"), [(np.uint8, 96), (np.uint16, 384)])
 def test_a_plate_fills_what_is_covered_and_leaves_the_rest(word: type[np.unsignedinteger[Any]], value: int) -> None:
     source: Plane = np.array([[0, 1, 2], [3, 4, np.iinfo(word).max]], dtype=word)

@@ -237,6 +237,19 @@ def test_a_new_picture_size_is_masked_at_its_size(
     assert [(batch.width, batch.height) for batch in out] == [(WIDTH, HEIGHT), (320, 192)]
 
 
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_interlaced_chroma_that_leans_on_a_masked_row_is_covered(
+    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, decode: Decode, burn: MaskDecision, interlaced: bool
+) -> None:
+    top = burn.model_copy(update={"polygons": (((0.0, 0.0), (1.0, 0.0), (1.0, 9.5 / 96), (0.0, 9.5 / 96)),)})
+    options = {"flags": "+ildct+ilme", "x264-params": "tff=1"} if interlaced else {}
+    out = masked_ones(results(stream, make_raw(noise(10, 160, 96), **options), top))
+    # Rows 0 to 9 are masked. Of chroma row 5 the progressive half colours rows 10 and 11, the interlaced rows 9 and 11.
+    rows = [picture.to_ndarray()[96:].reshape(2, 48, 80)[:, 5].astype(float) for picture in decode(out)]
+    colour = [float(np.abs(row - 128).mean()) for row in rows]
+    assert max(colour) < 8 if interlaced else min(colour) > 20  # the encoder carries a little over from row 6
+
+
 def test_b_frames_leave_in_batches_of_the_same_number_and_in_the_order_shown(
     stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision
 ) -> None:

@@ -54,13 +54,21 @@ def raster(polygons: Iterable[Corners], width: int, height: int) -> Cover:
     return cover
 
 
-def chroma_cells(cover: Cover, step_x: int, step_y: int) -> Cover:
+def chroma_cells(cover: Cover, step_x: int, step_y: int, *, interlaced: bool = False) -> Cover:
     """Say which chroma samples are covered, each of which colours `step_x` × `step_y` luma pixels.
+
+    In an interlaced picture with half as many chroma rows each colours two rows of its own field: two of them together
+    colour four rows of the picture (ITU-T H.264, figure 6-2), and are covered together.
 
     Returns:
         (⌈height / step_y⌉, ⌈width / step_x⌉), True where any pixel of the cell is; read-only.
     """
     height, width = cover.shape
+    if interlaced and step_y == 2:
+        pairs = chroma_cells(cover, step_x, 4)
+        rows: Cover = np.repeat(pairs, 2, axis=0)[: -(-height // 2)]
+        rows.flags.writeable = False
+        return rows
     padded = np.pad(cover, ((0, -height % step_y), (0, -width % step_x)))
     rows, columns = padded.shape
     blocks = padded.reshape(rows // step_y, step_y, columns // step_x, step_x)

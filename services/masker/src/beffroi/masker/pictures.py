@@ -73,12 +73,12 @@ FILLS = (FILL_LUMA, FILL_CHROMA, FILL_CHROMA)
 class Stencil:
     """A mask decision cut for pictures of one size. People draw on the even-sized picture, so it is cut for that."""
 
-    def __init__(self, decision: MaskDecision, width: int, height: int) -> None:
+    def __init__(self, decision: MaskDecision, width: int, height: int, *, interlaced: bool = False) -> None:
         self.decision = decision
-        self.width, self.height = width, height
+        self.width, self.height, self.interlaced = width, height, interlaced
         self.even_width, self.even_height = width + width % 2, height + height % 2
         self.luma = raster(decision.polygons, self.even_width, self.even_height)
-        self.chroma_420 = chroma_cells(self.luma, 2, 2)
+        self.chroma_420 = chroma_cells(self.luma, 2, 2, interlaced=interlaced)
         self._plates: dict[str, tuple[Plate, ...]] = {}
 
     @property
@@ -107,7 +107,7 @@ class Stencil:
         luma = self.luma[: self.height, : self.width]
         if not layout.chroma:
             return (luma,)
-        chroma = chroma_cells(luma, layout.step_x, layout.step_y)
+        chroma = chroma_cells(luma, layout.step_x, layout.step_y, interlaced=self.interlaced)
         return (luma, chroma, chroma)
 
 

@@ -157,7 +157,8 @@ class MaskedStream:
         width, height = sizes.pop()
         if decision.aspect is not None and abs(width / height / decision.aspect - 1) > ASPECT_TOLERANCE:
             return Reason.OTHER_SHAPE
-        cut = self._cut(decision, width, height)
+        interlaced = any(picture.interlaced_frame for picture in decoded.pictures)
+        cut = self._cut(decision, width, height, interlaced=interlaced)
         times_ns = [unit.capture_time_ns for unit in decoded.units]
         try:
             covered = [masked(picture, cut) for picture in decoded.pictures]
@@ -168,11 +169,11 @@ class MaskedStream:
             return Reason.ENCODER_ERROR
         return _batch(decoded.batch, units, cut)
 
-    def _cut(self, decision: MaskDecision, width: int, height: int) -> Stencil:
-        """The stencil for a decision and a size, cut anew when either changes."""
-        cut = self._stencil
-        if cut is None or cut.decision != decision or (cut.width, cut.height) != (width, height):
-            cut = self._stencil = Stencil(decision, width, height)
+    def _cut(self, decision: MaskDecision, width: int, height: int, *, interlaced: bool) -> Stencil:
+        """The stencil for a decision and a kind of picture, cut anew when either changes."""
+        cut, kind = self._stencil, (width, height, interlaced)
+        if cut is None or cut.decision != decision or (cut.width, cut.height, cut.interlaced) != kind:
+            cut = self._stencil = Stencil(decision, width, height, interlaced=interlaced)
         return cut
 
 
