@@ -246,7 +246,7 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
 ) -> None:
     configure(broker, decisions, gate)
     configure(broker, decisions, gate.model_copy(update={"id": "yard"}), "yard")
-    raw = make_raw(noise(40, 160, 96), gop=20)
+    raw = make_raw(noise(40, 160, 96), gop=20, bf="2", preset="veryfast")  # its decoder holds pictures back
     backlog = make_raw(noise(80, 160, 96), camera="yard")
     clock.advance((raw[0].units[0].capture_time_ns - clock.now_ns()) / 1e9 + 60)  # all of it is a minute old
     for offset, batch in enumerate(raw[:2]):
@@ -257,6 +257,8 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
         masker.tick()
     for offset, batch in enumerate(raw[2:], 2):
         masker.handle(record(batch, offset))
+    clock.advance(11)
+    masker.tick()
     assert [batch.sequence for batch in masked(broker) if batch.camera == "gate"] == [batch.sequence for batch in raw]
 
 
