@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from beffroi.common.runtime.settings import KafkaSettings
 from beffroi.common.topics import CAMERAS, FRAMES_RAW, STATUS
 from beffroi.local.kafka import Broker
 from beffroi.local.ports import free_port, is_open
-from beffroi.local.process import Command, await_condition, running, start_ready, stop
+from beffroi.local.process import STOP_TIMEOUT_S, Command, await_condition, running, start_ready, stop
 from beffroi.local.testing import RtspCameraFactory
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
@@ -130,6 +132,37 @@ def late_broker(tmp_path: Path) -> Broker:
     return broker
 
 
+@dataclass
+class Switch:
+    """Turns a broker on and off."""
+
+    broker: Broker
+    _process: subprocess.Popen[bytes] | None = None
+
+    def on(self) -> None:
+        """Start it, and wait until it answers."""
+        command = Command("kafka", self.broker.argv(), self.broker.folder)
+        self._process = start_ready(command, lambda: is_open(self.broker.port), PATIENCE_S)
+
+    def off(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Ask it to end, and kill it if it has not by then."""
+        if self._process is not None:
+            stop(self._process, timeout_s=timeout_s)
+            self._process = None
+
+
+@pytest.fixture
+def switch(late_broker: Broker) -> Iterator[Switch]:
+    """A broker with the registry's topics, turned on."""
+    switch = Switch(late_broker)
+    switch.on()
+    try:
+        create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
+        yield switch
+    finally:
+        switch.off(timeout_s=0)
+
+
 def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
     late_broker: Broker, start_service: StartService, name: str
 ) -> None:
@@ -145,51 +178,38 @@ def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
 
 
 def test_pictures_taken_while_the_broker_is_away_arrive_when_it_is_back(
-    late_broker: Broker, start_service: StartService, name: str
+    switch: Switch, start_service: StartService, name: str
 ) -> None:
-    command = Command("kafka", late_broker.argv(), late_broker.folder)
-    process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
-    try:
-        create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
-        bus = Bus(late_broker.bootstrap_servers)
-        bus.configure(camera(name))
-        ingest = start_service("ingest", bootstrap_servers=late_broker.bootstrap_servers)
-        before = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
-        stop(process)
-        process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
-        after = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= len(before) + 10)
-    finally:
-        stop(process, timeout_s=0)
+    bus = Bus(switch.broker.bootstrap_servers)
+    bus.configure(camera(name))
+    ingest = start_service("ingest", bootstrap_servers=switch.broker.bootstrap_servers)
+    before = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
+    switch.off()
+    switch.on()
+    after = bus.batches(FRAMES_RAW, name, lambda found: len(found) >= len(before) + 10)
     assert ingest.running
     check_order(after)
     assert len({batch.epoch for batch in after}) == 1
 
 
 def test_a_broker_away_for_longer_than_a_session_interrupts_no_camera(
-    late_broker: Broker, start_service: StartService, name: str
+    switch: Switch, start_service: StartService, name: str
 ) -> None:
-    command = Command("kafka", late_broker.argv(), late_broker.folder)
-    process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
-    try:
-        create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
-        bus = Bus(late_broker.bootstrap_servers)
-        bus.configure(camera(name))
-        ingest = start_service(
-            "ingest", bootstrap_servers=late_broker.bootstrap_servers, KAFKA__SESSION_TIMEOUT_S="6", RETRY_LOG_S="1"
-        )
-        bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
-        stop(process)
-        gone_ns = time.time_ns()
-        await_condition(lambda: "partitions lost" in ingest.log, PATIENCE_S, "the loss")
-        waits = ingest.log.count("is the broker running")
-        await_condition(lambda: ingest.log.count("is the broker running") >= waits + 4, PATIENCE_S, "4 s without it")
-        process = start_ready(command, lambda: is_open(late_broker.port), PATIENCE_S)
-        back_ns = time.time_ns()
-        batches = bus.batches(FRAMES_RAW, name, lambda found: found[-1].units[0].capture_time_ns > back_ns)
-        bus.configure(camera(name, version=2, enabled=False))
-        bus.await_status(name, "ingest", "disabled")
-    finally:
-        stop(process, timeout_s=0)
+    servers = switch.broker.bootstrap_servers
+    bus = Bus(servers)
+    bus.configure(camera(name))
+    ingest = start_service("ingest", bootstrap_servers=servers, KAFKA__SESSION_TIMEOUT_S="6", RETRY_LOG_S="1")
+    bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
+    switch.off()
+    gone_ns = time.time_ns()
+    await_condition(lambda: "partitions lost" in ingest.log, PATIENCE_S, "the loss")
+    waits = ingest.log.count("is the broker running")
+    await_condition(lambda: ingest.log.count("is the broker running") >= waits + 4, PATIENCE_S, "4 s without it")
+    switch.on()
+    back_ns = time.time_ns()
+    batches = bus.batches(FRAMES_RAW, name, lambda found: found[-1].units[0].capture_time_ns > back_ns)
+    bus.configure(camera(name, version=2, enabled=False))
+    bus.await_status(name, "ingest", "disabled")
     check_order(batches)
     assert len({batch.epoch for batch in batches}) == 1
     captured_ns = [unit.capture_time_ns for batch in batches for unit in batch.units]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -78,6 +78,12 @@ def record(batch: FrameBatch, offset: int, key: str | None = None) -> Record:
     return Record(FRAMES_RAW.name, 1, offset, key or batch.camera, batch.encode(), 0)
 
 
+def feed(masker: Masker, batches: Iterable[FrameBatch], first: int = 0) -> None:
+    """Hand batches over, at offsets that count from `first`."""
+    for offset, batch in enumerate(batches, first):
+        masker.handle(record(batch, offset))
+
+
 def masked(broker: MemoryBroker) -> list[FrameBatch]:
     return [FrameBatch.decode(each.value or b"") for each in broker.records(FRAMES_MASKED)]
 
@@ -91,8 +97,7 @@ def test_every_raw_batch_becomes_a_masked_one_in_the_same_slot(
     masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
 ) -> None:
     configure(broker, decisions, gate)
-    for offset, batch in enumerate(raw):
-        masker.handle(record(batch, offset))
+    feed(masker, raw)
     assert [batch.identity for batch in masked(broker)] == [batch.identity for batch in raw]
     assert {(each.partition, each.key) for each in broker.records(FRAMES_MASKED)} == {(1, "gate")}
     assert last_status(broker).code == "masked"
@@ -130,8 +135,7 @@ def test_without_a_readable_decision_nothing_passes_and_it_is_said(
         configure(broker, decisions, said[configuration])
     else:
         assert decisions.wait_caught_up(5)
-    for offset, batch in enumerate(raw):
-        masker.handle(record(batch, offset))
+    feed(masker, raw)
     status = last_status(broker)
     assert masked(broker) == []
     assert status.code == code
@@ -226,8 +230,7 @@ def test_a_silent_camera_holds_no_offset(
 ) -> None:
     configure(broker, decisions, gate)
     raw = make_raw(noise(10, 160, 96), bf="2", preset="veryfast")
-    for offset, batch in enumerate(raw):
-        masker.handle(record(batch, offset))
+    feed(masker, raw)
     assert len(masked(broker)) < len(raw)
     clock.advance(11)
     masker.tick()
@@ -249,14 +252,12 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
     raw = make_raw(noise(40, 160, 96), gop=20, bf="2", preset="veryfast")  # its decoder holds pictures back
     backlog = make_raw(noise(80, 160, 96), camera="yard")
     clock.advance((raw[0].units[0].capture_time_ns - clock.now_ns()) / 1e9 + 60)  # all of it is a minute old
-    for offset, batch in enumerate(raw[:2]):
-        masker.handle(record(batch, offset))
+    feed(masker, raw[:2])
     for offset, batch in enumerate(backlog):
         clock.advance(1)
         masker.handle(replace(record(batch, offset), partition=0))
         masker.tick()
-    for offset, batch in enumerate(raw[2:], 2):
-        masker.handle(record(batch, offset))
+    feed(masker, raw[2:], 2)
     clock.advance(11)
     masker.tick()
     assert [batch.sequence for batch in masked(broker) if batch.camera == "gate"] == [batch.sequence for batch in raw]
@@ -273,13 +274,11 @@ def test_a_camera_that_was_only_cut_off_goes_on_in_the_middle_of_a_group_of_pict
 ) -> None:
     configure(broker, decisions, gate)
     raw = make_raw(noise(20, 160, 96), gop=20)
-    for offset, batch in enumerate(raw[:2]):
-        masker.handle(record(batch, offset))
+    feed(masker, raw[:2])
     clock.advance(60)
     masker.tick()
     assert masker.needed() == {}
-    for offset, batch in enumerate(raw[2:], 2):
-        masker.handle(record(batch, offset))
+    feed(masker, raw[2:], 2)
     assert masker.needed() == {(FRAMES_RAW.name, 1): 0}
     assert [batch.sequence for batch in masked(broker)] == [batch.sequence for batch in raw]
 
@@ -292,8 +291,7 @@ def test_pictures_of_the_source_before_are_never_covered_by_a_decision_on_the_on
     assert masked(broker) == []
     assert last_status(broker).code == "other_source"
     moved = [replace(batch, source_version=2, epoch=2) for batch in raw]
-    for offset, batch in enumerate(moved, 1):
-        masker.handle(record(batch, offset))
+    feed(masker, moved, 1)
     assert [(each.epoch, each.sequence, each.source_version) for each in masked(broker)] == [
         (2, batch.sequence, 2) for batch in moved
     ]
@@ -304,14 +302,12 @@ def test_what_the_decoder_still_holds_of_the_source_before_does_not_pass_with_th
 ) -> None:
     configure(broker, decisions, gate)
     before = make_raw(noise(10, 160, 96), bf="2", preset="veryfast")
-    for offset, batch in enumerate(before):
-        masker.handle(record(batch, offset))
+    feed(masker, before)
     passed = len(masked(broker))
     assert passed < len(before)
     configure(broker, decisions, gate.model_copy(update={"source_version": 2}))
     after = [replace(batch, source_version=2) for batch in make_raw(noise(10, 160, 96), epoch=2)]
-    for offset, batch in enumerate(after, len(before)):
-        masker.handle(record(batch, offset))
+    feed(masker, after, len(before))
     assert [batch.epoch for batch in masked(broker)[passed:]] == [2] * len(after)
 
 

@@ -192,7 +192,8 @@ def _without_decision(row: CameraRow, told: Camera | None, numbers: Numbers) -> 
 
 
 def _write(row: CameraRow, camera: Camera, numbers: Numbers) -> None:
-    row.slot, row.version, row.document = camera.slot, camera.version, camera.model_dump_json()
+    repository.write(row, camera)
+    row.slot = camera.slot
     # Of a decision that ended the broker may have forgotten the number. Each decision was also a version of its
     # camera, so that none has a higher number than that.
     row.mask_version = max(row.mask_version, numbers.mask_version, numbers.version)

@@ -42,6 +42,14 @@ def mark_published(session: Session, versions: Mapping[str, int]) -> None:
         )
 
 
+def write(row: CameraRow, camera: Camera) -> None:
+    """Make a row say what `camera` says; its slot stays."""
+    row.version = camera.version
+    if camera.masking is not None:
+        row.mask_version = camera.masking.version
+    row.document = camera.model_dump_json()
+
+
 def document(row: CameraRow) -> Camera:
     """The camera as the services see it."""
     return Camera.decode(row.document.encode())

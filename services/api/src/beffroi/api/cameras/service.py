@@ -133,7 +133,7 @@ class Cameras:
                 row = CameraRow(id=camera, slot=slot, mask_version=0, published_version=0)
                 session.add(row)
             row.removed_at = None
-            _write(row, made)
+            repository.write(row, made)
             self.trail.add(session, Entry.of(who, Action.CAMERA_SAVED, camera=camera, version=version))
         self._tell(camera, made)
 
@@ -158,7 +158,7 @@ class Cameras:
             if fields.get("masking") is not None:
                 fields["masking"]["version"] = row.mask_version + 1
             after = _validated(before.model_dump() | fields | {"version": before.version + 1})
-            _write(row, after)
+            repository.write(row, after)
             row.removed_at = self.clock.now() if removed else None
             details = {"version": after.version} | _decided(action, after)
             self.trail.add(session, Entry.of(who, action, camera=camera, **details))
@@ -199,13 +199,6 @@ def _validated(fields: dict[str, Any]) -> Camera:
         return Camera.model_validate(fields)
     except ValidationError as error:
         raise Invalid(explain(error)) from None
-
-
-def _write(row: CameraRow, camera: Camera) -> None:
-    row.version = camera.version
-    if camera.masking is not None:
-        row.mask_version = camera.masking.version
-    row.document = camera.model_dump_json()
 
 
 def _decided(action: Action, camera: Camera) -> dict[str, Any]:
