@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -43,6 +46,25 @@ def test_two_at_once(database_url: str) -> None:
     for database in databases:
         migrate.check(database)
         database.close()
+
+
+def test_a_new_file_that_somebody_else_prepares_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "api.sqlite3"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        other.rollback()
+
+    monkeypatch.setattr(time, "sleep", wait)
+    database = Database(f"sqlite:///{file}")
+    migrate.upgrade(database)
+    assert waited
+    migrate.check(database)
+    database.close()
+    other.close()
 
 
 @pytest.mark.parametrize(

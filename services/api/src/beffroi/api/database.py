@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from sqlalchemy.types import TypeDecorator
 
 BUSY_TIMEOUT_MS = 5000
 """A writer waits so long for another; a write takes milliseconds."""
+
+WAL_RETRY_S = 0.01
+"""Switching a new file to a write-ahead log takes about so long."""
 
 AWAY: tuple[type[SQLAlchemyError], ...] = (OperationalError, PoolTimeoutError, InterfaceError)
 """The database does not answer: trying again helps. One that is gone raises the first. While one hangs, requests hold
@@ -94,8 +98,24 @@ def _engine(url: str, pool_size: int) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # the driver's own idea of when a transaction begins is switched off
-    for pragma in ("journal_mode=WAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=FULL"):
+    _keep_a_log(connection)
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    # Of two who open a new file at once SQLite refuses one on the spot, whatever its busy timeout: each holds what the
+    # other waits for. A moment later the file is as it should be.
+    give_up_s = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_s:
+                raise
+            time.sleep(WAL_RETRY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
