@@ -11,12 +11,13 @@ from beffroi.common.bus.reporter import StatusReporter
 from beffroi.common.contracts import Camera, CameraSource, CameraStatus, Level
 from beffroi.common.contracts.status import decode_status
 from beffroi.common.runtime.clock import Clock, SystemClock
+from beffroi.common.runtime.patience import Patience
 from beffroi.common.testing import MemoryBroker, MemoryBus
 from beffroi.common.topics import STATUS
 from beffroi.ingest.batching import BatchLimits
 from beffroi.ingest.outbox import Outbox, OutboxLimits
 from beffroi.ingest.sources import EncodedUnit, Pause, Source, SourceError
-from beffroi.ingest.worker import CameraWorker, RetryTimes
+from beffroi.ingest.worker import CameraWorker
 
 from tests.unit.ingest.conftest import ScriptedSource, camera, raw_batches, unit, units
 
@@ -53,7 +54,7 @@ class Site:
             self.status,
             self.clock,
             BatchLimits(0.5, 1_000_000),
-            RetryTimes(0.001, 0.002),
+            Patience(self.clock, 0.001, 0.002),
             self._bug,
         )
 

@@ -84,6 +84,13 @@ def feed(masker: Masker, batches: Iterable[FrameBatch], first: int = 0) -> None:
         masker.handle(record(batch, offset))
 
 
+def listen(masker: Masker, clock: ManualClock, seconds: int) -> None:
+    """Let time go by in turns of the loop that bring nothing."""
+    for _ in range(seconds):
+        clock.advance(1)
+        masker.tick()
+
+
 def masked(broker: MemoryBroker) -> list[FrameBatch]:
     return [FrameBatch.decode(each.value or b"") for each in broker.records(FRAMES_MASKED)]
 
@@ -232,8 +239,7 @@ def test_a_silent_camera_holds_no_offset(
     raw = make_raw(noise(10, 160, 96), bf="2", preset="veryfast")
     feed(masker, raw)
     assert len(masked(broker)) < len(raw)
-    clock.advance(11)
-    masker.tick()
+    listen(masker, clock, 11)
     assert masker.needed() == {}
     assert [batch.sequence for batch in masked(broker)] == [batch.sequence for batch in raw]
 
@@ -258,8 +264,7 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
         masker.handle(replace(record(batch, offset), partition=0))
         masker.tick()
     feed(masker, raw[2:], 2)
-    clock.advance(11)
-    masker.tick()
+    listen(masker, clock, 11)
     assert [batch.sequence for batch in masked(broker) if batch.camera == "gate"] == [batch.sequence for batch in raw]
 
 
@@ -275,8 +280,7 @@ def test_a_camera_that_was_only_cut_off_goes_on_in_the_middle_of_a_group_of_pict
     configure(broker, decisions, gate)
     raw = make_raw(noise(20, 160, 96), gop=20)
     feed(masker, raw[:2])
-    clock.advance(60)
-    masker.tick()
+    listen(masker, clock, 60)
     assert masker.needed() == {}
     feed(masker, raw[2:], 2)
     assert masker.needed() == {(FRAMES_RAW.name, 1): 0}

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from beffroi.common import pattern
 from beffroi.common.bus import Partition, Producer, StatusReporter
+from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Recording, Stream
+from beffroi.common.runtime.patience import Patience
 from beffroi.common.store import ObjectStore
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 from beffroi.common.topics import FRAMES_MASKED, RECORDINGS
@@ -179,8 +181,8 @@ class Running:
         )  # fmt: skip
         self.recorder = Recorder(
             rules=site.rules,
-            silence_s=site.silence_s,
-            retry_s=(0.5, 4.0),
+            silence=Silence(site.clock, site.silence_s),
+            patience=Patience(site.clock, 0.5, 4.0),
             work=self.work,
             heads=heads,
             shelf=lambda stored: Shelf(store, producer, heads, stored),

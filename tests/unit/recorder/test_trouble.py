@@ -13,6 +13,7 @@ import pytest
 from beffroi.common.bus import LoopOptions, NotNow, StatusReporter, run
 from beffroi.common.contracts import Codec, DeadLetter, InvalidMessageError, Level
 from beffroi.common.contracts.status import CameraStatus, ServiceStatus, decode_status
+from beffroi.common.runtime.patience import Patience
 from beffroi.common.runtime.settings import SettingsError
 from beffroi.common.store import RetentionError, StoreDenied
 from beffroi.common.testing import ManualClock, MemoryBus, MemoryStore
@@ -190,6 +191,23 @@ def test_time_spent_waiting_for_the_store_is_no_silence(site: Site, start: Start
     assert not site.recordings
 
 
+def test_a_camera_behind_the_backlog_of_others_keeps_its_segment_open(site: Site, start: Start, film: Film) -> None:
+    gate, square = film(20, camera="gate"), film(50, camera="square")
+    site.clock.advance((gate[0].units[0].capture_time_ns - site.clock.now_ns()) / 1e9 + 3600)
+    site.put_on_bus(gate[:10], slot=0)
+    life = start()
+    life.work_off()
+    site.put_on_bus(square, slot=1)
+    for record in site.broker.log((FRAMES_MASKED.name, 1)):
+        life.recorder.handle(record)
+        site.clock.advance(1)
+        life.tick()
+    site.put_on_bus(gate[10:], slot=0)
+    life.work_off()
+    life.fall_silent()
+    assert sorted((each.camera, each.frames) for each in site.recordings) == [("gate", 80), ("square", 200)]
+
+
 def test_a_camera_that_comes_back_begins_another_segment(site: Site, start: Start, film: Film) -> None:
     batches = film(20)
     site.put_on_bus(batches[:10])
@@ -292,7 +310,7 @@ def opened(store: MemoryStore, clock: ManualClock, site: Site, stop: threading.E
     reporter = StatusReporter(MemoryBus(site.broker).producer(), "recorder", "r1", clock)
     return open_bucket(
         store, retention_days, reporter=reporter, clock=clock, stop=stop, beat=lambda: clock.advance(1),
-        retry_s=(0.01, 0.02),
+        patience=Patience(clock, 0.01, 0.02),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from beffroi.common.bus.kafka import KafkaBus
 from beffroi.common.bus.reporter import StatusReporter
 from beffroi.common.contracts import Camera, CameraSource
 from beffroi.common.runtime.lifecycle import Runtime, running
+from beffroi.common.runtime.patience import Patience
 from beffroi.common.runtime.settings import KafkaSettings, load
 from beffroi.common.topics import CAMERAS
 
@@ -19,7 +20,7 @@ from .outbox import Outbox, OutboxLimits, SideProducer
 from .owner import Owner
 from .settings import IngestSettings
 from .sources import Pause, Source, SourceOptions, open_source
-from .worker import CameraWorker, RetryTimes
+from .worker import CameraWorker
 
 SERVICE = "ingest"
 POLL_S = 0.2
@@ -99,7 +100,7 @@ class Ingest:
             self._status,
             self._runtime.clock,
             BatchLimits(self._settings.batch_s, self._settings.batch_bytes),
-            RetryTimes(self._settings.retry_first_s, self._settings.retry_most_s),
+            Patience(self._runtime.clock, self._settings.retry_first_s, self._settings.retry_most_s),
             on_bug=self._end_with,
         )
 

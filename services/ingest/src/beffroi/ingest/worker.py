@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import chain
 
 import structlog
@@ -14,6 +13,7 @@ from beffroi.common.bus.reporter import REPEAT_S, StatusReporter
 from beffroi.common.contracts import AccessUnit, Camera, CameraSource, FrameBatch, Level, Stream
 from beffroi.common.runtime import metrics
 from beffroi.common.runtime.clock import Clock
+from beffroi.common.runtime.patience import Patience
 
 from .batching import Batcher, BatchLimits, Stamp
 from .outbox import Outbox
@@ -38,14 +38,6 @@ WRONG_PASSWORD_WAIT_S = 30.0
 """Cameras lock accounts after a few wrong passwords within minutes."""
 
 
-@dataclass(frozen=True)
-class RetryTimes:
-    """Waits between connections: doubled from the first to the most, each ± a quarter at random."""
-
-    first_s: float
-    most_s: float
-
-
 class CameraWorker:
     """Runs one camera until it is stopped. A change of configuration that leaves the source alone disturbs nothing."""
 
@@ -57,7 +49,7 @@ class CameraWorker:
         status: StatusReporter,
         clock: Clock,
         limits: BatchLimits,
-        retry: RetryTimes,
+        patience: Patience,
         on_bug: Callable[[BaseException], None],
     ) -> None:
         self.camera = camera
@@ -66,7 +58,7 @@ class CameraWorker:
         self._status = status
         self._clock = clock
         self._limits = limits
-        self._retry = retry
+        self._patience = patience
         self._on_bug = on_bug
         self._tally = Tally(camera.id)
         self._rate = Rate()
@@ -96,7 +88,6 @@ class CameraWorker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        wait_s = self._retry.first_s
         try:
             while not self._stop.is_set():
                 started_s = self._clock.monotonic_s()
@@ -104,9 +95,8 @@ class CameraWorker:
                     self._connect()
                 except SourceError as error:
                     if self._clock.monotonic_s() - started_s > LASTING_S:
-                        wait_s = self._retry.first_s
-                    self._wait(error, wait_s)
-                    wait_s = min(2 * wait_s, self._retry.most_s)
+                        self._patience.begin_anew()
+                    self._wait(error, self._patience.failed())
         except BaseException as error:  # noqa: BLE001 - a bug must end the process, not one thread in silence
             self._on_bug(error)
         finally:

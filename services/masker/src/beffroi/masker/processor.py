@@ -96,6 +96,7 @@ class Masker:
 
     def tick(self) -> None:
         """Send what waits, and let go of streams that fell silent."""
+        self.silence.turn()
         for key, lane in list(self._lanes.items()):
             if self.silence.since(lane.seen_at_s):
                 self._let_go(key, lane)
@@ -132,7 +133,7 @@ class Masker:
 
     def _let_go(self, key: tuple[str, str], lane: _Lane) -> None:
         lane.silent = True
-        if not lane.stream.holds_back and self.clock.monotonic_s() - lane.seen_at_s < FORGET_S:
+        if not lane.stream.holds_back and self.silence.lasts_s(lane.seen_at_s) < FORGET_S:
             return  # ingest may only be cut off from the broker: what it sends then goes on in mid-group
         decision = self.decisions.of(key[0], lane.stream.source_version)
         if isinstance(decision, MaskDecision):

@@ -8,8 +8,10 @@ from collections.abc import Collection
 import structlog
 from beffroi.common.bus import Partition, Producer, StatusReporter, run
 from beffroi.common.bus.kafka import KafkaBus
+from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import Level
 from beffroi.common.runtime.lifecycle import Runtime, running
+from beffroi.common.runtime.patience import Patience
 from beffroi.common.runtime.settings import load
 from beffroi.common.store import ObjectStore, StoreError
 from beffroi.common.store.minio import MinioStore
@@ -54,7 +56,7 @@ def _record(
     reporter: StatusReporter,
     store: ObjectStore,
 ) -> None:
-    retry_s = (settings.store_retry_first_s, settings.store_retry_most_s)
+    patience = Patience(runtime.clock, settings.store_retry_first_s, settings.store_retry_most_s)
     runtime.health.set_ready("partitions", False)
     with WorkDir(settings.work_dir, settings.work_bytes) as work:
         if not open_bucket(
@@ -64,7 +66,7 @@ def _record(
             clock=runtime.clock,
             stop=runtime.stop,
             beat=runtime.health.beat,
-            retry_s=retry_s,
+            patience=patience,
         ):
             return
         auditor = Auditor(
@@ -82,8 +84,8 @@ def _record(
 
         recorder = Recorder(
             rules=CutRules(settings.segment_s, settings.max_gap_s, settings.max_drift_s),
-            silence_s=settings.silence_s,
-            retry_s=retry_s,
+            silence=Silence(runtime.clock, settings.silence_s),
+            patience=patience,
             work=work,
             heads=heads,
             shelf=lambda stored: Shelf(store, producer, heads, stored),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -9,11 +10,12 @@ import structlog
 from beffroi.common.bus import StatusReporter
 from beffroi.common.contracts import Level
 from beffroi.common.runtime.clock import Clock
+from beffroi.common.runtime.patience import Patience
 from beffroi.common.store import ObjectStore, RetentionError, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-POLL_S = 0.5
+POLL_S = 0.1
 """While waiting the process beats its heart and looks at its stop this often."""
 
 SETTLE_S = 2.0
@@ -28,7 +30,7 @@ def open_bucket(
     clock: Clock,
     stop: threading.Event,
     beat: Callable[[], None],
-    retry_s: tuple[float, float],
+    patience: Patience,
 ) -> bool:
     """Make or check the bucket, waiting for a store that is away. False: asked to stop meanwhile.
 
@@ -36,25 +38,22 @@ def open_bucket(
         RetentionError: the bucket's rules are not the promise.
         StoreDenied: the store refuses our key.
     """
-    wait_s, most_s = retry_s
-    try_at_s = clock.monotonic_s()
-    settled = False
+    settled_at_s = math.inf
     while not stop.is_set():
         beat()
-        if clock.monotonic_s() >= try_at_s:
+        if patience.is_over():
             try:
                 store.make_bucket(retention_days)
             except StoreUnavailable as reason:
                 log.warning("waiting for the object store", reason=str(reason))
                 reporter.service(Level.ERROR, "store_away", str(reason))
-                try_at_s = clock.monotonic_s() + wait_s
-                wait_s = min(wait_s * 2, most_s)
             except RetentionError:
-                if settled:
+                if clock.monotonic_s() >= settled_at_s:
                     raise
-                settled = True
-                try_at_s = clock.monotonic_s() + SETTLE_S
+                settled_at_s = min(settled_at_s, clock.monotonic_s() + SETTLE_S)
             else:
+                patience.begin_anew()
                 return True
-        stop.wait(min(POLL_S, wait_s))
+            patience.failed()
+        stop.wait(POLL_S)
     return False

@@ -7,17 +7,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import structlog
 from beffroi.common.bus import NotNow, Partition, Record, StatusReporter
+from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import Codec, FrameBatch, InvalidMessageError, Level, Recording, Stream
 from beffroi.common.contracts.base import CameraId
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
+from beffroi.common.runtime.patience import Patience
 from pydantic import TypeAdapter, ValidationError
 
 from .auditor import Auditor
 from .cutting import CutRules
 from .heads import Heads, StoreAway
 from .line import CameraLine
-from .patience import Patience
 from .segment import Origin
 from .storing import Shelf
 from .work_dir import DiskFull, WorkDir
@@ -26,9 +27,6 @@ log = structlog.get_logger(__name__)
 
 REPORT_INTERVAL_S = 1.0
 """The reporter repeats itself every few seconds; asking it more often than this is wasted."""
-
-LONGEST_TURN_S = 1.0
-"""A turn of the loop that took longer was not spent listening to cameras."""
 
 _camera_id: TypeAdapter[str] = TypeAdapter(CameraId)
 
@@ -40,8 +38,8 @@ class Recorder:
         self,
         *,
         rules: CutRules,
-        silence_s: float,
-        retry_s: tuple[float, float],
+        silence: Silence,
+        patience: Patience,
         work: WorkDir,
         heads: Heads,
         shelf: Callable[[Callable[[Recording], None]], Shelf],
@@ -54,8 +52,8 @@ class Recorder:
 
         Args:
             rules: where segments are cut.
-            silence_s: a camera from which nothing came for so long gets its segment closed.
-            retry_s: first and longest wait while the store is away.
+            silence: a camera that is silent gets its segment closed.
+            patience: with a store that is away.
             work: where segments are made.
             heads: ends of the chains.
             shelf: makes the shelf, given what to call with each recording stored.
@@ -65,12 +63,12 @@ class Recorder:
             owned: hears the partitions held, whenever they change.
         """
         self._rules = rules
-        self._silence_s = silence_s
+        self._silence = silence
         self._work = work
         self._heads = heads
         self._shelf = shelf(self._stored)
         self._auditor = auditor
-        self._patience = Patience(clock, *retry_s)
+        self._patience = patience
         self._errands: deque[tuple[str, Callable[[], object]]] = deque(
             [("store", self._shelf.store_next), ("audit", auditor.tick)]
         )
@@ -80,8 +78,6 @@ class Recorder:
         self._partitions: set[Partition] = set()
         self._lines: dict[str, CameraLine] = {}
         self._heard_at_s: dict[str, float] = {}
-        self._listened_s = 0.0
-        self._turned_at_s = clock.monotonic_s()
         self._report_at_s = 0.0
         self._trouble: dict[str, tuple[str, str]] = {}
 
@@ -109,12 +105,11 @@ class Recorder:
             StoreDenied, RetentionError, NotDestroyedError: a person must act; see `Auditor.tick`.
             DeliveryError: the broker refused a message for good.
         """
-        now_s = self._clock.monotonic_s()
-        self._listened_s += min(now_s - self._turned_at_s, LONGEST_TURN_S)
-        self._turned_at_s = now_s
+        self._silence.turn()
         self._close_silent()
         if self._patience.is_over():
             self._run_errands()
+        now_s = self._clock.monotonic_s()
         if now_s >= self._report_at_s:
             self._report()
             self._report_at_s = now_s + REPORT_INTERVAL_S
@@ -150,7 +145,7 @@ class Recorder:
         if batch.stream is not Stream.MAIN:
             return  # the smaller picture of the same scene: recording it as well would double what must be destroyed
         line = self._line(batch.camera, record.source)
-        self._heard_at_s[batch.camera] = self._listened_s
+        self._heard_at_s[batch.camera] = self._silence.heard(batch)
         line.take(record, batch)
 
     def _line(self, camera: str, source: Partition) -> CameraLine:
@@ -167,12 +162,8 @@ class Recorder:
 
     def _close_silent(self) -> None:
         for camera, line in self._lines.items():
-            if line.open_origin is not None and self._quiet_s(camera) > self._silence_s:
+            if line.open_origin is not None and self._silence.since(self._heard_at_s[camera]):
                 line.close("silence")
-
-    def _quiet_s(self, camera: str) -> float:
-        """How long nothing came, of the time spent listening: a slow store must not make cameras look silent."""
-        return self._listened_s - self._heard_at_s[camera]
 
     def _run_errands(self) -> None:
         """Do what needs the store, until something fails: one time-out in a turn is enough.
@@ -188,7 +179,7 @@ class Recorder:
                 self._errands.append((name, errand))
                 return
             self._trouble.pop(name, None)
-        self._patience.succeeded()
+        self._patience.begin_anew()
 
     def _put_off(self, name: str, reason: NotNow) -> None:
         if name not in self._trouble:
@@ -223,7 +214,8 @@ class Recorder:
         if line.open_origin is not None:
             self._reporter.camera(camera, Level.OK, "recording", "", counters)
         else:
-            message = f"no picture for {self._quiet_s(camera):.0f} s: look at ingest and masker"
+            lasts_s = self._silence.lasts_s(self._heard_at_s[camera])
+            message = f"no picture for {lasts_s:.0f} s: look at ingest and masker"
             self._reporter.camera(camera, Level.WARNING, "silent", message, counters)
 
 

@@ -11,6 +11,7 @@ import structlog
 from beffroi.common.contracts import InvalidMessageError
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.runtime.metrics import RECORDS_HANDLED
+from beffroi.common.runtime.patience import Patience
 from beffroi.common.runtime.tracing import span_of
 from beffroi.common.topics import Topic
 
@@ -89,8 +90,7 @@ class _Loop:
         self._committed: dict[Partition, int] = {}
         self._pending: Record | None = None
         self._held: deque[Record] = deque()
-        self._retry_s = options.retry_first_s
-        self._retry_at_s = 0.0
+        self._patience = Patience(clock, options.retry_first_s, options.retry_most_s)
         self._buried_in_a_row = 0
         self._consumer: Consumer = bus.consumer(group, topics, self)
 
@@ -137,7 +137,7 @@ class _Loop:
             self._consumer.pause()
         elif record is not None:
             self._attempt(record)
-        elif self._pending is not None and self._clock.monotonic_s() >= self._retry_at_s:
+        elif self._pending is not None and self._patience.is_over():
             self._attempt(self._pending)
 
     def _attempt(self, record: Record) -> None:
@@ -147,7 +147,6 @@ class _Loop:
         except NotNow as reason:
             self._wait(record, reason)
             return
-        self._retry_s = self._options.retry_first_s
         self._position[record.source] = record.offset + 1
         if self._pending is not None:
             self._go_on()
@@ -155,7 +154,7 @@ class _Loop:
     def _go_on(self) -> None:
         """The record that waited is done with, or somebody else's: the next that waits, or reading goes on."""
         self._pending = self._held.popleft() if self._held else None
-        self._retry_at_s = 0.0
+        self._patience.begin_anew()
         if self._pending is None:
             self._consumer.resume()
 
@@ -191,8 +190,7 @@ class _Loop:
             RECORDS_HANDLED.labels(topic=record.topic, outcome="not_now").inc()
             self._pending = record
             self._consumer.pause()
-        self._retry_at_s = self._clock.monotonic_s() + self._retry_s
-        self._retry_s = min(self._retry_s * 2, self._options.retry_most_s)
+        self._patience.failed()
 
     def _commit(self, partitions: Collection[Partition]) -> None:
         needed = self._processor.needed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beffroi.common.runtime.clock import Clock
+from .clock import Clock
 
 
 class Patience:
@@ -23,11 +23,14 @@ class Patience:
         """Whether it is time to try again."""
         return self._clock.monotonic_s() >= self._until_s
 
-    def failed(self) -> None:
-        """An attempt failed just now."""
-        self._until_s = self._clock.monotonic_s() + self._wait_s
-        self._wait_s = min(self._wait_s * 2, self._most_s)
+    def failed(self) -> float:
+        """An attempt failed just now; return how long to wait, in seconds."""
+        wait_s = self._wait_s
+        self._until_s = self._clock.monotonic_s() + wait_s
+        self._wait_s = min(2 * wait_s, self._most_s)
+        return wait_s
 
-    def succeeded(self) -> None:
-        """All is well: the next failure is a first one."""
+    def begin_anew(self) -> None:
+        """All is well, or somebody else is tried: at once, and the next failure is a first one."""
         self._wait_s = self._first_s
+        self._until_s = 0.0

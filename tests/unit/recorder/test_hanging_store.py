@@ -15,7 +15,6 @@ from beffroi.common.store import StoreUnavailable
 from beffroi.common.store.minio import MinioStore
 from beffroi.common.testing import ManualClock, MemoryStore
 from beffroi.common.topics import FRAMES_MASKED
-from beffroi.recorder.patience import Patience
 from pydantic import SecretStr
 
 from tests.unit.recorder.conftest import Film, Running, Site, Start
@@ -94,22 +93,6 @@ def test_a_camera_met_in_vain_is_the_one_time_out_of_its_turn(site: Site, start:
         life.recorder.handle(square)
     life.tick()
     assert len(store.tries) == 1
-
-
-def test_a_wait_doubles_from_the_end_of_each_failure_and_begins_anew_after_a_success() -> None:
-    clock = ManualClock()
-    patience = Patience(clock, 0.5, 1.0)
-    waits = []
-    for succeeds in (False, False, False, True):
-        clock.advance(TIME_OUT_S)
-        if succeeds:
-            patience.succeeded()
-        patience.failed()
-        at_s = clock.monotonic_s()
-        while not patience.is_over():
-            clock.advance(0.25)
-        waits.append(clock.monotonic_s() - at_s)
-    assert waits == [0.5, 1.0, 1.0, 0.5]
 
 
 def asking(port: int, timeout_s: float) -> MinioStore:
