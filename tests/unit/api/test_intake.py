@@ -1,18 +1,21 @@
-"""Nothing of the index is lost while the database does not answer, and the api lives on."""
+"""Nothing of the index is lost while the database does not answer; nothing that was not masked reaches a view."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from beffroi.api.intake import IndexIntake
+from beffroi.api.intake import IndexIntake, LiveIntake
+from beffroi.api.live.schemas import View
+from beffroi.api.testing import film
 from beffroi.common.bus import Never, NotNow, Record
-from beffroi.common.contracts import Recording, RecordingState
+from beffroi.common.contracts import FrameBatch, Recording, RecordingState
 from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import RECORDINGS
+from beffroi.common.topics import FRAMES_MASKED, RECORDINGS
 from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 
@@ -92,3 +95,36 @@ def test_what_it_can_never_keep_is_a_dead_letter() -> None:
 def test_a_bug_is_a_bug() -> None:
     with pytest.raises(ZeroDivisionError):
         take(lambda: 1 / 0)
+
+
+@dataclass
+class Shown:
+    """In the place of the buffer: what was let through."""
+
+    batches: list[FrameBatch] = field(default_factory=list)
+
+    def offer(self, _view: View, batch: FrameBatch) -> None:
+        self.batches.append(batch)
+
+    def expire(self) -> None:
+        pass
+
+
+def test_only_masked_pictures_under_their_own_name_reach_a_view() -> None:
+    broker, shown, stop = MemoryBroker(), Shown(), threading.Event()
+    good, other, last = film(3, start_ns=1_793_534_400_000_000_000)
+    (raw,) = film(1, start_ns=1_793_534_400_000_000_000, mask_version=0)
+    turns = iter(range(100))
+
+    def turn() -> None:
+        if next(turns) == 0:  # it listens from here on
+            broker.append(FRAMES_MASKED.name, "gate", good.encode(), 0, {})
+            broker.append(FRAMES_MASKED.name, "gate", raw.encode(), 0, {})
+            broker.append(FRAMES_MASKED.name, "yard", other.encode(), 0, {})
+            broker.append(FRAMES_MASKED.name, "gate", None, 0, {})
+            broker.append(FRAMES_MASKED.name, "gate", last.encode(), 0, {})
+        elif last in shown.batches:
+            stop.set()
+
+    LiveIntake(MemoryBus(broker), cast("Any", shown), ManualClock(), turn).run(stop)
+    assert shown.batches == [good, last]

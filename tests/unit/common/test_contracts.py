@@ -88,8 +88,8 @@ def test_a_frame_batch_with_an_unknown_field_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"units": ()}, {"width": 0}, {"height": 100_000}, {"camera": ""}, {"time_base": Fraction(-1, 2)},
-     {"units": (AccessUnit(0, 0, 0, True, b""),)}],
+    [{"units": ()}, {"width": 0}, {"height": 100_000}, {"camera": ""}, {"camera": "../../etc"},
+     {"time_base": Fraction(-1, 2)}, {"units": (AccessUnit(0, 0, 0, True, b""),)}],
 )  # fmt: skip
 def test_a_frame_batch_keeps_its_promises(changes: dict[str, object]) -> None:
     with pytest.raises(InvalidMessageError):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 
 import structlog
 from beffroi.common.bus import Bus, Never, NotNow, Partition, Record, Start, run
-from beffroi.common.contracts import Alert, FrameBatch, InvalidMessageError, Recording
+from beffroi.common.bus.batches import masked_batch
+from beffroi.common.contracts import Alert, InvalidMessageError, Recording
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.runtime.metrics import BATCHES_DROPPED
 from beffroi.common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS
@@ -45,18 +46,18 @@ class LiveIntake:
             while not stop.is_set():
                 self._beat()
                 record = consumer.poll(POLL_S)
-                if record is not None and record.value is not None:
-                    self._take(record, record.value)
+                if record is not None:
+                    self._take(record)
                 if self._clock.monotonic_s() >= expire_at_s:
                     self._buffer.expire()
                     expire_at_s = self._clock.monotonic_s() + EXPIRE_EVERY_S
         finally:
             consumer.close()
 
-    def _take(self, record: Record, payload: bytes) -> None:
+    def _take(self, record: Record) -> None:
         try:
-            self._buffer.offer(VIEWS[record.topic], FrameBatch.decode(payload))
-        except InvalidMessageError as reason:
+            self._buffer.offer(VIEWS[record.topic], masked_batch(record))
+        except (InvalidMessageError, Never) as reason:
             # The recorder, which reads the same topic in a group, writes the dead letter: one is enough.
             log.warning("unreadable batch", record=repr(record), reason=str(reason))
             BATCHES_DROPPED.labels(camera="unknown", reason="invalid").inc()

@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
-from beffroi.common.bus import Never, NotNow, Partition, Producer, Record, TooLarge
+from beffroi.common.bus import NotNow, Partition, Producer, Record, TooLarge
+from beffroi.common.bus.batches import raw_batch
 from beffroi.common.bus.reporter import StatusReporter
 from beffroi.common.bus.silence import Silence
-from beffroi.common.contracts import CameraId, FrameBatch, Level, MaskDecision
+from beffroi.common.contracts import FrameBatch, Level, MaskDecision
 from beffroi.common.runtime import metrics
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.topics import FRAMES_MASKED
-from pydantic import TypeAdapter, ValidationError
 
 from .decisions import Decisions
 from .encoding import Quality
@@ -26,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 FORGET_S = 600.0
 """Raw batches live so long on the bus: after it nothing can go on where a stream ended."""
-
-_camera_id: TypeAdapter[str] = TypeAdapter(CameraId)
 
 
 @dataclass
@@ -80,7 +78,7 @@ class Masker:
             Never: it is not a raw frame batch of the camera that its key names.
         """
         self._send()
-        batch = _raw_batch(record)
+        batch = raw_batch(record)
         lane = self._lane(batch, record)
         hold_offset = _or(lane.stream.needed_offset, record.offset)
         decision = self.decisions.of(batch.camera, batch.source_version)
@@ -201,18 +199,3 @@ _LOG_LEVELS = {Level.OK: 20, Level.WARNING: 30, Level.ERROR: 40}
 
 def _or(offset: int | None, otherwise: int) -> int:
     return otherwise if offset is None else offset
-
-
-def _raw_batch(record: Record) -> FrameBatch:
-    if record.value is None:
-        raise Never("a frame batch has no tombstones")
-    batch = FrameBatch.decode(record.value)
-    if batch.camera != record.key:
-        raise Never("the batch is of another camera than its key says")
-    if batch.mask_version != 0:
-        raise Never("a raw batch says that it is masked")
-    try:
-        _camera_id.validate_python(batch.camera)
-    except ValidationError:
-        raise Never("the batch's camera is no camera name") from None
-    return batch

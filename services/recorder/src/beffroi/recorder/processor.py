@@ -6,14 +6,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import structlog
-from beffroi.common.bus import NotNow, Partition, Record, StatusReporter
+from beffroi.common.bus import Never, NotNow, Partition, Record, StatusReporter
+from beffroi.common.bus.batches import masked_batch
 from beffroi.common.bus.silence import Silence
-from beffroi.common.contracts import Codec, FrameBatch, InvalidMessageError, Level, Recording, Stream
-from beffroi.common.contracts.base import CameraId
+from beffroi.common.contracts import Codec, Level, Recording, Stream
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
 from beffroi.common.runtime.patience import Patience
-from pydantic import TypeAdapter, ValidationError
 
 from .auditor import Auditor
 from .cutting import CutRules
@@ -27,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 REPORT_INTERVAL_S = 1.0
 """The reporter repeats itself every few seconds; asking it more often than this is wasted."""
-
-_camera_id: TypeAdapter[str] = TypeAdapter(CameraId)
 
 
 class Recorder:
@@ -86,7 +83,7 @@ class Recorder:
 
         Raises:
             NotNow: no room on the local disk, or the store is away when a camera's chain must be read.
-            InvalidMessageError: it cannot be recorded, ever.
+            InvalidMessageError, Never: it cannot be recorded, ever.
             StoreDenied: the store refuses our key.
         """
         self._trouble.pop("bus", None)
@@ -141,7 +138,9 @@ class Recorder:
 
     def _take(self, record: Record) -> None:
         self._work.make_room()
-        batch = _masked(record)
+        batch = masked_batch(record)
+        if batch.codec is not Codec.H264:
+            raise Never(f"{batch.codec.value} is not recorded: the masker makes h264 of everything")
         if batch.stream is not Stream.MAIN:
             return  # the smaller picture of the same scene: recording it as well would double what must be destroyed
         line = self._line(batch.camera, record.source)
@@ -227,27 +226,3 @@ def _code(reason: NotNow) -> str:
             return "store_away"
         case _:
             return "broker_away"
-
-
-def _masked(record: Record) -> FrameBatch:
-    """Read a record.
-
-    Raises:
-        InvalidMessageError: it is no masked batch of the camera its key names.
-    """
-    if record.value is None:
-        raise InvalidMessageError("FrameBatch: empty message")
-    batch = FrameBatch.decode(record.value)
-    try:
-        _camera_id.validate_python(batch.camera)  # it becomes part of file and object names
-    except ValidationError:
-        raise InvalidMessageError("FrameBatch: the camera's name is none") from None
-    if batch.camera != record.key:
-        raise InvalidMessageError("FrameBatch: its camera is not its key on the bus")
-    if batch.codec is not Codec.H264:
-        raise InvalidMessageError(f"FrameBatch: {batch.codec.value}; the masker makes h264 of everything")
-    if batch.mask_version < 1:
-        raise InvalidMessageError(
-            "FrameBatch: it passed no masker and is not stored: find out who writes to the masked topic"
-        )
-    return batch

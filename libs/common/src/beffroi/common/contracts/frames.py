@@ -9,15 +9,19 @@ from enum import StrEnum
 from fractions import Fraction
 
 from google.protobuf.message import DecodeError
+from pydantic import TypeAdapter, ValidationError
 
 from . import frames_pb2
-from .base import InvalidMessageError
+from .base import CameraId, InvalidMessageError, explain
 
 MAX_UNITS = 256
 """A batch is at most about a second: more pictures than any camera sends in one."""
 
 MAX_SIDE = 8192
 """Pictures wider or higher are refused before a decoder sees them."""
+
+
+_camera_id: TypeAdapter[str] = TypeAdapter(CameraId)
 
 
 class Stream(StrEnum):
@@ -81,8 +85,12 @@ class FrameBatch:
 
     def __post_init__(self) -> None:
         """Check what every reader relies on."""
-        if not self.camera or not self.units:
-            raise InvalidMessageError("FrameBatch: camera and at least one access unit are needed")
+        try:
+            _camera_id.validate_python(self.camera)
+        except ValidationError as error:
+            raise InvalidMessageError(f"FrameBatch: camera: {explain(error)}") from None
+        if not self.units:
+            raise InvalidMessageError("FrameBatch: at least one access unit is needed")
         if len(self.units) > MAX_UNITS:
             raise InvalidMessageError(f"FrameBatch: {len(self.units)} pictures, more than {MAX_UNITS}")
         if not (0 < self.width <= MAX_SIDE and 0 < self.height <= MAX_SIDE):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
-from beffroi.common.bus import Never, NotNow, Partition, Producer, Record, StatusReporter, TooLarge
+from beffroi.common.bus import NotNow, Partition, Producer, Record, StatusReporter, TooLarge
+from beffroi.common.bus.batches import masked_batch
 from beffroi.common.bus.silence import Silence
 from beffroi.common.contracts import Camera, FrameBatch, Level, Tracks
 from beffroi.common.runtime import metrics
@@ -101,7 +102,7 @@ class Vision:
             Never: it is no masked frame batch of the camera that its key names.
         """
         self._send()
-        batch = _masked_batch(record)
+        batch = masked_batch(record)
         visit = self._visit(batch, record)
         metrics.BATCHES_IN.labels(camera=batch.camera).inc()
         metrics.FRAMES_IN.labels(camera=batch.camera).inc(len(batch.units))
@@ -194,14 +195,3 @@ class Vision:
             except TooLarge as reason:
                 log.error("not sent", topic=each.topic.name, camera=each.value.camera, reason=str(reason))
             self._unsent.popleft()
-
-
-def _masked_batch(record: Record) -> FrameBatch:
-    if record.value is None:
-        raise Never("a frame batch has no tombstones")
-    batch = FrameBatch.decode(record.value)
-    if batch.camera != record.key:
-        raise Never(f"the key names camera {record.key!r}, the batch {batch.camera!r}")
-    if batch.mask_version == 0:
-        raise Never("a batch without a mask version is raw, and raw pictures are for the masker alone")
-    return batch

@@ -1,0 +1,42 @@
+"""What passes for a frame batch on the topic it came by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from beffroi.common.bus import Never, Record
+from beffroi.common.bus.batches import masked_batch, raw_batch
+from beffroi.common.contracts import FrameBatch, InvalidMessageError
+from beffroi.common.topics import FRAMES_MASKED, FRAMES_RAW, Topic
+
+from tests.unit.common.test_contracts import batch
+
+
+def record(of: FrameBatch, topic: Topic = FRAMES_MASKED, **changes: object) -> Record:
+    return replace(Record(topic.name, 0, 0, of.camera, of.encode(), 0), **changes)  # type: ignore[arg-type]
+
+
+def test_each_topic_has_its_own() -> None:
+    raw, masked = batch(mask_version=0), batch(mask_version=1)
+    assert raw_batch(record(raw, FRAMES_RAW)) == raw
+    assert masked_batch(record(masked)) == masked
+
+
+def test_a_raw_picture_never_passes_for_a_masked_one_nor_a_masked_one_for_raw() -> None:
+    with pytest.raises(Never, match=r"passed no masker: find out who else writes to frames\.masked\.v1"):
+        masked_batch(record(batch(mask_version=0)))
+    with pytest.raises(Never, match="says that it is masked with version 3"):
+        raw_batch(record(batch(mask_version=3), FRAMES_RAW))
+
+
+@pytest.mark.parametrize("read", [raw_batch, masked_batch])
+def test_what_is_no_batch_of_the_camera_it_travels_under_is_refused(read: object) -> None:
+    assert callable(read)
+    good = batch(mask_version=int(read is masked_batch))
+    with pytest.raises(Never, match="the key names camera 'other', the batch 'place'"):
+        read(record(good, key="other"))
+    with pytest.raises(Never, match="no tombstones"):
+        read(record(good, value=None))
+    with pytest.raises(InvalidMessageError, match="cut short"):
+        read(record(good, value=good.encode()[:-5]))
