@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from beffroi.api import migrate
+from beffroi.api import migrations
 from beffroi.api.database import Database
 from beffroi.api.tables import Base
 from sqlalchemy import inspect
@@ -19,9 +19,9 @@ from sqlalchemy import inspect
 
 def test_they_fit_the_tables(database_url: str) -> None:
     database = Database(database_url)
-    migrate.upgrade(database)
-    migrate.upgrade(database)
-    migrate.check(database)
+    migrations.upgrade(database)
+    migrations.upgrade(database)
+    migrations.check(database)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
@@ -30,21 +30,21 @@ def test_they_fit_the_tables(database_url: str) -> None:
 
 def test_they_can_be_undone(database_url: str) -> None:
     database = Database(database_url)
-    migrate.upgrade(database)
+    migrations.upgrade(database)
     with database.engine.execution_options(beffroi_writes=True).begin() as connection:
-        command.downgrade(migrate._config(connection), "base")
+        command.downgrade(migrations._config(connection), "base")
     assert inspect(database.engine).get_table_names() == ["alembic_version"]
-    with pytest.raises(migrate.DatabaseNotReady, match=r"python -m beffroi\.api\.migrate"):
-        migrate.check(database)
+    with pytest.raises(migrations.DatabaseNotReady, match=r"python -m beffroi\.api\.migrate"):
+        migrations.check(database)
     database.close()
 
 
 def test_two_at_once(database_url: str) -> None:
     databases = [Database(database_url) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(migrate.upgrade, databases))
+        list(pool.map(migrations.upgrade, databases))
     for database in databases:
-        migrate.check(database)
+        migrations.check(database)
         database.close()
 
 
@@ -60,9 +60,9 @@ def test_a_new_file_that_somebody_else_prepares_is_waited_for(tmp_path: Path, mo
 
     monkeypatch.setattr(time, "sleep", wait)
     database = Database(f"sqlite:///{file}")
-    migrate.upgrade(database)
+    migrations.upgrade(database)
     assert waited
-    migrate.check(database)
+    migrations.check(database)
     database.close()
     other.close()
 
@@ -73,8 +73,8 @@ def test_a_new_file_that_somebody_else_prepares_is_waited_for(tmp_path: Path, mo
 )
 def test_a_database_that_is_away_is_named_without_its_password(url: str) -> None:
     database = Database(url)
-    for act in (migrate.upgrade, migrate.check):
-        with pytest.raises(migrate.DatabaseNotReady, match="check BEFFROI_API_DATABASE_URL") as away:
+    for act in (migrations.upgrade, migrations.check):
+        with pytest.raises(migrations.DatabaseNotReady, match="check BEFFROI_API_DATABASE_URL") as away:
             act(database)
         assert "hunter2" not in str(away.value)
     database.close()

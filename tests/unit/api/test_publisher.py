@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beffroi.api import migrate
+from beffroi.api import migrations
 from beffroi.api.access import Identity, Role
 from beffroi.api.audit.service import Trail
 from beffroi.api.cameras import repository
@@ -111,7 +111,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     clock = ManualClock()
     database = Database(f"sqlite:///{tmp_path / 'api.sqlite3'}")
-    migrate.upgrade(database)
+    migrations.upgrade(database)
 
     def fine(_camera: Camera) -> StatusSummary:
         return StatusSummary(level=Level.OK, code="fine", message="", service=None, at=None)

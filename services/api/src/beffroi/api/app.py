@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from . import access, console, openapi, problems
+from . import access, console, document, problems
 from .alerts.endpoints import router as alerts
 from .audit.endpoints import router as audit
 from .cameras.endpoints import router as cameras
@@ -67,7 +67,7 @@ def create_app(
     app.include_router(api)
     app.include_router(console.router(console_folder))
     problems.install(app)
-    openapi.install(app)
+    document.install(app)
     access.table(app)
     if settings is not None:
         app.add_middleware(Shell, max_body_bytes=settings.max_body_bytes, public_origin=settings.public_origin)

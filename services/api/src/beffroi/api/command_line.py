@@ -9,7 +9,7 @@ from beffroi.common.contracts.base import explain
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from . import migrate
+from . import migrations
 from .database import Database
 from .settings import DatabaseUrl
 
@@ -26,10 +26,10 @@ def database_from_environment() -> Database:
     """Open the database named by BEFFROI_API_DATABASE_URL, brought up to date."""
     try:
         database = Database(DatabaseSettings().database_url, pool_size=1)
-        migrate.upgrade(database)
+        migrations.upgrade(database)
     except ValidationError as error:
         sys.exit(f"BEFFROI_API_DATABASE_URL: {explain(error)}")
-    except migrate.DatabaseNotReady as error:
+    except migrations.DatabaseNotReady as error:
         sys.exit(str(error))
     return database
 

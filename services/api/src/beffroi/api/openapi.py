@@ -1,95 +1,19 @@
-"""`python -m beffroi.api.openapi`: write the OpenAPI document, with roles and common problems for every endpoint."""
+"""`python -m beffroi.api.openapi`: write the OpenAPI document that is checked in."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
-
-from . import access
-from .errors import ApiError, ForeignOrigin, Invalid, NotAllowed, NotSignedIn, TooLarge
-from .events.schemas import News
-from .live.schemas import LiveHeader, LiveState
-from .problems import MEDIA_TYPE, Problem
+from .app import create_app
 
 CHECKED_IN = Path("services/api/openapi.json")
 """From the root of the repository."""
 
-ALSO_DESCRIBED = (Problem, News, LiveHeader, LiveState)
-"""Travel by WebSocket, by events or inside problems: no endpoint names them."""
-
-UNSAFE = {"post", "put", "delete", "patch"}
-
-
-def install(app: FastAPI) -> None:
-    """Let `app.openapi()` give the full document."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = describe(app)
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
-
-
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of `app`."""
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    schemas = document["components"]["schemas"]
-    _, extra = models_json_schema(
-        [(model, "serialization") for model in ALSO_DESCRIBED], ref_template="#/components/schemas/{model}"
-    )
-    for name, schema in extra["$defs"].items():
-        schemas.setdefault(name, schema)
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    document["components"]["securitySchemes"] = {
-        "session": {"type": "apiKey", "in": "cookie", "name": access.COOKIE},
-    }
-    _add_rules(document, app)
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
-    return document
-
-
-def _add_rules(document: dict[str, Any], app: FastAPI) -> None:
-    for rule in access.table(app):
-        for method in rule.methods & {"GET", "POST", "PUT", "DELETE", "PATCH"}:
-            operation = document["paths"][rule.path][method.lower()]
-            operation["x-roles"] = sorted(role.value for role in rule.roles) or ["everyone"]
-            if rule.roles:
-                operation["security"] = [{"session": []}]
-            for error in _common(rule, method.lower()):
-                _add_problem(operation["responses"], error)
-
-
-def _common(rule: access.Rule, method: str) -> list[type[ApiError]]:
-    common: list[type[ApiError]] = [Invalid]
-    if rule.roles:
-        common += [NotSignedIn, NotAllowed]
-    if method in UNSAFE:
-        common += [ForeignOrigin, TooLarge]
-    return common
-
-
-def _add_problem(responses: dict[str, Any], error: type[ApiError]) -> None:
-    text = f"{error.title} (`{error.code}`)"
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    found = responses.get(str(error.status))
-    if found is None or found["description"] == "Validation Error":
-        responses[str(error.status)] = {"description": text, "content": content}
-    elif text not in found["description"]:
-        found["description"] = f"{found['description']}; {text}"
-
 
 def text() -> str:
     """The document as it is checked in."""
-    from .app import create_app  # noqa: PLC0415 - the application installs this module
-
     return json.dumps(create_app(None, None).openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -17,7 +17,7 @@ from beffroi.common.topics import STATUS
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from . import installation, migrate
+from . import installation, migrations
 from .access import Identity
 from .alerts.service import Alerts
 from .audit.schemas import Action
@@ -78,7 +78,7 @@ class Parts:
         Raises:
             DatabaseNotReady: it is away or of another version.
         """
-        (migrate.upgrade if self.database.is_sqlite else migrate.check)(self.database)
+        (migrations.upgrade if self.database.is_sqlite else migrations.check)(self.database)
         self.decisions.load(self.cameras.every())
         self.table.start()
         self._running = self.workers()

@@ -27,7 +27,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from . import migrate
+from . import migrations
 from .access import API_PREFIX, Role
 from .app import create_app
 from .database import Database
@@ -131,7 +131,7 @@ def running(around: Surroundings) -> Iterator[Running]:
 def prepare(around: Surroundings) -> None:
     """Bring the database up to date and put one person of each role in it."""
     database = Database(around.database_url, pool_size=1)
-    migrate.upgrade(database)
+    migrations.upgrade(database)
     with database.write() as session:
         for role in Role:
             if users.by_name(session, role.value) is None:

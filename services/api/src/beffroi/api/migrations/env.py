@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates over the connection that `beffroi.api.migrate` opened."""
+"""Alembic's entry: migrates over the connection that `beffroi.api.migrations` opened."""
 
 from alembic import context
 from beffroi.api.tables import Base

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 ATTEMPTS_LOCK = 0x62656668
-"""Key of PostgreSQL's advisory lock around counting and adding attempts, beside those of `database` and `migrate`."""
+"""Key of PostgreSQL's advisory lock around counting and adding attempts, beside `CHAIN_LOCK` and `MIGRATION_LOCK`."""
 
 
 def add(session: Session, *, token_hash: str, user_id: int, address: str, at: datetime) -> SessionRow:
