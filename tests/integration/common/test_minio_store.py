@@ -68,6 +68,15 @@ def test_a_rule_for_some_objects_only_is_refused(settings: StoreSettings, client
         MinioStore(settings).make_bucket(14)
 
 
+def test_a_rule_that_destroys_some_objects_earlier_is_refused(settings: StoreSettings, client: Minio) -> None:
+    client.make_bucket(bucket_name=settings.bucket)
+    hasty = Rule(status=ENABLED, rule_filter=Filter(prefix="segments/"), rule_id="hasty", expiration=Expiration(days=1))
+    config = LifecycleConfig(rules=[*lifecycle().rules, hasty])
+    client.set_bucket_lifecycle(bucket_name=settings.bucket, config=config)
+    with pytest.raises(RetentionError, match="its rule hasty expires some of its objects after a time of their own"):
+        MinioStore(settings).make_bucket(14)
+
+
 def test_a_bucket_that_keeps_versions_is_refused(settings: StoreSettings, client: Minio) -> None:
     client.make_bucket(bucket_name=settings.bucket)
     client.set_bucket_lifecycle(bucket_name=settings.bucket, config=lifecycle())

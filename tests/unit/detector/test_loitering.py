@@ -117,13 +117,22 @@ def test_a_clock_that_jumps_back_is_refused_and_changes_nothing() -> None:
         advance(state, tracks(1.0, {"a": HERE}, epoch=2), camera())
 
 
-def test_after_a_clock_was_set_back_by_much_the_rules_look_again_at_once() -> None:
-    state, said = run(film(lambda _: {"a": HERE}, from_s=3600.0, to_s=3615.0), camera())
+@pytest.mark.parametrize("epoch", [2, 0], ids=["in one life of ingest", "in the next, on a corrected clock"])
+def test_after_a_clock_was_set_back_by_much_the_rules_look_again_at_once(epoch: int) -> None:
+    ahead = list(film(lambda _: {"a": HERE}, from_s=3600.0, to_s=3615.0))
+    state, said = run(ahead, camera())
     assert [alert.state.value for alert in said] == ["opened"]
-    after, closing = advance(state, tracks(0.0, {"a": HERE}, epoch=2), camera())
+    after, closing = advance(state, tracks(0.0, {"a": HERE}, epoch=epoch), camera())
     assert [(alert.state.value, alert.closed_reason) for alert in closing] == [("closed", CloseReason.NO_PICTURE)]
-    _, said = run(film(lambda _: {"a": HERE}, from_s=0.2, to_s=15.0), camera(), after)
+    assert run(ahead, camera(), after) == (after, []), "a replay from before changes nothing"
+    _, said = run((tracks(at_s, {"a": HERE}, epoch=epoch) for at_s in times(0.2, 15.0)), camera(), after)
     assert [alert.state.value for alert in said] == ["opened"]
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.1])
+def test_a_rule_that_bridges_no_gap_still_alerts(gap_s: float) -> None:
+    _, said = run(film(lambda _: {"a": HERE}, to_s=11.9), camera(gap_s=gap_s))
+    assert [alert.state for alert in said] == [AlertState.OPENED]
 
 
 ENDINGS = {
@@ -162,7 +171,7 @@ def test_hours_end_while_somebody_stands() -> None:
 
 def test_a_camera_without_pictures_closes_what_was_open() -> None:
     state, _ = run(film(lambda _: {"a": HERE}, to_s=11), camera())
-    state, said = run([tracks(60.0, {"a": HERE}, epoch=2)], camera(), state)
+    state, said = run([tracks(60.0, {"a": HERE})], camera(), state)
     assert [alert.closed_reason for alert in said] == [CloseReason.NO_PICTURE]
     _, said = run(film(lambda _: {"a": HERE}, 60.2, 71), camera(), state)
     assert said[0].onset_unknown

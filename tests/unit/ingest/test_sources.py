@@ -120,6 +120,16 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     assert refused.value.code == "unreadable"
 
 
+def test_damaged_parameter_sets_are_refused_and_end_nothing_else(make_clip: MakeClip) -> None:
+    path = make_clip("clip.mp4")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"avcC") + 10] = 0x7F  # the length of the first parameter set, beyond the box
+    path.write_bytes(content)
+    with pytest.raises(SourceError) as refused:
+        opened(f"file://{path}")
+    assert refused.value.code == "unreadable"
+
+
 def test_a_playlist_in_disguise_reaches_nothing_on_the_network(tmp_path: Path) -> None:
     path = tmp_path / "clip.m3u8"
     path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:1/secret.ts\n#EXT-X-ENDLIST\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -265,6 +266,31 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
     feed(masker, raw[2:], 2)
     listen(masker, clock, 11)
     assert [batch.sequence for batch in masked(broker) if batch.camera == "gate"] == [batch.sequence for batch in raw]
+
+
+def test_a_masker_that_cannot_send_takes_no_camera_for_silent(
+    masker: Masker,
+    broker: MemoryBroker,
+    clock: ManualClock,
+    decisions: Decisions,
+    gate: Camera,
+    make_raw: MakeRaw,
+    noise: Noise,
+) -> None:
+    configure(broker, decisions, gate)
+    raw = make_raw(noise(40, 160, 96), gop=40, bf="2", preset="veryfast")  # its decoder holds pictures back
+    feed(masker, raw[:3])
+    broker.away = True
+    at = 3
+    for _ in range(12):  # the loop waits with the next record, longer than a camera may be silent
+        with suppress(NotNow):
+            masker.handle(record(raw[at], at))
+            at += 1
+        listen(masker, clock, 1)
+    broker.away = False
+    feed(masker, raw[at:], at)
+    listen(masker, clock, 11)
+    assert [batch.sequence for batch in masked(broker)] == [batch.sequence for batch in raw]
 
 
 def test_a_camera_that_was_only_cut_off_goes_on_in_the_middle_of_a_group_of_pictures(

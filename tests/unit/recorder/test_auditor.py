@@ -17,17 +17,19 @@ from beffroi.recorder.agenda import born
 from beffroi.recorder.auditor import NotDestroyedError
 from beffroi.recorder.naming import starts_at
 
-from tests.unit.recorder.conftest import START_NS, Film, Running, Site, Start
+from tests.unit.recorder.conftest import NS, START_NS, Film, Running, Site, Start
 
 DAY_S = 24 * 3600
 SILENT_S = 35
 """What the clock went on until the camera counted as silent."""
+OLDER_S = DAY_S // 2
+"""The first three recordings are so much older than the last: they were taken while the store was away."""
 OWNED = [(FRAMES_MASKED.name, 0)]
 
 
 @pytest.fixture
 def life(site: Site, start: Start, film: Film) -> Running:
-    site.put_on_bus([*film(130), *film(5, epoch=9, start_ns=START_NS + 2 * DAY_S * 1_000_000_000)])
+    site.put_on_bus([*film(130, start_ns=START_NS - OLDER_S * NS), *film(5, epoch=9)])
     life = start()
     life.recorder.assigned(OWNED)
     life.work_off()
@@ -38,15 +40,33 @@ def life(site: Site, start: Start, film: Film) -> Running:
 def test_the_due_are_destroyed_and_no_others(site: Site, life: Running) -> None:
     stored = list(site.final.values())
     assert len(stored) == 4
-    site.clock.advance(14 * DAY_S - SILENT_S - 1)
+    site.clock.advance(14 * DAY_S - OLDER_S - SILENT_S - 1)
     life.tick()
     assert site.final == {each.object_name: each for each in stored}
-    site.clock.advance(61)
+    site.clock.advance(3 * 61)
     life.tick()
     assert [each.state for each in site.final.values()] == [*[RecordingState.DESTROYED] * 3, RecordingState.STORED]
     assert list(site.segments) == [stored[3].object_name]
     last = site.final[stored[2].object_name]
     assert last == stored[2].model_copy(update={"state": RecordingState.DESTROYED, "changed_at": site.clock.now()})
+
+
+def test_recordings_of_a_clock_that_was_ahead_are_destroyed_as_long_after_they_were_stored(
+    site: Site, start: Start, film: Film
+) -> None:
+    life = auditing(start())
+    life.tick()
+    site.clock.advance(7 * 3600)  # the whole store was listed at another hour of the day
+    site.put_on_bus(film(5, start_ns=START_NS + 40 * DAY_S * NS))
+    life.work_off()
+    life.fall_silent()
+    (stored,) = site.store.list("segments/")
+    while site.clock.now() < stored.modified_at + timedelta(days=14):
+        assert site.segments
+        life.tick()
+        site.clock.advance(1800)
+    life.tick()
+    assert not site.segments
 
 
 def test_only_the_owner_of_the_first_partition_audits(site: Site, life: Running) -> None:
@@ -93,7 +113,7 @@ def test_a_foreign_object_dies_too_and_is_not_on_the_register(site: Site, life: 
     site.clock.advance(DAY_S)
     life.tick()
     assert "segments/2020-01-01/still.jpg" not in site.segments
-    assert len(site.recordings) == before + 3
+    assert len(site.recordings) == before + 4
 
 
 def test_an_object_that_stays_is_an_alarm(site: Site, life: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +312,7 @@ def test_a_removal_whose_answer_was_lost_is_said(site: Site, life: Running, monk
 
 
 def test_what_another_instance_destroyed_meanwhile_is_not_said_again(site: Site, life: Running) -> None:
-    site.clock.advance(14 * DAY_S - SILENT_S - 1)
+    site.clock.advance(14 * DAY_S - OLDER_S - SILENT_S - 1)
     life.tick()
     for name in list(site.segments):
         site.store.remove(name)

@@ -6,7 +6,7 @@ against it. A retention is a promise about the disk: it is also the outage that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -56,7 +56,8 @@ class Topic:
         producers: services that may write.
         consumers: services that may read.
         key: what the record key names; a camera's messages go to the partition that is its slot.
-        frames: holds pictures: short log segments, never tiered, compacted or mirrored, no pixels in dead letters.
+        frames: holds pictures: short log segments, never tiered, compacted or mirrored.
+        quoted: dead letters quote what could not be read. Not pictures, and not what may hold a password by mistake.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Topic:
     consumers: frozenset[Service]
     key: str = "camera"
     frames: bool = False
+    quoted: bool = True
 
     @property
     def dead_letters(self) -> str:
@@ -112,6 +114,7 @@ def _frames(name: str, retention: timedelta, producers: set[Service], consumers:
         producers=frozenset(producers),
         consumers=frozenset(consumers),
         frames=True,
+        quoted=False,
     )
 
 
@@ -135,7 +138,7 @@ def _small(
 
 
 S = Service
-CAMERAS = _small("cameras.v1", Camera, None, {S.API}, ALL)
+CAMERAS = replace(_small("cameras.v1", Camera, None, {S.API}, ALL), quoted=False)
 FRAMES_RAW = _frames("frames.raw.v1", timedelta(minutes=10), {S.INGEST}, {S.MASKER})
 FRAMES_MASKED = _frames("frames.masked.v1", timedelta(hours=2), {S.MASKER}, {S.VISION, S.RECORDER, S.API})
 FRAMES_ANNOTATED = _frames("frames.annotated.v1", timedelta(minutes=10), {S.VISION}, {S.API})

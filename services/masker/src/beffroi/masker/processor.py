@@ -94,7 +94,7 @@ class Masker:
 
     def tick(self) -> None:
         """Send what waits, and let go of streams that fell silent."""
-        self.silence.turn()
+        self.silence.turn(listening=not self._unsent)
         for key, lane in list(self._lanes.items()):
             if self.silence.since(lane.seen_at_s):
                 self._let_go(key, lane)

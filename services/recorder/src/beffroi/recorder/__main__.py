@@ -42,7 +42,7 @@ def main() -> None:
             _record(settings, runtime, bus, producer, reporter, MinioStore(settings.store))
         except (StoreError, NotDestroyedError) as reason:
             log.error("cannot record", error=type(reason).__name__, reason=str(reason))
-            reporter.service(Level.ERROR, "store_refuses", str(reason)[:500])
+            reporter.service(Level.ERROR, "store_refuses", str(reason))
             sys.exit(1)
         finally:
             producer.close()

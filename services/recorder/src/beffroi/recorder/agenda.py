@@ -20,6 +20,9 @@ LOOK_AHEAD = timedelta(hours=1)
 from `LATEST_STORING` before its storing at the earliest, and is kept for days. (Of a single day's retention and a
 recording a day late, it would die by this much too late.)"""
 
+WHOLE = timedelta(days=1)
+"""The whole store is listed so often, for pictures of a clock that was ahead: they are due before their names say."""
+
 PIECE = 1000
 """Objects listed at a time: one page of the store's answer."""
 
@@ -32,9 +35,11 @@ class Agenda:
         self._clock = clock
         self._retention = retention
         self._soon: list[tuple[datetime, str]] = []
+        self._ahead: list[tuple[datetime, str]] = []
         self._horizon = clock.now()
         self._listing: Iterator[StoredObject] | None = None
         self._again_s = 0.0
+        self._whole_again_s = 0.0
 
     def first(self) -> str | None:
         """Of the objects seen so far, the one that is due for the longest time; None when none is due."""
@@ -69,18 +74,25 @@ class Agenda:
         """Begin anew next time."""
         self._soon.clear()
         self._listing = None
-        self._again_s = 0.0
+        self._again_s = self._whole_again_s = 0.0
 
     def _new_listing(self) -> Iterator[StoredObject]:
-        self.forget()
+        now_s = self._clock.monotonic_s()
         self._horizon = self._clock.now() + LOOK_AHEAD
-        self._again_s = self._clock.monotonic_s() + LOOK_AHEAD.total_seconds()
-        return self._oldest_days()
+        self._again_s = now_s + LOOK_AHEAD.total_seconds()
+        if now_s < self._whole_again_s:
+            self._soon = sorted(self._ahead)
+            return self._oldest_days()
+        self._whole_again_s = now_s + WHOLE.total_seconds()
+        self._soon, self._ahead = [], []
+        return self._store.list(SEGMENTS)
 
     def _note_piece(self, listing: Iterator[StoredObject]) -> None:
         piece = list(islice(listing, PIECE))
         for each in piece:
             due_at = self._due_at(each)
+            if _is_ahead(each):
+                self._ahead.append((due_at, each.name))
             if due_at <= self._horizon:
                 heappush(self._soon, (due_at, each.name))
         self._listing = listing if len(piece) == PIECE else None
@@ -96,6 +108,11 @@ class Agenda:
 
     def _due_at(self, found: StoredObject) -> datetime:
         return born(starts_at(found.name), found.modified_at) + self._retention
+
+
+def _is_ahead(found: StoredObject) -> bool:
+    captured = starts_at(found.name)
+    return captured is not None and captured > found.modified_at
 
 
 def born(captured: datetime | None, stored: datetime) -> datetime:

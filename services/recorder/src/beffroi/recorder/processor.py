@@ -200,7 +200,7 @@ class Recorder:
         code, message = next(iter(self._trouble.values()), ("running", ""))
         level = Level.ERROR if self._trouble else Level.OK
         counters = {"cameras": len(self._lines), "work_bytes": self._work.used_bytes, "waiting": len(list(self._shelf))}
-        self._reporter.service(level, code, message[:500], counters)
+        self._reporter.service(level, code, message, counters)
 
     def _report_camera(self, camera: str, line: CameraLine) -> None:
         counted = line.counters

@@ -17,7 +17,7 @@ MAX_KEY = 200
 
 
 class DeadLetters:
-    """Writes dead letters for one service. Of frames it keeps metadata, size and digest, never pixels."""
+    """Writes dead letters for one service: where from, why, size and digest, and the message where it may be quoted."""
 
     def __init__(self, producer: Producer, service: str, topics: dict[str, Topic], clock: Clock) -> None:
         self._producer = producer
@@ -42,7 +42,7 @@ class DeadLetters:
             reason=reason[:MAX_REASON],
             size_bytes=len(value),
             sha256=hashlib.sha256(value).hexdigest(),
-            payload=None if topic.frames or len(value) > MAX_PAYLOAD_BYTES else value,
+            payload=value if topic.quoted and len(value) <= MAX_PAYLOAD_BYTES else None,
             at=self._clock.now(),
         )
         self._producer.send(dead_letter_topic(topic), letter.key, letter)

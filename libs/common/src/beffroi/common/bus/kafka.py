@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import structlog
@@ -138,8 +138,7 @@ class KafkaProducer:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._client = KafkaProducerClient(config, logger=_RdkafkaLog())
-        self._refused: KafkaError | None = None
-        self._lock = threading.Lock()
+        self._refused: str | None = None
 
     def send(
         self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
@@ -160,35 +159,51 @@ class KafkaProducer:
                 on_delivery=self._done,
             )
         except BufferError:
-            self._client.poll(0)
+            self._serve(lambda: self._client.poll(0))
             raise NotNow("the queue to the broker is full; it is away or too slow") from None
         except KafkaException as error:
-            raise NotNow(f"{topic.name}: {error.args[0].str()}") from None
-        self._client.poll(0)
+            reason: KafkaError = error.args[0]
+            if reason.code() == KafkaError._FATAL:
+                self._refuse(reason.str())
+                raise self._refusal() from None
+            raise NotNow(f"{topic.name}: {reason.str()}") from None
+        self._serve(lambda: self._client.poll(0))
 
     def flush(self, timeout_s: float) -> int:
         """See `Producer.flush`."""
-        left = self._client.flush(timeout_s)
+        left = self._serve(lambda: self._client.flush(timeout_s))
         self._raise_if_refused()
         return left
 
     def close(self) -> None:
         """See `Producer.close`."""
-        left = self._client.flush(CLOSE_FLUSH_S)
-        if left:
-            log.warning("messages not delivered at the end", messages=left)
+        with suppress(DeliveryError):  # whoever sent has heard of it
+            left = self._serve(lambda: self._client.flush(CLOSE_FLUSH_S))
+            if left:
+                log.warning("messages not delivered at the end", messages=left)
+
+    def _serve(self, ask: Callable[[], int]) -> int:
+        """Let the client hear of deliveries. One that broke for good raises, at times without saying what."""
+        try:
+            return ask()
+        except (KafkaException, SystemError) as error:
+            self._refuse(str(error.__cause__ or error))
+            raise self._refusal() from None
 
     def _done(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             log.error("message refused", topic=message.topic(), reason=error.str())
-            with self._lock:
-                self._refused = error
+            self._refuse(error.str())
+
+    def _refuse(self, reason: str) -> None:
+        self._refused = self._refused or reason
 
     def _raise_if_refused(self) -> None:
-        with self._lock:
-            refused = self._refused
-        if refused is not None:
-            raise DeliveryError(f"the broker did not take a message: {refused.str()}")
+        if self._refused is not None:
+            raise self._refusal()
+
+    def _refusal(self) -> DeliveryError:
+        return DeliveryError(f"the broker did not take a message: {self._refused}")
 
 
 class _KafkaReader:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import structlog
 from beffroi.common.contracts import CameraStatus, Level, ServiceStatus
+from beffroi.common.contracts.status import MAX_MESSAGE
 from beffroi.common.runtime.clock import Clock
 from beffroi.common.topics import STATUS
 
@@ -44,7 +45,7 @@ class StatusReporter:
                 service=self._service,
                 level=level,
                 code=code,
-                message=message,
+                message=message[:MAX_MESSAGE],
                 at=self._clock.now(),
                 counters=dict(counters or {}),
             )
@@ -66,7 +67,7 @@ class StatusReporter:
                 instance=self._instance,
                 level=level,
                 code=code,
-                message=message,
+                message=message[:MAX_MESSAGE],
                 at=self._clock.now(),
                 started_at=self._started_at,
                 counters=dict(counters or {}),

@@ -33,10 +33,11 @@ class Silence:
         self._listened_s = 0.0
         self._late_at_s = -math.inf
 
-    def turn(self) -> None:
-        """A turn of the loop is over."""
+    def turn(self, *, listening: bool = True) -> None:
+        """A turn of the loop is over; without `listening` it took no records, since earlier ones are not done with."""
         now_s = self._clock.monotonic_s()
-        self._listened_s += min(now_s - self._turned_at_s, LONGEST_TURN_S)
+        if listening:
+            self._listened_s += min(now_s - self._turned_at_s, LONGEST_TURN_S)
         self._turned_at_s = now_s
 
     def heard(self, batch: FrameBatch) -> float:

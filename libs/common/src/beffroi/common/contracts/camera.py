@@ -107,7 +107,7 @@ class ZoneKind(StrEnum):
 def _known_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is an OSError
         raise ValueError("the time zone is not known: name one as Europe/Paris is named") from None
     return name
 
@@ -181,7 +181,7 @@ class Camera(Contract):
     zones: tuple[Zone, ...] = Field(default=(), max_length=64)
     legal_bases: tuple[LegalBasis, ...] = Field(default=(), max_length=16)
     version: int = Field(default=1, ge=1)
-    """Grows with each change, so that a late message never undoes a newer one."""
+    """Grows with each change: what was published late, or of a database restored, is told from what is new."""
 
     @model_validator(mode="after")
     def _unique_zones(self) -> Self:

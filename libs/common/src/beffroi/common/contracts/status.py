@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from .base import CameraId, Contract, InvalidMessageError, ShortText, UtcTime, explain
 
+MAX_MESSAGE = 500
+
 
 class Level(StrEnum):
     """How much a person has to care."""
@@ -27,7 +29,7 @@ class CameraStatus(Contract):
     level: Level
     code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
     """What is the matter, for programs and translations, e.g. `connected`, `no_mask_decision`."""
-    message: Annotated[str, StringConstraints(max_length=500)]
+    message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE)]
     """The same for a person, with what to do. No secret, no address with a password."""
     at: UtcTime
     counters: dict[str, float] = Field(default_factory=dict, max_length=40)
@@ -47,7 +49,7 @@ class ServiceStatus(Contract):
     instance: ShortText
     level: Level
     code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
-    message: Annotated[str, StringConstraints(max_length=500)]
+    message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE)]
     at: UtcTime
     started_at: UtcTime
     counters: dict[str, float] = Field(default_factory=dict, max_length=40)

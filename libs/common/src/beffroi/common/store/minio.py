@@ -192,6 +192,10 @@ def _wrong_rules(lifecycle: LifecycleConfig | None, retention_days: int) -> Iter
             f"not after {retention_days}: correct the rule {RULE_ID}"
         )
 
+    for rule in rules:
+        if rule.status == ENABLED and _restricted(rule) and rule.expiration is not None:
+            yield f"its rule {rule.rule_id} expires some of its objects after a time of their own: remove it"
+
 
 def _restricted(rule: Rule) -> bool:
     """Whether a rule looks at some objects only."""

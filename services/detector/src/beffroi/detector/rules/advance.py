@@ -28,12 +28,15 @@ MEMORY_S = 3.0
 
 
 CLOCK_SET_S = 10.0
-"""A later epoch that begins so much earlier is a clock that was set: waiting until time has caught up would leave the
-camera unwatched for as long. Less than this catches up by itself, and a replay never brings a later epoch."""
+"""A new epoch that begins so much earlier is a clock that was set: waiting until time has caught up would leave the
+camera unwatched for as long. Less than this catches up by itself."""
+
+EPOCHS = 16
+"""Epochs remembered. A replay goes back a minute at most, in which a camera connects half as often."""
 
 
 class ClockJumpedBackError(InvalidMessageError):
-    """A later message carries an earlier capture time: an error of the input, never a negative dwell."""
+    """A new message carries an earlier capture time: an error of the input, never a negative dwell."""
 
 
 def advance(state: CameraState | None, message: Tracks, camera: Camera | None) -> tuple[CameraState, tuple[Alert, ...]]:
@@ -52,7 +55,10 @@ def advance(state: CameraState | None, message: Tracks, camera: Camera | None) -
     """
     now_us = to_us(message.capture_time)
     alerts: list[Alert] = []
-    if state is not None and message.epoch > state.epoch and state.last_us - now_us > seconds(CLOCK_SET_S):
+    epochs = () if state is None else state.epochs
+    if state is not None and message.epoch in epochs[:-1]:
+        return state, ()  # a replay: a connection is over once the next one was heard
+    if state is not None and message.epoch != state.epoch and state.last_us - now_us > seconds(CLOCK_SET_S):
         alerts.extend(_close_all(state, CloseReason.NO_PICTURE, state.last_us))
         state = None
     if state is not None and now_us <= state.last_us:
@@ -72,7 +78,7 @@ def advance(state: CameraState | None, message: Tracks, camera: Camera | None) -
     after = CameraState(
         first_us=first_us,
         last_us=now_us,
-        epoch=message.epoch,
+        epochs=(epochs if message.epoch in epochs else (*epochs, message.epoch))[-EPOCHS:],
         sequence=message.sequence,
         seen_us=_remember(known, present, now_us, camera),
         watches=watches,
@@ -81,7 +87,8 @@ def advance(state: CameraState | None, message: Tracks, camera: Camera | None) -
 
 
 def _refuse_earlier(state: CameraState, message: Tracks) -> None:
-    if (message.epoch, message.sequence) > (state.epoch, state.sequence):
+    # Epochs are not compared: on another instance of ingest, or after a clock was set back, a new one may be lower.
+    if message.epoch != state.epoch or message.sequence > state.sequence:
         behind = timedelta(microseconds=state.last_us - to_us(message.capture_time))
         raise ClockJumpedBackError(
             f"Tracks: capture time {message.capture_time.isoformat()} of batch {message.epoch}:{message.sequence} is "
@@ -167,11 +174,11 @@ def _close_all(state: CameraState, reason: CloseReason, now_us: int) -> Iterator
 
 def _longest_gap_s(camera: Camera | None) -> float:
     """A camera without pictures for longer than any rule bridges was cut: who was there has not simply left."""
-    return max((rule.gap_s for _, (_, rule, _) in _wanted(camera)), default=MEMORY_S)
+    return max([MEMORY_S, *(rule.gap_s for _, (_, rule, _) in _wanted(camera))])
 
 
 def _remember(
     known: dict[str, int], present: dict[str, Sighting], now_us: int, camera: Camera | None
 ) -> dict[str, int]:
-    oldest_us = now_us - seconds(max(MEMORY_S, _longest_gap_s(camera)))
+    oldest_us = now_us - seconds(_longest_gap_s(camera))
     return {track: at_us for track, at_us in known.items() if at_us >= oldest_us} | dict.fromkeys(present, now_us)

@@ -62,12 +62,18 @@ class CameraState(_State):
     first_us: int
     """First picture since the camera was last without pictures."""
     last_us: int
-    epoch: int
+    epochs: tuple[int, ...]
+    """Connections heard lately, the present one last."""
     sequence: int
     """Of the message counted last."""
     seen_us: dict[str, int] = {}
     """Identities seen lately, each with when: whoever is among them is not new."""
     watches: dict[str, Watch] = {}
+
+    @property
+    def epoch(self) -> int:
+        """Of the message counted last."""
+        return self.epochs[-1]
 
 
 def to_us(at: datetime) -> int:

@@ -119,7 +119,7 @@ class Vision:
 
     def tick(self) -> None:
         """Send what waits, and let go of cameras that fell silent."""
-        self.silence.turn()
+        self.silence.turn(listening=not self._unsent)
         self._visits = {
             camera: visit for camera, visit in self._visits.items() if not self.silence.since(visit.seen_at_s)
         }

@@ -147,7 +147,8 @@ class Demuxer:
 
     def _new_filter(self) -> BitStreamFilterContext | None:
         name = FILTERS.get(self.info.codec)
-        return None if name is None else BitStreamFilterContext(name, self._stream)
+        with own_words():  # it reads the file's parameter sets, which may be damaged
+            return None if name is None else BitStreamFilterContext(name, self._stream)
 
 
 MAX_FPS = 120.0
