@@ -274,7 +274,7 @@ def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
     try:
         eventually(lambda: server.started)
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        with httpx.Client(base_url=url, headers={"X-Beffroi-Request": "1"}) as administrator:
+        with httpx.Client(base_url=url, headers={"X-Beffroi-Request": "1"}, timeout=30.0) as administrator:
             credentials = {"username": "administrator", "password": PASSWORD}
             administrator.post(f"{V1}/session", json=credentials).raise_for_status()
             stage = Stage(url, app.state.parts, administrator, around.bus.producer(), store, broker)

@@ -42,6 +42,9 @@ START_TIMEOUT_S = 180.0
 ANNOTATED_S = 10.0
 """How long annotated pictures are looked at; they cost the detector something while somebody watches."""
 
+ANNOTATED_LATE_S = 30.0
+"""And how much longer where none came yet: on a busy machine the detector lags behind."""
+
 LATE_ALERTS_S = 5.0
 """Alerts of the last pictures of a loop may come after it."""
 
@@ -158,6 +161,8 @@ class Check:
         viewer = LiveViewer(self._api, scene.STREET, "annotated", lambda picture: leaking_pixels(picture, self._inner))
         viewer.start()
         self._look_for(ANNOTATED_S)
+        if not viewer.figures.pictures:
+            self._look_for(ANNOTATED_LATE_S)
         self._look_at_still()
         figures = viewer.stop()
         say(f"annotated pictures: {figures.pictures}")

@@ -12,11 +12,17 @@ class PortTakenError(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on at this moment, and that was not returned before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
+
+
+_given: set[int] = set()
 
 
 def is_open(port: int, host: str = LOOPBACK, timeout_s: float = 1.0) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +59,9 @@ class Database:
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.engine = _engine(url, pool_size)
         self._writer = self.engine.execution_options(beffroi_writes=True)
+        # SQLite's writers poll for their turn, and one that commits and begins again at once wins nearly always: the
+        # others would fail. Here they wait for each other.
+        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
@@ -73,7 +77,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that is committed at the end, or undone by an exception. On SQLite one at a time."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:

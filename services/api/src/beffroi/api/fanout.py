@@ -34,7 +34,8 @@ class Subscription:
     async def next(self, timeout_s: float) -> Event | None:
         """Wait for news; None when none came in time or the subscription ended (see `ended`)."""
         try:
-            event = await asyncio.wait_for(self._queue.get(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # `wait_for` may lose a cancel, see `Viewer.next`
+                event = await self._queue.get()
         except TimeoutError:
             return None
         if event is None:

@@ -319,13 +319,14 @@ class Follower(_KafkaReader):
 
     def _assign(self) -> bool:
         try:
-            partitions = [each for topic in self._topics for each in self._partitions(topic)]
+            found = {topic: self._partitions(topic) for topic in self._topics}
         except KafkaException as error:
             log.warning("waiting for the broker", topics=self._topics, reason=error.args[0].str())
             return False
-        if not partitions:
-            log.warning("waiting for topics to be made", topics=self._topics)
+        if missing := [topic for topic, partitions in found.items() if not partitions]:
+            log.warning("waiting for topics to be made", topics=missing)
             return False
+        partitions = [each for of_topic in found.values() for each in of_topic]
         self._client.assign(partitions)
         self._assigned = _names(partitions)
         return True

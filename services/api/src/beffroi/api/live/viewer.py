@@ -52,7 +52,9 @@ class Viewer:
         if not self._queue and not self.ended:
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+                # Not `wait_for`: in Python 3.11 it loses a cancel that comes just after the batch.
+                async with asyncio.timeout(timeout_s):
+                    await self._arrived.wait()
             except TimeoutError:
                 return None
         if not self._queue:
