@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from beffroi.api.audit.service import Entry
 from beffroi.api.tables import AlertRow
 from beffroi.api.testing import NS, Running, eventually, film, number_of
 from beffroi.common.contracts import Alert, AlertState, CloseReason
@@ -163,6 +164,27 @@ def test_the_still_shows_the_picture_on_which_it_opened(
     assert still.headers["x-mask-version"] == "1"
     (row,) = audited("alert_still_seen")
     assert (row["camera"], row["subject"]) == ("gate", alert.id)
+
+
+def test_a_decision_while_a_look_waits_for_its_row_hides_the_still(
+    place: Any, door: Running, make_camera: Make, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_camera()
+    alert = send(after_s=0)
+    (batch,) = film(1, start_ns=int(alert.onset.timestamp()) * NS)
+    place.around.bus.producer().send(FRAMES_MASKED, "gate", batch, partition=0)
+    eventually(lambda: listed(door) and door.parts.buffer.run_to("gate", None))
+    record = door.parts.trail.record
+
+    def record_late(entry: Entry) -> None:
+        burn = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
+        door.administrator.put(f"{V1}/cameras/gate/masking", json=burn).raise_for_status()
+        record(entry)
+
+    monkeypatch.setattr(door.parts.trail, "record", record_late)
+    refused = door.operator.get(f"{V1}/alerts/{alert.id}/still")
+    assert refused.status_code == 404
+    assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
 
 
 def test_alerts_are_forgotten_with_the_recordings_that_show_them(

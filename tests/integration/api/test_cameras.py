@@ -202,10 +202,10 @@ def test_everything_is_told_again_at_each_start(place: Any) -> None:
         door.administrator.put(f"{V1}/cameras/yard", json=CAMERA).raise_for_status()
         door.administrator.delete(f"{V1}/cameras/yard").raise_for_status()
         eventually(lambda: told(place, "yard") and told(place, "yard")[-1] is None)
-    before = len(told(place))
+    before = {camera: len(told(place, camera)) for camera in ("gate", "yard")}
     with place.start():
-        eventually(lambda: len(told(place)) > before)
-        assert told(place, "yard")[-1] is None
+        eventually(lambda: all(len(told(place, camera)) > known for camera, known in before.items()))
+        eventually(lambda: told(place, "yard")[-1] is None)
 
 
 def test_every_change_is_in_the_trail(
@@ -224,3 +224,12 @@ def test_every_change_is_in_the_trail(
     ]
     assert {(row["user"], row["camera"]) for row in rows} == {("administrator", "gate")}
     assert rows[2]["details"]["polygons"] == [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]
+
+
+def test_each_change_is_heard_under_a_higher_version(door: Running, make_camera: Make) -> None:
+    heard: list[tuple[int, bool]] = []
+    door.parts.cameras.listeners.append(lambda _camera, version, now: heard.append((version, now is None)))
+    make_camera(masked=False)
+    door.administrator.delete(GATE).raise_for_status()
+    make_camera(masked=False)
+    assert heard == [(1, False), (2, False), (3, True), (4, False), (5, False)]

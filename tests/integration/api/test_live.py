@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from beffroi.api.audit.service import Entry
 from beffroi.api.live import pictures
 from beffroi.api.live.pictures import Still
 from beffroi.api.testing import NS, Running, eventually, film, number_of
@@ -130,6 +131,24 @@ def test_a_decision_while_a_still_is_made_hides_it(
     monkeypatch.setattr(pictures, "from_batches", decode_slowly)
     refused = door.operator.get(f"{GATE}/still")
     assert (refused.status_code, refused.json()["code"]) == (404, "no_picture")
+    assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
+
+
+@pytest.mark.parametrize("asked", [(), ("at",)], ids=["latest", "at"])
+def test_a_decision_while_a_look_waits_for_its_row_hides_the_still(
+    place: Any, door: Running, make_camera: Make, show: Any, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    make_camera()
+    show(film(3, start_ns=start_ns(place)))
+    record = door.parts.trail.record
+
+    def record_late(entry: Entry) -> None:
+        door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+        record(entry)
+
+    monkeypatch.setattr(door.parts.trail, "record", record_late)
+    refused = door.operator.get(f"{GATE}/still", params=dict.fromkeys(asked, place.clock.now().isoformat()))
+    assert refused.status_code == 404
     assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
 
 
@@ -256,6 +275,9 @@ def test_stills_out_of_a_recording(place: Any, door: Running, make_camera: Make,
         assert still.status_code == 200, still.text
         assert number_of(still.content) == number, seconds
         assert still.headers["x-mask-version"] == "1"
+    door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+    under_its_own = door.operator.get(f"{GATE}/still", params={"at": begin.isoformat()})
+    assert (under_its_own.status_code, under_its_own.headers["x-mask-version"]) == (200, "1")
     assert (
         door.operator.get(f"{GATE}/still", params={"at": (begin - timedelta(seconds=5)).isoformat()}).status_code == 404
     )

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from beffroi.common.contracts import Alert, AlertState, Camera, Recording, Recor
 from beffroi.common.runtime.settings import KafkaSettings, StoreSettings
 from beffroi.common.store.minio import MinioStore
 from beffroi.common.topics import ALERTS, CAMERAS, FRAMES_MASKED, RECORDINGS
+from beffroi.local.ports import free_port
 from websockets.sync.client import connect
 
 V1 = "/api/v1"
@@ -35,12 +35,6 @@ NOBODY = "127.0.0.1:1"
 """Nothing listens there."""
 PATIENCE_S = 60.0
 BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -145,6 +139,8 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
     assert f"the object store at {NOBODY} does not answer" in health["store"]["message"]
     internal = f"http://127.0.0.1:{api.internal_port}"
     assert httpx2.get(f"{internal}/healthz").json()["ok"] is True
+    ready = eventually(lambda: (answer := httpx2.get(f"{internal}/readyz")).status_code == 200 and answer, PATIENCE_S)
+    assert ready.json()["conditions"] == {"door": True}
     assert "beffroi_http_requests_total" in httpx2.get(f"{internal}/metrics").text
     assert httpx2.get(f"http://{api.address}/metrics").headers["content-type"] != "text/plain"
     assert api.stop() == 0
@@ -257,7 +253,7 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
     administrator, operator = real.api.user("administrator"), real.api.user("operator")
     camera_url = f"{V1}/cameras/{real.camera}"
     follower = real.bus.follower([CAMERAS], Start.END)
-    follower.poll(1.0)
+    eventually(lambda: follower.poll(1.0) or follower.assignment(), PATIENCE_S)
     body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     administrator.put(camera_url, json=body).raise_for_status()
     administrator.put(f"{camera_url}/masking", json=BURN).raise_for_status()

@@ -169,8 +169,8 @@ def test_a_session_that_ends_meanwhile_sees_nothing(
 ) -> None:
     url, identify = segments(door)[0]["video_url"], door.parts.identify
 
-    def identify_and_sign_out(token: str | None, address: str) -> Identity | None:
-        who = identify(token, address)
+    def identify_and_sign_out(token: str | None, address: str, *, is_use: bool) -> Identity | None:
+        who = identify(token, address, is_use=is_use)
         assert who is not None
         door.parts.sessions.sign_out(who)
         return who

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from beffroi.api.access import Role
-from beffroi.api.errors import Throttled
+from beffroi.api.errors import Busy, Throttled
 from beffroi.api.session import repository
 from beffroi.api.session.throttle import Throttle
 from beffroi.api.testing import ADDRESS, CHEAP, PASSWORD, Running
@@ -23,6 +23,8 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 SESSION = "/api/v1/session"
+LOOK = "/api/v1/cameras/gate/still"
+"""Asked for by hand. There is no such camera, but who asks is known first."""
 HOUR_S = 3600.0
 
 
@@ -189,15 +191,33 @@ def test_a_session_in_use_lasts_a_shift_and_no_longer(place: Any, visitor: TestC
     sign_in(visitor)
     for _ in range(25):
         place.clock.advance(HOUR_S / 2)
-        assert visitor.get(SESSION).status_code == 200
+        assert visitor.get(LOOK).status_code == 404
     place.clock.advance(HOUR_S / 2)
-    assert visitor.get(SESSION).json()["code"] == "not_signed_in"
+    assert visitor.get(LOOK).json()["code"] == "not_signed_in"
 
 
 def test_an_idle_session_ends(place: Any, visitor: TestClient) -> None:
     sign_in(visitor)
     place.clock.advance(HOUR_S)
     assert visitor.get(SESSION).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["session", "cameras", "cameras/gate", "cameras/gate/recordings", "alerts", "health", "events"]
+)
+def test_what_a_console_reads_by_itself_keeps_no_session(
+    place: Any, door: Running, visitor: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def refuse() -> None:
+        raise Busy("An event stream would not end.")
+
+    monkeypatch.setattr(door.parts.fanout, "refuse_when_full", refuse)
+    sign_in(visitor)
+    for _ in range(59):
+        place.clock.advance(60)
+        assert visitor.get(f"/api/v1/{path}").status_code != 401
+    place.clock.advance(60)
+    assert visitor.get(f"/api/v1/{path}").status_code == 401
 
 
 def test_signing_out_ends_the_session_itself(visitor: TestClient) -> None:

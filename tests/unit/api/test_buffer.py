@@ -41,8 +41,8 @@ class Bench:
         return [batch.sequence for batch in self.buffer.run_to(name, None)]
 
     def decide(self, mask: int) -> None:
-        self.decisions.changed("gate", camera(mask))
-        self.buffer.changed("gate", camera(mask))
+        self.decisions.changed("gate", mask, camera(mask))
+        self.buffer.changed("gate", mask, camera(mask))
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_decision_at_the_very_moment_a_batch_comes_in_leaves_nothing_of_it(
 
 def test_pictures_under_an_older_mask_are_not_given_before_they_are_forgotten(bench: Bench) -> None:
     bench.put(*film(2, start_ns=START_NS))
-    bench.decisions.changed("gate", camera(2))
+    bench.decisions.changed("gate", 2, camera(2))
     assert bench.sequences() == []
     bench.put(*film(1, start_ns=START_NS, first_sequence=2, mask_version=2))
     assert bench.sequences() == [2]

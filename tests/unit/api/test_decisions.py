@@ -46,13 +46,30 @@ def test_what_is_shown(known: Camera | None, mask_version: int, shown: bool) -> 
 
 def test_a_late_word_undoes_no_newer_one() -> None:
     decisions = Decisions()
-    decisions.changed("gate", camera(5, 3))
-    decisions.changed("gate", camera(4, 2))
+    decisions.changed("gate", 5, camera(5, 3))
+    decisions.changed("gate", 4, camera(4, 2))
     assert not decisions.shows("gate", 2)
 
 
 def test_a_removed_camera_shows_nothing() -> None:
     decisions = Decisions()
-    decisions.changed("gate", camera(5, 3))
-    decisions.changed("gate", None)
+    decisions.changed("gate", 5, camera(5, 3))
+    decisions.changed("gate", 6, None)
+    assert decisions.camera("gate") is None
     assert not decisions.shows("gate", 3)
+
+
+def test_a_late_word_brings_no_removed_camera_back() -> None:
+    decisions = Decisions()
+    decisions.load([camera(4, 3)])
+    decisions.changed("gate", 6, None)
+    decisions.changed("gate", 5, camera(5, 3))
+    assert decisions.camera("gate") is None
+    assert not decisions.shows("gate", 3)
+
+
+def test_a_late_removal_takes_no_camera_away_that_was_made_again() -> None:
+    decisions = Decisions()
+    decisions.changed("gate", 7, camera(7, 3))
+    decisions.changed("gate", 6, None)
+    assert decisions.shows("gate", 3)

@@ -88,7 +88,7 @@ class Desk:
         leases = AnnotatedLeases(clock, 15.0, lambda: None)
         bus = MemoryBus(self.broker)
         publisher = Publisher(bus, lambda: self.cameras, self.decisions, lambda: leases, "test", clock, lambda: None)
-        self.cameras.listeners[:] = [self.decisions.changed, lambda _camera, _now: publisher.wake()]
+        self.cameras.listeners[:] = [self.decisions.changed, lambda *_: publisher.wake()]
         worker = Worker("publisher", publisher.run, self.bugs.append, nudge=publisher.wake)
         worker.start()
         yield

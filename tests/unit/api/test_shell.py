@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from beffroi.api.testing import ADDRESS, PASSWORD, Running, in_memory, running
+from prometheus_client import REGISTRY
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 SIGN_IN = {"username": "operator", "password": PASSWORD}
@@ -23,6 +25,7 @@ def client(door: Running, **headers: str) -> TestClient:
         ({"X-Beffroi-Request": "1", "Origin": ADDRESS}, 200),
         ({"X-Beffroi-Request": "1", "Origin": "http://elsewhere"}, 403),
         ({"X-Beffroi-Request": "1", "Origin": "null"}, 403),
+        ({"X-Beffroi-Request": "1", "Origin": "http://["}, 403),
         ({"Origin": ADDRESS}, 403),
     ],
 )
@@ -75,6 +78,35 @@ def test_every_answer_carries_the_headers(door: Running) -> None:
             assert headers["cache-control"] == "no-store"
 
 
+def test_a_bug_is_answered_like_all_else(door: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> float:
+        labels = {"route": "read_meta", "method": "GET", "status": "500"}
+        return REGISTRY.get_sample_value("beffroi_http_requests_total", labels) or 0.0
+
+    monkeypatch.setattr(door.parts, "settings", None)
+    before = counted()
+    answer = TestClient(door.app, base_url=ADDRESS, raise_server_exceptions=False).get("/api/v1/meta")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert counted() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "said"),
+    [
+        ("audit", {"before": "99999999999999999999"}, "query.before: Input should be less than or equal to"),
+        ("cameras/gate/recordings", {"to": "0001-01-01T00:00:00Z"}, "query.to: Input should be greater than or"),
+        ("cameras/gate/recordings", {"from": "0001-01-01T00:00:00+14:00"}, "query.from: Input should be greater than"),
+        ("cameras/gate/still", {"at": "9999-12-31T23:59:59-14:00"}, "query.at: Input should be less than 2100"),
+    ],
+)
+def test_what_no_trail_and_no_calendar_has_is_refused(door: Running, path: str, query: Any, said: str) -> None:
+    answer = door.administrator.get(f"/api/v1/{path}", params=query)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert said in answer.json()["detail"]
+
+
 def test_unknown_addresses_and_methods_are_problems(door: Running) -> None:
     for method, path, status in (("GET", "/api/v1/nothing", 404), ("PATCH", "/api/v1/cameras", 405)):
         answer = client(door, **{"X-Beffroi-Request": "1"}).request(method, path)
@@ -120,5 +152,6 @@ def test_the_console(tmp_path: Path, built: Path) -> None:
         assert script.headers["content-type"].startswith("text/javascript")
         assert page.get("/favicon.svg").headers["cache-control"] == "no-cache"
         assert page.get("/assets/index-old.js").status_code == 404
+        assert page.get("/" + "a" * 300).status_code == 200  # longer than the name of any file
         for path in ("/../secret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt", "/..%5csecret.txt"):
             assert "not yours" not in page.get(path).text

@@ -67,8 +67,8 @@ class Bench:
             assert self.buffer.offer(View.MASKED, batch)
 
     def decide(self) -> None:
-        self.decisions.changed("gate", camera(2))
-        self.buffer.changed("gate", camera(2))
+        self.decisions.changed("gate", 2, camera(2))
+        self.buffer.changed("gate", 2, camera(2))
 
 
 @pytest.fixture

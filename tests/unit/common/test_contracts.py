@@ -158,12 +158,14 @@ def test_a_legal_basis_ends_by_itself() -> None:
     assert watched.basis_in_force("loitering", NOW + timedelta(days=1)) is None
 
 
-def test_a_time_without_a_zone_is_refused() -> None:
-    with pytest.raises(ValidationError):
-        LegalBasis.model_validate(
-            {"analytic": "loitering", "purpose": "p", "reference": "r", "starts_at": "2026-01-01T00:00:00",
-             "ends_at": "2027-01-01T00:00:00Z"}
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    ("ends_at", "why"),
+    [("2027-01-01T00:00:00", "timezone"), ("9999-12-31T23:59:59-14:00", "beyond the calendar's end")],
+)
+def test_a_time_that_is_no_instant_is_refused(ends_at: str, why: str) -> None:
+    basis = {"analytic": "loitering", "purpose": "p", "reference": "r", "starts_at": "2026-01-01T00:00:00Z"}
+    with pytest.raises(ValidationError, match=why):
+        LegalBasis.model_validate(basis | {"ends_at": ends_at})
 
 
 def test_a_schedule_needs_a_time_zone_that_exists() -> None:

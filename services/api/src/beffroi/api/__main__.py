@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 from beffroi.common.bus.kafka import KafkaBus
 from beffroi.common.runtime import lifecycle, settings
+from beffroi.common.runtime.health import Health
 from beffroi.common.store.minio import MinioStore
 from fastapi import FastAPI
 
@@ -20,22 +21,33 @@ log = structlog.get_logger(__name__)
 MAX_CLIENT_MESSAGE_BYTES = 4096
 """A live view expects nothing from the browser."""
 
+DOOR = "door"
+"""Condition of readiness: the public door is open."""
+
 
 class Server(uvicorn.Server):
-    """Closes open streams first, so that stopping does not wait for people to leave."""
+    """Says while it is ready. Closes open streams first, so that stopping does not wait for people to leave."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, health: Health) -> None:
         super().__init__(config)
         self._app = app
+        self._health = health
         self.failed = False
+        health.set_ready(DOOR, False)
 
     def fail(self, _bug: BaseException) -> None:
         """A part of the process is broken: end it, and say so by its status."""
         self.failed = True
         self.should_exit = True
 
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """See uvicorn."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        self._health.set_ready(DOOR, self.started)
+
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """See uvicorn."""
+        self._health.set_ready(DOOR, False)
         parts: Parts | None = getattr(self._app.state, "parts", None)
         if parts is not None:
             parts.end_streams()
@@ -54,7 +66,7 @@ def main() -> None:
             return build(wanted, bus, store, runtime.clock, runtime.health, servers[0].fail)
 
         app = create_app(wanted, parts)
-        server = Server(_config(wanted, app), app)
+        server = Server(_config(wanted, app), app, runtime.health)
         servers.append(server)
         server.run()
         failed = server.failed or not server.started

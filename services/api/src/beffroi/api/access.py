@@ -43,18 +43,23 @@ class Identity:
 class Doorkeeper(Protocol):
     """Knows people by their session, and writes down who was sent away."""
 
-    def identify(self, token: str | None, address: str) -> Identity | None:
-        """Who holds this session token, if it is in force."""
+    def identify(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
+        """Who holds this session token, if it is in force. Asking counts as its use, unless told otherwise."""
 
     def turned_away(self, identity: Identity, method: str, path: str) -> None:
         """Leave a trace of a denied attempt."""
 
 
 class Requires:
-    """A dependency that lets only these roles pass, and leaves a trace of who was sent away."""
+    """A dependency that lets only these roles pass, and leaves a trace of who was sent away.
 
-    def __init__(self, *roles: Role) -> None:
+    `is_use=False` is for what a console reads again by itself, each few seconds or with each piece of news: that shows
+    no person in front of it, so it does not keep an idle session in force.
+    """
+
+    def __init__(self, *roles: Role, is_use: bool = True) -> None:
         self.roles = frozenset(roles)
+        self._is_use = is_use
 
     def __call__(self, connection: HTTPConnection) -> Identity:
         """Identify the caller.
@@ -64,7 +69,8 @@ class Requires:
             NotAllowed: the role is not one of these; a row in the audit trail says so.
         """
         doorkeeper: Doorkeeper = connection.app.state.parts
-        identity = doorkeeper.identify(connection.cookies.get(COOKIE), address_of(connection))
+        token, address = connection.cookies.get(COOKIE), address_of(connection)
+        identity = doorkeeper.identify(token, address, is_use=self._is_use)
         if identity is None:
             raise NotSignedIn("Your session has ended or you never signed in: sign in again.")
         if identity.role not in self.roles:
@@ -86,11 +92,15 @@ watchers = Requires(Role.OPERATOR, Role.ADMINISTRATOR)
 administrators = Requires(Role.ADMINISTRATOR)
 auditors = Requires(Role.DPO, Role.ADMINISTRATOR)
 anyone_signed_in = Requires(*Role)
+watching_consoles = Requires(Role.OPERATOR, Role.ADMINISTRATOR, is_use=False)
+any_console = Requires(*Role, is_use=False)
 
 Watcher = Annotated[Identity, Depends(watchers)]
 Administrator = Annotated[Identity, Depends(administrators)]
 Auditor = Annotated[Identity, Depends(auditors)]
 SignedIn = Annotated[Identity, Depends(anyone_signed_in)]
+WatchingConsole = Annotated[Identity, Depends(watching_consoles)]
+AnyConsole = Annotated[Identity, Depends(any_console)]
 
 
 def address_of(connection: HTTPConnection) -> str:

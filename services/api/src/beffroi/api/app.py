@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
 
 from . import access, console, document, problems
 from .alerts.endpoints import router as alerts
@@ -25,6 +27,21 @@ from .settings import ApiSettings
 from .shell import Shell
 
 ROUTERS = (meta, session, cameras, live, alerts, recordings, events, health, audit)
+
+
+class Shelled(FastAPI):
+    """Has the shell around all else: around a middleware there is still what answers a bug, and would do so bare."""
+
+    def __init__(self, settings: ApiSettings | None, **fields: Any) -> None:
+        self._settings = settings
+        super().__init__(**fields)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """See starlette."""
+        inner = super().build_middleware_stack()
+        if self._settings is None:
+            return inner
+        return Shell(inner, self._settings.max_body_bytes, self._settings.public_origin)
 
 
 def create_app(
@@ -51,7 +68,8 @@ def create_app(
             parts.end_streams()
             await run_in_threadpool(parts.close)
 
-    app = FastAPI(
+    app = Shelled(
+        settings,
         title="Beffroi",
         version=version("beffroi-api"),
         description="Municipal video protection: the only door.",
@@ -69,6 +87,4 @@ def create_app(
     problems.install(app)
     document.install(app)
     access.table(app)
-    if settings is not None:
-        app.add_middleware(Shell, max_body_bytes=settings.max_body_bytes, public_origin=settings.public_origin)
     return app

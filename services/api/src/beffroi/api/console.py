@@ -55,4 +55,7 @@ def _file(root: Path, path: str) -> Path | None:
     if not path or "\x00" in path:
         return None
     file = (root / path).resolve()
-    return file if file.is_relative_to(root) and file.is_file() else None
+    try:
+        return file if file.is_relative_to(root) and file.is_file() else None
+    except OSError:  # no file can have so long a name
+        return None

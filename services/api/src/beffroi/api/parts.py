@@ -100,9 +100,9 @@ class Parts:
         self.buffer.end_views()
         self.fanout.end_all()
 
-    def identify(self, token: str | None, address: str) -> Identity | None:
+    def identify(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
         """See `access.Doorkeeper`."""
-        return self.sessions.identify(token, address)
+        return self.sessions.identify(token, address, is_use=is_use)
 
     def turned_away(self, identity: Identity, method: str, path: str) -> None:
         """See `access.Doorkeeper`."""
@@ -174,7 +174,7 @@ def build(
     sessions = Sessions(database, trail, Passwords(settings.session.parallel_hashes), clock, settings.session)
     probe = StoreProbe(store, clock)
 
-    def news_of_camera(camera: str, now: object | None) -> None:
+    def news_of_camera(camera: str, _version: int, now: object | None) -> None:
         fanout.publish("camera", cameras.view(camera, None) if now is not None else CameraRemoved(id=camera))
 
     # In this order: first nothing older is shown, then the services hear of it, then the consoles.
@@ -182,7 +182,7 @@ def build(
         [
             decisions.changed,
             buffer.changed,
-            lambda _camera, _now: publisher.wake(),
+            lambda *_: publisher.wake(),
             alerts.camera_changed,
             news_of_camera,
         ]

@@ -149,7 +149,7 @@ class Settlement:
             )
             action = Action.CAMERA_REMOVED if row.removed_at else Action.CAMERA_SAVED
             self._note(session, action, name, version=camera.version, decision_on_masks="ended")
-        self._tell(name, None if row.removed_at else camera)
+        self.cameras.tell(camera, removed=row.removed_at is not None)
 
     def _take_in(self, camera: Camera, numbers: Numbers) -> None:
         with self.cameras.database.write() as session:
@@ -173,10 +173,6 @@ class Settlement:
     def _note(self, session: Session, action: Action, camera: str, **details: Any) -> None:
         entry = Entry(SYSTEM, LOCAL, action, camera=camera, details=details | {"reason": REASON})
         self.cameras.trail.add(session, entry)
-
-    def _tell(self, name: str, now: Camera | None) -> None:
-        for listener in self.cameras.listeners:
-            listener(name, now)
 
 
 def _without_decision(row: CameraRow, told: Camera | None, numbers: Numbers) -> Camera:

@@ -21,7 +21,10 @@ class InvalidMessageError(ValueError):
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such instant in UTC: it lies beyond the calendar's end") from None
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from beffroi.api.access import Watcher
+from beffroi.api.access import Watcher, WatchingConsole
 from beffroi.api.audit.schemas import Action
 from beffroi.api.errors import AlreadyAcknowledged, Busy, Destroyed, Invalid, NoPicture, NotFound, StoreAway
 from beffroi.api.live.endpoints import JPEG, picture
@@ -22,7 +22,7 @@ AlertId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 @router.get("", responses=problems(Invalid))
 def list_alerts(
-    _who: Watcher,
+    _who: WatchingConsole,
     parts: PartsOf,
     camera: Annotated[CameraId | None, Query()] = None,
     state: Annotated[Life, Query()] = Life.ALL,

@@ -51,7 +51,7 @@ class Alerts:
             _copy(alert, row)
         self.on_news(self._view(row))
 
-    def camera_changed(self, camera: str, now: Camera | None) -> None:
+    def camera_changed(self, camera: str, _version: int, now: Camera | None) -> None:
         """Close what is open of a camera that was removed or switched off: no picture will come that could end it."""
         if now is not None and now.enabled:
             return

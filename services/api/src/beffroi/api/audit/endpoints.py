@@ -13,12 +13,15 @@ from .schemas import AuditPage
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
+MOST = 2**53 - 1
+"""No trail has so many rows, and beyond it JSON's numbers are not exact."""
+
 
 @router.get("")
 def read_audit(
     who: Auditor,
     parts: PartsOf,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     user: Annotated[str | None, Query(max_length=63)] = None,
     camera: Annotated[CameraId | None, Query()] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from beffroi.api.access import Administrator, Identity, SignedIn
+from beffroi.api.access import Administrator, AnyConsole, Identity
 from beffroi.api.errors import ChangedInBetween, Invalid, NotFound
 from beffroi.api.parts import Parts, PartsOf
 from beffroi.api.problems import problems
@@ -24,13 +24,13 @@ CHANGE = problems(NotFound, ChangedInBetween)
 
 
 @router.get("")
-def list_cameras(who: SignedIn, parts: PartsOf) -> list[CameraView]:
+def list_cameras(who: AnyConsole, parts: PartsOf) -> list[CameraView]:
     """All cameras by id."""
     return parts.cameras.views(who)
 
 
 @router.get("/{camera}", responses=problems(NotFound))
-def get_camera(camera: Camera, who: SignedIn, response: Response, parts: PartsOf) -> CameraView:
+def get_camera(camera: Camera, who: AnyConsole, response: Response, parts: PartsOf) -> CameraView:
     """One camera; its ETag goes into If-Match."""
     return _answer(camera, who, response, parts)
 

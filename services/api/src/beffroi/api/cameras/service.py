@@ -24,8 +24,9 @@ from .slots import least_loaded
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[str, Camera | None], None]
-"""Hears the id and the camera as it is now; None: removed."""
+Listener = Callable[[str, int, Camera | None], None]
+"""Hears the id, the version, and the camera as it is then; None: removed. Of two changes at once either may be heard
+first: the version says which is newer."""
 
 Change = Callable[[Camera], dict[str, Any]]
 """Fields of a camera that become different."""
@@ -135,7 +136,7 @@ class Cameras:
             row.removed_at = None
             repository.write(row, made)
             self.trail.add(session, Entry.of(who, Action.CAMERA_SAVED, camera=camera, version=version))
-        self._tell(camera, made)
+        self.tell(made)
 
     def _change(
         self,
@@ -162,11 +163,12 @@ class Cameras:
             row.removed_at = self.clock.now() if removed else None
             details = {"version": after.version} | _decided(action, after)
             self.trail.add(session, Entry.of(who, action, camera=camera, **details))
-        self._tell(camera, None if removed else after)
+        self.tell(after, removed=removed)
 
-    def _tell(self, camera: str, now: Camera | None) -> None:
+    def tell(self, camera: Camera, *, removed: bool = False) -> None:
+        """Let everyone hear of a change that is committed."""
         for listener in self.listeners:
-            listener(camera, now)
+            listener(camera.id, camera.version, None if removed else camera)
 
     def _view(self, row: CameraRow, who: Identity | None) -> CameraView:
         camera = repository.document(row)

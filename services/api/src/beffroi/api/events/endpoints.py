@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from beffroi.api.access import COOKIE, Watcher
+from beffroi.api.access import COOKIE, WatchingConsole
 from beffroi.api.errors import Busy
 from beffroi.api.parts import Parts, PartsOf
 from beffroi.api.problems import Responses, problems
@@ -27,7 +27,7 @@ HEARTBEAT = "event: heartbeat\ndata: {}\n\n"
 
 
 @router.get("", response_class=StreamingResponse, responses=STREAM | problems(Busy))
-async def listen(request: Request, _who: Watcher, parts: PartsOf) -> StreamingResponse:
+async def listen(request: Request, _who: WatchingConsole, parts: PartsOf) -> StreamingResponse:
     """Hear news until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first."""
     parts.fanout.refuse_when_full()
     return StreamingResponse(_stream(parts, request.cookies.get(COOKIE)), media_type="text/event-stream")

@@ -133,7 +133,7 @@ class LiveBuffer:
         """Whether a picture that came out of the buffer some time ago may still be shown."""
         return self._decisions.shows(camera, mask_version)
 
-    def changed(self, camera: str, _now: Camera | None) -> None:
+    def changed(self, camera: str, _version: int, _now: Camera | None) -> None:
         """The decision on a camera's masks may have changed: forget what may be shown no longer."""
         with self._lock:
             for view in View:

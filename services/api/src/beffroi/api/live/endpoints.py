@@ -8,10 +8,10 @@ from beffroi.api.access import Identity, Watcher
 from beffroi.api.audit.schemas import Action
 from beffroi.api.audit.service import Entry
 from beffroi.api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway
+from beffroi.api.moments import Moment
 from beffroi.api.parts import Parts, PartsOf
 from beffroi.api.problems import Responses, problems
 from beffroi.common.contracts import CameraId
-from beffroi.common.contracts.base import UtcTime
 from fastapi import APIRouter, Query, Response, WebSocket
 
 from .pictures import Still
@@ -39,7 +39,7 @@ def still(
     camera: CameraId,
     who: Watcher,
     parts: PartsOf,
-    at: Annotated[UtcTime | None, Query(description="The moment; the newest picture where it is absent")] = None,
+    at: Annotated[Moment | None, Query(description="The moment; the newest picture where it is absent")] = None,
 ) -> Response:
     """One masked picture of a camera."""
     if parts.cameras.known(camera) is None:
@@ -62,6 +62,8 @@ def picture(
     """A still as an answer, after a row in the trail."""
     taken = found.captured_at.isoformat()
     parts.trail.record(Entry.of(who, action, camera=camera, subject=subject, captured_at=taken))
+    # The row may have waited for the transaction of a new decision on masks, which is in force by now.
+    parts.stills.refuse_outdated(camera, found)
     headers = {"X-Capture-Time": taken}
     if found.mask_version is not None:
         headers["X-Mask-Version"] = str(found.mask_version)

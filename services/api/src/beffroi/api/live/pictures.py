@@ -25,11 +25,17 @@ JPEG_QUANTISER = 4
 
 @dataclass(frozen=True, repr=False)
 class Still:
-    """One picture as JPEG. `mask_version` is None where it comes from a segment that holds several."""
+    """One picture as JPEG.
+
+    Attributes:
+        mask_version: None where it comes from a segment that holds several.
+        recorded: out of a segment, and hence under the masks of its time, not out of memory.
+    """
 
     jpeg: bytes
     captured_at: datetime
     mask_version: int | None
+    recorded: bool
 
 
 def from_batches(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
@@ -49,7 +55,7 @@ def from_batches(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
     batch, wanted = max(shown, key=lambda each: each[1].capture_time_ns)
     for frame in _decoded(unit for _, unit in units):
         if frame.pts == wanted.pts:
-            return Still(_jpeg(frame), from_ns(wanted.capture_time_ns), batch.mask_version)
+            return Still(_jpeg(frame), from_ns(wanted.capture_time_ns), batch.mask_version, recorded=False)
     raise NoPicture("The picture of that moment cannot be decoded: try a moment later.")
 
 
@@ -70,7 +76,7 @@ def from_segment(file: BinaryIO, at: datetime, mask_versions: Sequence[int]) -> 
     except (FFmpegError, fragments.NotASegmentError, IndexError, struct.error) as error:
         raise NoPicture(f"The recording of that moment cannot be decoded ({type(error).__name__}).") from None
     version = mask_versions[0] if len(mask_versions) == 1 else None
-    return Still(_jpeg(frame), captured_at, version)
+    return Still(_jpeg(frame), captured_at, version, recorded=True)
 
 
 def _newest(fragment: Fragment, at: datetime) -> tuple[av.VideoFrame, datetime]:

@@ -59,6 +59,17 @@ class Stills:
         with self._turn():
             return self._from_buffer(camera, at) or self._from_segment(camera, at)
 
+    def refuse_outdated(self, camera: str, still: Still) -> None:
+        """See that a picture out of memory may be shown under the decision in force. Whoever waits asks again.
+
+        Raises:
+            NoPicture: it may not.
+        """
+        if still.recorded:
+            return
+        if still.mask_version is None or not self.buffer.shows(camera, still.mask_version):
+            raise NoPicture("The masks of this camera were just changed: try again in a moment.")
+
     def _from_buffer(self, camera: str, at: datetime) -> Still | None:
         batches = self.buffer.run_to(camera, _ns(at))
         if not batches:
@@ -69,8 +80,7 @@ class Stills:
     def _decoded(self, camera: str, batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
         """A picture out of memory, if the decision in force when it is ready lets it be shown."""
         still = pictures.from_batches(batches, at_ns)
-        if still.mask_version is None or not self.buffer.shows(camera, still.mask_version):
-            raise NoPicture("The masks of this camera were just changed: try again in a moment.")
+        self.refuse_outdated(camera, still)
         return still
 
     def _from_segment(self, camera: str, at: datetime) -> Still:

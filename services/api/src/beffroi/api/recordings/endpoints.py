@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from beffroi.api.access import SignedIn, Watcher
+from beffroi.api.access import AnyConsole, Watcher
 from beffroi.api.errors import Destroyed, NotFound, RangeNotSatisfiable, StoreAway
+from beffroi.api.moments import Moment
 from beffroi.api.parts import PartsOf
 from beffroi.api.problems import problems
 from beffroi.common.contracts import CameraId
-from beffroi.common.contracts.base import UtcTime
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import StreamingResponse
 
@@ -29,10 +29,10 @@ VIDEO = {
 @router.get("")
 def list_recordings(
     camera: CameraId,
-    _who: SignedIn,
+    _who: AnyConsole,
     parts: PartsOf,
-    since: Annotated[UtcTime | None, Query(alias="from")] = None,
-    until: Annotated[UtcTime | None, Query(alias="to")] = None,
+    since: Annotated[Moment | None, Query(alias="from")] = None,
+    until: Annotated[Moment | None, Query(alias="to")] = None,
 ) -> SegmentPage:
     """Segments that overlap a span of at most two days (the last day where nothing is said), oldest first."""
     return parts.recordings.page(camera, since, until)

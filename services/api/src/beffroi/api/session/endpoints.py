@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beffroi.api.access import API_PREFIX, COOKIE, Identity, SignedIn, address_of, everyone
+from beffroi.api.access import API_PREFIX, COOKIE, AnyConsole, Identity, SignedIn, address_of, everyone
 from beffroi.api.errors import SignInFailed, Throttled
 from beffroi.api.parts import PartsOf
 from beffroi.api.problems import problems
@@ -30,7 +30,7 @@ def sign_in(body: SignIn, request: Request, response: Response, parts: PartsOf) 
 
 
 @router.get("")
-def who_am_i(who: SignedIn) -> SessionView:
+def who_am_i(who: AnyConsole) -> SessionView:
     """Who is signed in."""
     return _view(who)
 

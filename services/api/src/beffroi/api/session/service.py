@@ -57,14 +57,14 @@ class Sessions:
             raise SignInFailed("User name or password is wrong: try again, or ask your administrator.")
         return begun
 
-    def identify(self, token: str | None, address: str) -> Identity | None:
-        """Who holds this token, if the session is in force. Counts as use."""
+    def identify(self, token: str | None, address: str, *, is_use: bool) -> Identity | None:
+        """Who holds this token, if the session is in force."""
         found = self._find(token)
         if found is None:
             return None
         row, user = found
         now = self.clock.now()
-        if now - row.seen_at >= TOUCH_EVERY:
+        if is_use and now - row.seen_at >= TOUCH_EVERY:
             with self.database.write() as session:
                 repository.touch(session, row.id, now)
         return _identity(user, row, address)

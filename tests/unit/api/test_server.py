@@ -1,0 +1,36 @@
+"""The process is ready while its public door is open, and no longer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from beffroi.api.__main__ import Server
+from beffroi.api.testing import eventually
+from beffroi.common.runtime.health import Health
+from beffroi.common.testing import ManualClock
+from fastapi import FastAPI
+
+
+def test_it_is_ready_while_its_door_is_open() -> None:
+    health = Health(ManualClock(), 60.0)
+    around: list[dict[str, bool]] = []
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        around.append(health.ready())
+        yield
+        around.append(health.ready())
+
+    app = FastAPI(lifespan=lifespan)
+    server = Server(uvicorn.Config(app, port=0, log_config=None, ws="none"), app, health)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: health.ready() == {"door": True})
+    finally:
+        server.should_exit = True
+        thread.join()
+    assert around == [{"door": False}, {"door": False}]
