@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from beffroi.api.testing import eventually
 from playwright.sync_api import Locator, Page, Route, expect
 
 from .footage import Footage
@@ -42,6 +43,7 @@ def test_an_alert_is_heard_seen_and_taken_by_keys(stage: Stage, camera: str, ent
     detail = page.locator(".alert-detail")
     expect(detail.get_by_role("img")).to_be_visible()
     assert marked(detail) == pytest.approx((0.4, 0.4, 0.5, 0.8), abs=0.02)  # where `raise_alert` says the person is
+    expect(detail.locator("figcaption")).to_have_text(re.compile(r"^Image prise le \d\d/\d\d/\d{4} \d\d:\d\d:\d\d$"))
     expect(detail).to_contain_text("Arrêté 2026-17")
     page.keyboard.press("v")
     expect(detail).to_contain_text(re.compile(r"Acquittée\s+par operator, \d\d:\d\d:\d\d"))
@@ -106,8 +108,13 @@ def test_when_the_news_are_cut_off_the_console_says_so(stage: Stage, camera: str
     page = enter("operator", "/alerts")
     expect(page.get_by_text("Aucune alerte.")).to_be_visible()
     page.route("**/events", lambda route: route.abort())
-    stage.end_news()
-    expect(page.get_by_role("alert").filter(has_text="les alertes n’arrivent plus")).to_be_visible()
+    cut_off = page.get_by_role("alert").filter(has_text="les alertes n’arrivent plus")
+
+    def is_said() -> bool:
+        stage.end_news()  # once is not enough where the page does not listen yet
+        return cut_off.is_visible()
+
+    eventually(is_said)
     stage.raise_alert(camera)
     page.unroute("**/events")
     expect(page.locator(".alert-row")).to_have_count(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from beffroi.api.testing import eventually
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, Route, expect
 
 from .footage import Footage
 from .stage import MASK, Stage
@@ -131,6 +131,26 @@ def test_a_change_by_somebody_else_is_never_overwritten(stage: Stage, camera: st
     panel(page).get_by_role("button", name="Abandonner mes changements").click()
     expect(panel(page).get_by_role("textbox", name="Motif")).to_have_value("Autre façade")
     expect(corner(page, 3)).to_have_attribute("aria-label", re.compile("sur 3, 90"))
+
+
+def test_what_is_drawn_while_saving_is_kept(stage: Stage, camera: str, enter: Enter) -> None:
+    page = enter("administrator", "/cameras/place")
+    add = panel(page).get_by_role("button", name="Ajouter un rectangle")
+    masks = panel(page).locator(".shape-list li")
+    add.click()
+
+    def draw_one_more(route: Route) -> None:
+        add.click()
+        expect(masks).to_have_count(3)
+        route.continue_()
+
+    page.route("**/masking", draw_one_more, times=1)
+    save(page)
+    expect(panel(page)).to_contain_text("(version 2)")
+    expect(masks).to_have_count(3)
+    expect(panel(page).get_by_role("status").filter(has_text="Changements non enregistrés.")).to_be_visible()
+    save(page)
+    eventually(lambda: len(polygons(stage, camera)) == 3)
 
 
 def test_a_zone_with_its_rule(stage: Stage, camera: str, enter: Enter) -> None:

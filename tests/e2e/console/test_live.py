@@ -87,6 +87,19 @@ def test_a_camera_that_falls_silent_never_looks_live(stage: Stage, wall: Page) -
     assert wall.evaluate("window.lookedLive") == []
 
 
+def test_what_new_masks_hide_leaves_the_screen_of_a_silent_camera(stage: Stage, wall: Page) -> None:
+    canvas, veil = tile(wall, "place").locator("canvas"), tile(wall, "place").locator(".veil")
+    shows_live(tile(wall, "place"))
+    stage.cameras["place"].stop()
+    expect(veil).to_contain_text("Image figée")
+    assert number_on(canvas) is not None
+    everything = {"mode": "burn", "polygons": [[[0, 0], [1, 0], [1, 1], [0, 1]]], "reason": "Fenêtres"}
+    stage.change("place", "/masking", everything)
+    expect(veil).to_contain_text("Pas d’image")
+    assert number_on(canvas) is None
+    shows_live(tile(wall, "gare"))
+
+
 def test_pictures_that_come_late_are_veiled_although_they_move(stage: Stage, wall: Page) -> None:
     stage.cameras["place"].stop()
     stage.cameras["place"].delay_s = 20.0

@@ -54,6 +54,14 @@ def test_the_dpo_reads_the_trail_and_sees_no_picture(stage: Stage, enter: Enter)
     assert page.locator("canvas, video, img").count() == 0
 
 
+def test_the_dpo_is_refused_nothing_they_did_not_ask_for(stage: Stage, enter: Enter) -> None:
+    page = enter("dpo")
+    expect(page.get_by_role("row").filter(has_text="connexion").first).to_be_visible()
+    page.wait_for_timeout(1_000)
+    assert [row for row in stage.trail() if row["action"] == "denied"] == []
+    expect(page.locator(".banner")).to_have_count(0)
+
+
 def test_the_language_changes_everything_and_is_remembered(enter: Enter) -> None:
     page = enter("operator")
     assert page.locator("html").get_attribute("lang") == "fr"
@@ -67,6 +75,19 @@ def test_the_language_changes_everything_and_is_remembered(enter: Enter) -> None
 
 def test_signing_out_shows_nothing_more(enter: Enter) -> None:
     page = enter("operator")
+    page.get_by_role("button", name="Se déconnecter").click()
+    expect(page.get_by_role("heading", name="Connexion")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Mot de passe")).to_be_visible()
+
+
+def test_a_sign_out_that_failed_is_said_and_can_be_tried_again(enter: Enter) -> None:
+    page = enter("operator")
+    page.route("**/api/v1/session", lambda route: route.abort())
+    page.get_by_role("button", name="Se déconnecter").click()
+    expect(page.get_by_role("alert").filter(has_text="Vous êtes toujours connecté")).to_be_visible()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    page.unroute("**/api/v1/session")
     page.get_by_role("button", name="Se déconnecter").click()
     expect(page.get_by_role("heading", name="Connexion")).to_be_visible()
     page.reload()

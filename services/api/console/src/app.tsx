@@ -30,7 +30,8 @@ export function App() {
   return (
     <QueryClientProvider client={client}>
       <I18nProvider locale={localeOf(i18n.language)}>
-        <BrowserRouter>
+        {/* The address changes together with what a view remembers beside it, never a moment later. */}
+        <BrowserRouter useTransitions={false}>
           <WithRouter />
         </BrowserRouter>
       </I18nProvider>

@@ -68,6 +68,15 @@ describe("the list of alerts", () => {
     expect(withHeard(client, "all", answered).find(({ id }) => id === "a")?.acknowledged_by).toBe("lea");
   });
 
+  it("takes an alert for closed although it was closed at the time it was last heard of", () => {
+    const closed = alert("a", { state: "closed", closed_reason: "no_picture" });
+    const client = new QueryClient();
+    rememberAlert(client, alert("a"));
+    expect(withHeard(client, "todo", [closed])[0]?.state).toBe("closed");
+    expect(withAlert([alert("a")], closed)[0]?.state).toBe("closed");
+    expect(withAlert([closed], alert("a", later))[0]?.state).toBe("opened");
+  });
+
   it("asks for a hand only while the event lasts and nobody took it", () => {
     expect(urgency(alert("a"))).toBe("now");
     expect(urgency(alert("a", { state: "closed" }))).toBe("look");

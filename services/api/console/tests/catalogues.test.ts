@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 
+import { problemOf, UNREACHABLE } from "../src/api/problem";
+import schema from "../src/api/schema.d.ts?raw";
 import en from "../src/i18n/en.json";
 import fr from "../src/i18n/fr.json";
 
@@ -34,6 +36,13 @@ describe("the two catalogues", () => {
   it("have both forms of what is counted", () => {
     const counted = [...french.keys()].filter((key) => key.endsWith("_one"));
     expect(counted.filter((key) => !french.has(key.replace(/_one$/, "_other")))).toEqual([]);
+  });
+
+  it("say in words every problem the api names, and those that never reached it", () => {
+    const named = [...schema.matchAll(/\(`(\w+)`\)/g)].map(([, code]) => code ?? "");
+    const codes = new Set([...named, UNREACHABLE, problemOf(502, null).code, problemOf(405, {}).code]);
+    expect(named).toContain("not_signed_in");
+    expect([...codes].filter((code) => !french.has(`problem.${code}`))).toEqual([]);
   });
 
   it("write French with its own apostrophes and quotes", () => {

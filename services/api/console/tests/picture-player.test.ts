@@ -94,6 +94,10 @@ function batch(sequence: number, changes: Partial<LiveBatch> = {}, bad = -1): Li
   };
 }
 
+function earlier(late: LiveBatch, byMs: number): LiveBatch {
+  return { ...late, units: late.units.map((unit) => ({ ...unit, captureMs: unit.captureMs - byMs })) };
+}
+
 function play(fromMs: number, untilMs: number): void {
   for (let now = fromMs; now <= untilMs; now += 16) player.tick(now);
 }
@@ -143,6 +147,27 @@ describe("the player", () => {
     player.push(batch(1), 200);
     play(0, 2_000);
     expect(shown).toEqual(captured(0, 1, 2, 3, 4));
+  });
+
+  it("begins anew when the clock that names the epochs was set back by more than 10 s", () => {
+    player.push(batch(9, { epoch: 2 }), 0);
+    play(0, 1_000);
+    player.push(earlier(batch(1), 5_000), 1_500);
+    play(1_500, 2_500);
+    expect(shown).toEqual(captured(45, 46, 47, 48, 49));
+    player.push(earlier(batch(1), 20_000), 3_000);
+    player.push(earlier(batch(1), 20_000), 3_100);
+    player.push(earlier(batch(2), 20_000), 3_500);
+    play(3_000, 5_000);
+    expect(shown.slice(5)).toEqual(captured(...Array(10).keys()).map((ms) => ms + 5 * FRAME_MS - 20_000));
+  });
+
+  it("waits little longer when that clock was set back by less", () => {
+    player.push(batch(9, { epoch: 2 }), 0);
+    play(0, 1_000);
+    player.push(earlier(batch(1), -15_000), 20_000);
+    play(20_000, 21_000);
+    expect(shown.slice(5)).toEqual(captured(5, 6, 7, 8, 9).map((ms) => ms + 15_000));
   });
 
   it("waits for a key unit at the beginning and after a gap", () => {

@@ -76,7 +76,7 @@ function AlertStill({ alert }: { alert: Alert }) {
       {still.isPending && <p className="still-empty">{t("shell.loading")}</p>}
       {still.isError && <ProblemNote error={still.error} />}
       <figcaption>
-        {capturedAt === null ? t("alerts.still") : t("alerts.stillAt", { at: formats.moment(capturedAt) })}
+        {capturedAt === null ? t("alerts.still") : t("alerts.stillAt", { at: formats.dateTime(capturedAt) })}
       </figcaption>
     </figure>
   );

@@ -46,5 +46,7 @@ function waiting(alerts: readonly Alert[]): Alert[] {
 
 function isOlder(alert: Alert, known: Alert): boolean {
   if (known.acknowledged_by !== null && alert.acknowledged_by === null) return true;
-  return Date.parse(alert.occurred_at) < Date.parse(known.occurred_at);
+  const laterMs = Date.parse(alert.occurred_at) - Date.parse(known.occurred_at);
+  // The api closes the alerts of a camera that is switched off at the time they were last heard of.
+  return laterMs < 0 || (laterMs === 0 && known.state === "closed" && alert.state !== "closed");
 }

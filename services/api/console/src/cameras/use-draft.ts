@@ -44,7 +44,14 @@ export function useDraft<T>(camera: Camera, read: (camera: Camera) => T): Draft<
     isSaved: mutation.isSuccess && !isDirty,
     error: mutation.error,
     set: setValue,
-    save: (change) => mutation.mutate(change, { onSuccess: take }),
+    save: (change) =>
+      mutation.mutate(change, {
+        onSuccess: (saved) => {
+          setBase(saved);
+          // Who went on drawing in the meantime keeps it, as a change that is not saved yet.
+          setValue((now) => (isSame(now, value) ? read(saved) : now));
+        },
+      }),
     takeTheirs: () => {
       mutation.reset();
       take(camera);

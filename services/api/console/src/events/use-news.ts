@@ -12,18 +12,23 @@ import { NewsStream, type NewsKind } from "./news-stream";
 /** Many services speak at once: what they say is asked for again at most this often. */
 const REFRESH_AT_MOST_EVERY_MS = 2_000;
 
-/** Keep what is on the screen in step with the api's news. Returns since when the news are cut off, or null. */
-export function useNews(): number | null {
+/**
+ * Keep what is on the screen in step with the api's news. Returns since when the news are cut off, or null.
+ *
+ * @param mayListen who may not watch is refused the news, and each attempt would be a row in the audit trail.
+ */
+export function useNews(mayListen: boolean): number | null {
   const client = useQueryClient();
   const { t } = useTranslation();
   const [lostSince, setLostSince] = useState<number | null>(null);
 
   useEffect(() => {
+    if (!mayListen) return;
     const refresh = newRefresher(client);
     const stream = new NewsStream({
       connected: () => {
         setLostSince(null);
-        void client.invalidateQueries({ queryKey: ["alerts"] }); // whatever came while nobody listened
+        for (const key of EVERYTHING) refresh.now(key); // whatever came while nobody listened
       },
       lost: () => {
         setLostSince((since) => since ?? Date.now());
@@ -43,7 +48,7 @@ export function useNews(): number | null {
       stream.close();
       refresh.stop();
     };
-  }, [client, t]);
+  }, [client, t, mayListen]);
 
   return lostSince;
 }
@@ -53,6 +58,8 @@ const AFFECTED: Readonly<Record<Exclude<NewsKind, "alert">, readonly (readonly s
   camera: [["cameras"], ["camera"]],
   recording: [["recordings"]],
 };
+
+const EVERYTHING = [["alerts"], ...Object.values(AFFECTED).flat()];
 
 function newRefresher(client: QueryClient) {
   const waiting = new Map<string, number>();

@@ -31,6 +31,8 @@ export class LiveFeed {
   #state: ServerState | null = null;
   #size: FeedSnapshot["size"] = null;
   #repaint = 0;
+  /** Pictures under older masks than these may not be seen any more. */
+  #masks = 0;
   readonly #teller: number;
 
   /** @param refused called when the api did not accept the connection: the session may have ended. */
@@ -59,6 +61,11 @@ export class LiveFeed {
     this.#canvas = canvas;
   }
 
+  /** The decision on the masks in force (null: it ended, and only one yet to come lets pictures be seen again). */
+  masksAre(version: number | null): void {
+    this.#refuseBelow(version ?? this.#masks + 1);
+  }
+
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -71,6 +78,7 @@ export class LiveFeed {
     cancelAnimationFrame(this.#repaint);
     this.#socket.close();
     this.#player.close();
+    this.#clear(); // the canvas lives on, and nobody else knows under which masks its picture was
   }
 
   #opened(): void {
@@ -80,9 +88,24 @@ export class LiveFeed {
 
   #take(batch: LiveBatch): void {
     this.#clock.observe(batch.serverTimeMs, localNowMs());
+    if (batch.maskVersion < this.#masks) return;
+    this.#refuseBelow(batch.maskVersion);
     this.#state = null;
     this.#size = { width: batch.width, height: batch.height };
     this.#player.push(batch, localNowMs());
+  }
+
+  /** What is on the canvas or on its way there may show what new masks hide: it goes at once. */
+  #refuseBelow(masks: number): void {
+    if (masks <= this.#masks) return;
+    this.#masks = masks;
+    this.#player.reset();
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#shown = null;
+    if (this.#canvas !== null) context(this.#canvas)?.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 
   #animate(): void {
@@ -97,7 +120,7 @@ export class LiveFeed {
     if (canvas === null) return;
     if (canvas.width !== picture.displayWidth) canvas.width = picture.displayWidth;
     if (canvas.height !== picture.displayHeight) canvas.height = picture.displayHeight;
-    canvas.getContext("2d", { alpha: false })?.drawImage(picture, 0, 0);
+    context(canvas)?.drawImage(picture, 0, 0);
     this.#shown = { captureMs, shownAtMs: localNowMs() };
   }
 
@@ -114,4 +137,8 @@ export class LiveFeed {
     };
     for (const listener of this.#listeners) listener();
   }
+}
+
+function context(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
+  return canvas.getContext("2d", { alpha: false });
 }

@@ -1,6 +1,7 @@
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 
+import type { Camera } from "../api/types";
 import { coded } from "../i18n/coded";
 import { useFormats } from "../i18n/formats";
 import { announce } from "../shell/announcer";
@@ -9,7 +10,7 @@ import type { View } from "./live-socket";
 import { useLiveFeed } from "./use-live-feed";
 
 interface LivePictureProps {
-  readonly camera: { readonly id: string; readonly name: string };
+  readonly camera: Camera;
   readonly view: View;
   /** What stands below the picture, beside its age. */
   readonly caption: React.ReactNode;
@@ -18,7 +19,7 @@ interface LivePictureProps {
 /** A camera's picture with its age. As soon as it is not what is there now, it is veiled and says so. */
 export function LivePicture({ camera, view, caption }: LivePictureProps) {
   const { t } = useTranslation();
-  const { attach, ...feed } = useLiveFeed(camera.id, view);
+  const { attach, ...feed } = useLiveFeed(camera.id, view, camera.masking?.version ?? null);
   useFrozenAnnouncement(camera.name, feed.freshness);
   return (
     <figure className="live-picture" data-freshness={feed.freshness} data-view={view}>

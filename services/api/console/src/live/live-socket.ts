@@ -73,13 +73,22 @@ export class LiveSocket {
       this.#listen(socket, typeof event.data === "string" ? SILENCE_AFTER_STATE_MS : SILENCE_MS);
       this.#receive(event.data);
     });
-    socket.addEventListener("close", ({ code }) => this.#lost(!everOpen || code === SESSION_ENDED));
+    socket.addEventListener("close", ({ code }) => {
+      if (socket === this.#socket) this.#lost(!everOpen || code === SESSION_ENDED);
+    });
     this.#socket = socket;
   }
 
   #listen(socket: WebSocket, patienceMs: number): void {
     window.clearTimeout(this.#silence);
-    if (!this.#closed) this.#silence = window.setTimeout(() => socket.close(), patienceMs);
+    if (!this.#closed) this.#silence = window.setTimeout(() => this.#giveUp(socket), patienceMs);
+  }
+
+  /** Leave a dead line at once: the browser waits a minute for the other side before it says that it is closed. */
+  #giveUp(socket: WebSocket): void {
+    this.#socket = null;
+    socket.close();
+    this.#lost(false);
   }
 
   #receive(data: unknown): void {

@@ -10,6 +10,9 @@ const MAX_IN_DECODER = 16;
 /** Units that may wait to be decoded: ten seconds at 25 a second, the longest group of pictures known. */
 const MAX_QUEUED_UNITS = 250;
 
+/** Further apart in capture time than this, two epochs are not one that follows the other: a clock was set. */
+const CLOCK_SET_MS = 10_000;
+
 /** What the player needs of WebCodecs' `VideoDecoder`; tests bring their own. */
 export interface Decoder {
   readonly state: CodecState;
@@ -23,6 +26,13 @@ export interface Decoder {
 export interface Picture {
   readonly timestamp: number;
   close(): void;
+}
+
+/** Where the pictures of a batch belong; `captureMs` is that of the newest. */
+interface Heard {
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly captureMs: number;
 }
 
 export interface PlayerParts<P extends Picture> {
@@ -44,7 +54,7 @@ export class PicturePlayer<P extends Picture> {
   #queue: LiveUnit[] = [];
   #decoded: P[] = [];
   #captureMs = new Map<number, number>();
-  #last: { epoch: number; sequence: number } | null = null;
+  #last: Heard | null = null;
   #needsKey = true;
   #errors = 0;
 
@@ -57,10 +67,11 @@ export class PicturePlayer<P extends Picture> {
 
   push(batch: LiveBatch, nowMs: number): void {
     const last = this.#last;
-    if (last !== null && isRepeat(batch, last)) return;
+    const captureMs = Math.max(...batch.units.map((unit) => unit.captureMs));
+    if (last !== null && isOver({ ...batch, captureMs }, last)) return;
     if (batch.epoch !== last?.epoch) this.#restart();
     else if (batch.sequence !== last.sequence + 1) this.#needsKey = true;
-    this.#last = { epoch: batch.epoch, sequence: batch.sequence };
+    this.#last = { epoch: batch.epoch, sequence: batch.sequence, captureMs };
     this.#configure(batch);
     this.#enqueue(batch.units);
     const media = batch.units.map((unit) => unit.ptsUs / 1000);
@@ -181,7 +192,14 @@ export class PicturePlayer<P extends Picture> {
   }
 }
 
-/** Batches may be delivered twice; an older epoch is one that was given up. */
-function isRepeat(batch: LiveBatch, last: { epoch: number; sequence: number }): boolean {
-  return batch.epoch < last.epoch || (batch.epoch === last.epoch && batch.sequence <= last.sequence);
+/**
+ * Whether a batch was here before, or is of an epoch that was given up.
+ *
+ * An epoch is named after the time it began: a lower one is an older one, unless that clock was set back in between.
+ * Then its pictures are much older than what was shown. Where it was set back by less, they are refused until they are
+ * much later. The rules of the detector begin anew in the same way (docs/adr/0009).
+ */
+function isOver(batch: Heard, last: Heard): boolean {
+  if (batch.epoch === last.epoch) return batch.sequence <= last.sequence;
+  return batch.epoch < last.epoch && Math.abs(batch.captureMs - last.captureMs) <= CLOCK_SET_MS;
 }

@@ -8,10 +8,15 @@ import type { View } from "./live-socket";
 const noListener = () => () => undefined;
 const nothingYet = () => NOTHING_YET;
 
-/** Plays one camera onto the canvas that `attach` is given, for as long as the component is there. */
+/**
+ * Plays one camera onto the canvas that `attach` is given, for as long as the component is there.
+ *
+ * `masks` is the version of the masks in force; null: nobody has decided on any.
+ */
 export function useLiveFeed(
   camera: string,
   view: View,
+  masks: number | null,
 ): FeedSnapshot & { attach: (canvas: HTMLCanvasElement | null) => void } {
   const client = useQueryClient();
   const [feed, setFeed] = useState<LiveFeed | null>(null);
@@ -27,6 +32,7 @@ export function useLiveFeed(
   }, [camera, view, client]);
 
   useEffect(() => feed?.attach(canvas), [feed, canvas]);
+  useEffect(() => feed?.masksAre(masks), [feed, masks]);
 
   const snapshot = useSyncExternalStore(feed?.subscribe ?? noListener, feed?.snapshot ?? nothingYet);
   return { ...snapshot, attach };

@@ -1,3 +1,4 @@
+import { useEffect, useState } from "react";
 import { Button, Link } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
@@ -20,6 +21,9 @@ const SAME_MARK_MS = 3_000;
 
 /** Playing begins this long before a mark, so that what led to it is seen. */
 const LEAD_IN_MS = 10_000;
+
+/** A segment is a minute long, and stored a moment after its last picture. */
+const STORED_AFTER_MS = 90_000;
 
 export function PlaybackPage() {
   const { t } = useTranslation();
@@ -58,7 +62,7 @@ export function PlaybackPage() {
             ))}
           </select>
         </label>
-        <MomentForm key={playback.start.atMs} atMs={playback.start.atMs} go={playback.seek} />
+        <MomentForm atMs={playback.chosenMs} go={playback.seek} />
         <label>
           {t("playback.length")}
           <select value={playback.lengthMs} onChange={(event) => playback.setLength(Number(event.target.value))}>
@@ -105,16 +109,15 @@ function Screen({ playback, name }: { playback: Playback; name: string }) {
   const formats = useFormats();
   const { current, skipped } = playback;
   if (playback.error !== null) return <ProblemNote error={playback.error} />;
-  if (current === null) {
-    return <p className="screen-empty">{playback.isLoading ? t("shell.loading") : t("playback.nothing")}</p>;
-  }
+  if (current === null && playback.isLoading) return <p className="screen-empty">{t("shell.loading")}</p>;
+  if (current === null) return <Nothing key={playback.start.atMs} fromMs={playback.start.atMs} />;
   return (
     <figure className="screen">
       <SegmentPlayer
         current={current}
         next={playback.next}
         start={playback.start}
-        playing={playback.playing}
+        playing={playback.playing && !playback.isWaiting}
         label={t("playback.recordingOf", { camera: name })}
         onTime={playback.onTime}
         onEnded={playback.onEnded}
@@ -131,6 +134,17 @@ function Screen({ playback, name }: { playback: Playback; name: string }) {
       </figcaption>
     </figure>
   );
+}
+
+/** Nothing to play from there on; what is so recent may still be on its way to the store. */
+function Nothing({ fromMs }: { fromMs: number }) {
+  const { t } = useTranslation();
+  const [isComing, setComing] = useState(() => fromMs + STORED_AFTER_MS > Date.now());
+  useEffect(() => {
+    const timer = window.setTimeout(() => setComing(false), fromMs + STORED_AFTER_MS - Date.now());
+    return () => window.clearTimeout(timer);
+  }, [fromMs]);
+  return <p className="screen-empty">{isComing ? t("playback.notYet") : t("playback.nothing")}</p>;
 }
 
 /** The marks as a list, for who cannot see or hit them on the timeline. */

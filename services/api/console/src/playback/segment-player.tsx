@@ -18,11 +18,16 @@ interface SegmentPlayerProps {
   readonly onEnded: () => void;
 }
 
+interface Failure {
+  readonly start: SegmentPlayerProps["start"];
+  readonly problem: ApiProblem;
+}
+
 /** Plays one segment and holds the next one ready. */
 export function SegmentPlayer({ current, next, start, playing, label, onTime, onEnded }: SegmentPlayerProps) {
   const { t } = useTranslation();
-  // The next segment is loaded beforehand and may fail too: each keeps its own reason.
-  const [failures, setFailures] = useState<ReadonlyMap<string, ApiProblem>>(new Map());
+  // The next segment is loaded beforehand and may fail too: each keeps its own reason, until somebody jumps.
+  const [failures, setFailures] = useState<ReadonlyMap<string, Failure>>(new Map());
   const failure = failures.get(current.id);
   const shown = next === null ? [current] : [current, next];
   return (
@@ -37,13 +42,13 @@ export function SegmentPlayer({ current, next, start, playing, label, onTime, on
           label={label}
           onTime={onTime}
           onEnded={onEnded}
-          onFailed={(problem) => setFailures((before) => new Map(before).set(segment.id, problem))}
+          onFailed={(problem) => setFailures((before) => new Map(before).set(segment.id, { start, problem }))}
         />
       ))}
-      {failure !== undefined && (
+      {failure?.start === start && (
         <div className="veil">
           <p className="veil-title">{t("playback.unplayable")}</p>
-          <ProblemNote error={failure} />
+          <ProblemNote error={failure.problem} />
         </div>
       )}
     </div>
@@ -63,6 +68,7 @@ function SegmentVideo({ segment, isCurrent, start, playing, label, onTime, onEnd
   useEffect(() => {
     const element = video.current;
     if (element === null || !isCurrent) return;
+    if (element.error !== null) element.load(); // what failed before may have been the network for a moment
     // Beyond the last picture there is nothing to show: stay just before it.
     const offsetMs = Math.min(Math.max(0, start.atMs - startMs), Math.max(0, endMs - startMs - 1));
     element.currentTime = offsetMs / 1000;

@@ -1,4 +1,4 @@
-import type { KeyboardEvent, PointerEvent } from "react";
+import { useState, type KeyboardEvent, type PointerEvent } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { Alert, Segment } from "../api/types";
@@ -34,9 +34,12 @@ interface TimelineProps {
 }
 
 /** What was recorded, where nothing was, and where alerts were; a slider for mouse and keys. */
-export function Timeline({ view, segments, alerts, positionMs, seek }: TimelineProps) {
+export function Timeline({ view, segments, alerts, positionMs: playedMs, seek }: TimelineProps) {
   const { t } = useTranslation();
   const formats = useFormats();
+  // Only where the pointer is let go is sought: each segment opened on the way would be a look, written into the trail.
+  const [draggedMs, setDragged] = useState<number | null>(null);
+  const positionMs = draggedMs ?? playedMs;
   const spans = recordedSpans(segments, view);
   const x = (atMs: number) => fraction(atMs, view) * WIDTH;
   const isRecorded = spans.some(({ startMs, endMs }) => positionMs >= startMs && positionMs <= endMs);
@@ -47,10 +50,17 @@ export function Timeline({ view, segments, alerts, positionMs, seek }: TimelineP
     event.preventDefault();
     seek(target);
   };
-  const onPointer = (event: PointerEvent<HTMLDivElement>) => {
-    if (event.buttons !== 1) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    seek(view.startMs + ((event.clientX - box.left) / box.width) * (view.endMs - view.startMs));
+  const onPointerDown = (event: PointerEvent) => {
+    if (event.button !== 0) return;
+    event.currentTarget.setPointerCapture(event.pointerId);
+    setDragged(pointed(event, view));
+  };
+  const onPointerMove = (event: PointerEvent) => {
+    if (draggedMs !== null) setDragged(pointed(event, view));
+  };
+  const onPointerUp = () => {
+    if (draggedMs !== null) seek(draggedMs);
+    setDragged(null);
   };
 
   return (
@@ -67,8 +77,10 @@ export function Timeline({ view, segments, alerts, positionMs, seek }: TimelineP
           at: formats.dateTime(positionMs),
         })}
         onKeyDown={onKeyDown}
-        onPointerDown={onPointer}
-        onPointerMove={onPointer}
+        onPointerDown={onPointerDown}
+        onPointerMove={onPointerMove}
+        onPointerUp={onPointerUp}
+        onPointerCancel={() => setDragged(null)}
       >
         <svg viewBox={`0 0 ${WIDTH} 60`} preserveAspectRatio="none" aria-hidden="true" focusable="false">
           {spans.map((span) => (
@@ -104,6 +116,11 @@ export function Timeline({ view, segments, alerts, positionMs, seek }: TimelineP
           ))}
           <rect className="timeline-position" x={x(positionMs) - 1.5} y={0} width={3} height={60} />
         </svg>
+        {draggedMs !== null && (
+          <span className="timeline-dragged" style={insideAt(fraction(draggedMs, view))}>
+            {formats.time(draggedMs)}
+          </span>
+        )}
       </div>
       <div className="timeline-ticks" aria-hidden="true">
         {ticks(view, localOffsetMs(view.startMs)).map((at) => (
@@ -114,6 +131,18 @@ export function Timeline({ view, segments, alerts, positionMs, seek }: TimelineP
       </div>
     </div>
   );
+}
+
+/** Places a label at this share of the width without letting it stand out at either end. */
+function insideAt(share: number) {
+  return { left: `${share * 100}%`, transform: `translateX(${share * -100}%)` };
+}
+
+/** The moment under the pointer, which may have left the timeline while it was held. */
+function pointed({ clientX, currentTarget }: PointerEvent, view: Span): number {
+  const { left, width } = currentTarget.getBoundingClientRect();
+  const share = Math.min(1, Math.max(0, (clientX - left) / width));
+  return view.startMs + share * (view.endMs - view.startMs);
 }
 
 function keyTarget({ key, shiftKey }: KeyboardEvent, positionMs: number, view: Span): number | null {

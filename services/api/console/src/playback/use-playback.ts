@@ -21,11 +21,15 @@ export interface Playback {
   readonly segments: readonly Segment[];
   readonly isLoading: boolean;
   readonly error: unknown;
+  /** What was last asked for, in the address or by hand. */
+  readonly chosenMs: number;
   readonly positionMs: number;
   readonly current: Segment | null;
   readonly next: Segment | null;
   readonly start: { readonly atMs: number };
   readonly playing: boolean;
+  /** The newest segment has ended: playing goes on as soon as the next one is stored. */
+  readonly isWaiting: boolean;
   /** A stretch without recording that was just jumped over. */
   readonly skipped: Span | null;
   readonly setLength: (lengthMs: number) => void;
@@ -48,6 +52,7 @@ export function usePlayback(firstCamera: string): Playback {
   const [started, setStarted] = useState<{ chosenMs: number; start: { atMs: number }; skipped: Span | null } | null>(
     null,
   );
+  const [ended, setEnded] = useState<{ atMs: number } | null>(null);
   const [playing, setPlaying] = useState(true);
 
   const positionMs = played?.chosenMs === chosenMs ? played.atMs : chosenMs;
@@ -59,10 +64,26 @@ export function usePlayback(firstCamera: string): Playback {
   const segments = recordings.data?.segments ?? [];
   const [chosenStart, setChosenStart] = useState({ atMs: chosenMs });
   if (chosenStart.atMs !== chosenMs) setChosenStart({ atMs: chosenMs });
-  const start = started?.chosenMs === chosenMs ? started.start : chosenStart;
+  const run = started?.chosenMs === chosenMs ? started : null;
+  const start = run?.start ?? chosenStart;
   const index = segmentIndexAt(segments, start.atMs);
   const current = segments[index] ?? null;
   const next = index < 0 ? null : (segments[index + 1] ?? null);
+  const isWaiting = ended === start;
+
+  const begin = (id: string, atMs: number) => {
+    const wholeMs = Math.round(atMs); // as the address will have it
+    setStarted({ chosenMs: wholeMs, start: { atMs: wholeMs }, skipped: null });
+    setPlayed(null);
+    setSearch({ camera: id, at: new Date(wholeMs).toISOString() }, { replace: true });
+  };
+  const goOn = (from: Segment, to: Segment) => {
+    const { endMs } = segmentSpan(from);
+    const { startMs } = segmentSpan(to);
+    const skipped = startMs - endMs > WORTH_SAYING_MS ? { startMs: endMs, endMs: startMs } : null;
+    setStarted({ chosenMs, start: { atMs: startMs }, skipped });
+  };
+  if (isWaiting && playing && current !== null && next !== null) goOn(current, next);
 
   return {
     camera,
@@ -71,28 +92,22 @@ export function usePlayback(firstCamera: string): Playback {
     segments,
     isLoading: recordings.isPending && camera !== "",
     error: recordings.error,
+    chosenMs,
     positionMs,
     current,
     next,
     start,
     playing,
-    skipped: started?.chosenMs === chosenMs ? started.skipped : skippedBefore(current, start.atMs),
+    isWaiting,
+    skipped: run?.skipped ?? skippedBefore(current, start.atMs),
     setLength,
     setPlaying,
-    choose: (id) => setSearch({ camera: id, at: new Date(positionMs).toISOString() }, { replace: true }),
-    seek: (atMs) => {
-      const bounded = Math.min(atMs, Date.now());
-      setStarted(null);
-      setPlayed(null);
-      setSearch({ camera, at: new Date(bounded).toISOString() }, { replace: true });
-    },
+    choose: (id) => begin(id, positionMs),
+    seek: (atMs) => begin(camera, Math.min(atMs, Date.now())),
     onTime: (atMs) => setPlayed({ chosenMs, atMs }),
     onEnded: () => {
-      if (current === null || next === null) return;
-      const from = segmentSpan(current).endMs;
-      const to = segmentSpan(next).startMs;
-      const skipped = to - from > WORTH_SAYING_MS ? { startMs: from, endMs: to } : null;
-      setStarted({ chosenMs, start: { atMs: to }, skipped });
+      if (current !== null && next !== null) goOn(current, next);
+      else setEnded(start);
     },
   };
 }

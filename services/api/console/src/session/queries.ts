@@ -36,13 +36,21 @@ export function useSignIn() {
 export function useSignOut() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () => body(api.DELETE("/api/v1/session")),
-    // Whatever the api answered, this screen shows nothing more of what was seen under this name.
-    onSettled: () => {
+    mutationFn: endSession,
+    // Not before the api has said so: a sign-in shown while the session lasts would let the next person use it.
+    onSuccess: () => {
       client.setQueryData(SESSION_KEY, null);
       forgetWhatWasSeen(client);
     },
   });
+}
+
+async function endSession(): Promise<void> {
+  try {
+    await body(api.DELETE("/api/v1/session"));
+  } catch (error) {
+    if (!isProblem(error) || error.status !== 401) throw error; // 401: it had ended already
+  }
 }
 
 /** What one person was shown is not there for the next one at the same screen. */

@@ -34,7 +34,8 @@ export function Layout({ session }: { session: Session }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const [help, setHelp] = useState(false);
-  const lostSince = useNews();
+  const lostSince = useNews(may(session.role, "watch"));
+  const signOut = useSignOut();
   const views = VIEWS.filter(({ right }) => may(session.role, right));
   useShortcuts(t("keys.everywhere"), [
     ...views.map(({ view, key }) => ({
@@ -69,9 +70,14 @@ export function Layout({ session }: { session: Session }) {
             <span className="help-name">{t("keys.help")}</span> <kbd aria-hidden="true">?</kbd>
           </Button>
           <LanguageSwitch />
-          <Who session={session} />
+          <Who session={session} isLeaving={signOut.isPending} leave={() => signOut.mutate()} />
         </div>
       </header>
+      {signOut.isError && (
+        <p className="banner" role="alert">
+          {t("session.signOutFailed")}
+        </p>
+      )}
       {lostSince !== null && <NewsLost since={lostSince} />}
       <main id="main" tabIndex={-1}>
         <Outlet />
@@ -93,9 +99,14 @@ function UrgentCount() {
   );
 }
 
-function Who({ session }: { session: Session }) {
+interface WhoProps {
+  readonly session: Session;
+  readonly isLeaving: boolean;
+  readonly leave: () => void;
+}
+
+function Who({ session, isLeaving, leave }: WhoProps) {
   const { t } = useTranslation();
-  const signOut = useSignOut();
   const meta = useMeta();
   return (
     <span className="who">
@@ -106,7 +117,7 @@ function Who({ session }: { session: Session }) {
           {meta.data !== undefined && ` · ${meta.data.commune}`}
         </span>
       </span>
-      <Button className="button button-quiet" onPress={() => signOut.mutate()}>
+      <Button className="button button-quiet" onPress={leave} isPending={isLeaving}>
         {t("session.signOut")}
       </Button>
     </span>

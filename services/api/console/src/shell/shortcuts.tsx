@@ -1,4 +1,4 @@
-import { createContext, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { createContext, useContext, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { actionFor, type Shortcut } from "./shortcut-match";
 
@@ -23,7 +23,7 @@ export function ShortcutsProvider({ children }: { children: ReactNode }) {
   const [scopes, setScopes] = useState<readonly ShortcutScope[]>([]);
   const [enabled, setEnabled] = useState(() => window.localStorage.getItem(STORAGE_KEY) !== "off");
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
       const action = actionFor(event, scopes, enabled);
       if (action === null) return;
@@ -58,16 +58,20 @@ export function useShortcutRegistry(): Registry {
   return registry;
 }
 
-/** Register shortcuts while the calling component is on the screen. */
+/**
+ * Register shortcuts while the calling component is on the screen.
+ *
+ * In layout effects: a key pressed as soon as something is seen must act on it, and not on what was there before.
+ */
 export function useShortcuts(title: string, shortcuts: readonly Shortcut[]): void {
   const registry = useShortcutRegistry();
   const latest = useRef(shortcuts);
-  useEffect(() => {
+  useLayoutEffect(() => {
     latest.current = shortcuts;
   });
   const { add } = useMemo(() => ({ add: registry.add }), []); // eslint-disable-line react-hooks/exhaustive-deps
   const signature = JSON.stringify(shortcuts.map(({ keys, label, run }) => [keys, label, run !== undefined]));
-  useEffect(() => {
+  useLayoutEffect(() => {
     const described = JSON.parse(signature) as [string[], string, boolean][];
     return add({
       title,
