@@ -107,10 +107,15 @@ class Bus:
         found: list[Record] = []
 
         def more() -> bool:
-            record = consumer.poll(0.2)
-            if record is not None and record.key == key:
-                found.append(record)
-            return bool(found) and done(found)
+            for _ in range(100):  # then the time is looked at
+                record = consumer.poll(0.2)
+                if record is None:
+                    break
+                if record.key == key:
+                    found.append(record)
+                    if done(found):
+                        return True
+            return False
 
         with closing(self._bus.follower([topic], Start.BEGINNING)) as consumer:
             await_condition(more, PATIENCE_S, what)

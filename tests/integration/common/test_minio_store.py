@@ -24,7 +24,7 @@ def settings(minio: ObjectServer) -> StoreSettings:
         secret_key=minio.secret_key,
         secure=False,
         bucket=f"test-{uuid4().hex}",
-        timeout_s=2.0,
+        timeout_s=10.0,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from contextlib import suppress
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +28,11 @@ PATIENCE_S = 120.0
 
 
 def on_disk(folder: Path) -> bool:
-    return any(MARKER in path.read_bytes() for path in folder.rglob("*.log") if path.exists())
+    for path in folder.rglob("*.log"):
+        with suppress(FileNotFoundError):  # Kafka renames a segment before it deletes it
+            if MARKER in path.read_bytes():
+                return True
+    return False
 
 
 def alter(admin: AdminClient, topic: str, name: str, value: str) -> None:

@@ -57,7 +57,7 @@ def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, st
         producer.send(VIEWERS, name, Viewers(camera=name, annotated_until=now + timedelta(hours=1)), partition=SLOT)
         assert producer.flush(PATIENCE_S) == 0
     # Late pictures are not drawn, and on a busy machine these may be: the patience is raised, not the pace.
-    vision = start_service("vision", CATCH_UP_AFTER_S="600")
+    vision = start_service("vision", CATCH_UP_AFTER_S="600", ANNOTATED_LATE_S="600")
     sent = batches(name)
     raw = Producer({"bootstrap.servers": kafka, "message.max.bytes": 20_000_000})
     raw.produce(FRAMES_MASKED.name, sent[0].encode()[:-50], name.encode(), SLOT)

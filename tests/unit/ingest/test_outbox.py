@@ -64,8 +64,10 @@ def test_while_the_broker_is_away_the_oldest_are_dropped_and_counted(broker: Mem
         outbox.put(batch(number), 0, tally)
     broker.away = False
     assert outbox.drain(5)
-    assert [each.sequence for each in raw_batches(broker)] == list(range(40, 50))
-    assert (tally.batches_out, tally.dropped) == (10, 40)
+    sent = [each.sequence for each in raw_batches(broker)]
+    assert sent[-10:] == list(range(40, 50))
+    assert len(sent) <= 11, "all that fits waits, and one may be on its way"
+    assert (tally.batches_out, tally.dropped) == (len(sent), 50 - len(sent))
 
 
 def test_a_batch_too_large_is_dropped_and_the_next_passes(broker: MemoryBroker) -> None:

@@ -29,6 +29,7 @@ class FakeWorker:
 
     camera: Camera
     running: bool = False
+    abandoned: bool = False
     updates: list[Camera] = field(default_factory=list)
     clock: ManualClock | None = None
     """Of a camera that is dead: whoever waits for its thread waits in vain."""
@@ -50,6 +51,9 @@ class FakeWorker:
         if self.clock is not None:
             self.clock.advance(timeout_s)
         return self.clock is None
+
+    def abandon(self) -> None:
+        self.abandoned = True
 
 
 @dataclass
@@ -251,3 +255,4 @@ def test_many_dead_cameras_are_waited_for_together(site: Site) -> None:
     site.owner.revoked([(CAMERAS.name, 0)])
     assert site.running == []
     assert site.clock.monotonic_s() - before_s == pytest.approx(STOP_S)
+    assert all(worker.abandoned for worker in site.made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import pytest
 from beffroi.common.bus.reporter import StatusReporter
@@ -98,6 +99,29 @@ def test_pictures_of_a_connection_are_one_epoch_without_a_gap(site: Site) -> Non
     assert times_ns == sorted(set(times_ns))
     assert [each.pts for batch in batches for each in batch.units] == [each.pts for each in units(12)]
     assert source.closed.is_set()
+
+
+def test_one_that_was_waited_for_in_vain_sends_nothing_more(site: Site) -> None:
+    silent, speaks, seen = threading.Event(), threading.Event(), count()
+
+    def before_each() -> None:
+        if next(seen) == 2:
+            silent.set()
+            assert speaks.wait(10)
+
+    site.plan = [ScriptedSource(units(3), SourceError("disconnected", "gone"), before_each=before_each)]
+    worker = site.worker(camera())
+    worker.start()
+    assert silent.wait(10)
+    worker.ask_to_stop()
+    assert not worker.join(0.01)
+    worker.abandon()
+    speaks.set()
+    assert worker.join(10)
+    assert site.outbox.drain(10)
+    assert raw_batches(site.broker) == []
+    counted = worker._tally.counters()
+    assert counted["frames_in"] == counted["dropped"] > 0
 
 
 def test_each_connection_is_a_later_epoch_and_counts_from_nought(site: Site) -> None:

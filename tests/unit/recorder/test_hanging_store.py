@@ -119,7 +119,7 @@ def test_a_question_to_a_store_that_hangs_takes_one_time_out() -> None:
                 return
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=accept)
+        thread = threading.Thread(target=accept, daemon=True)
         thread.start()
         store = asking(listening.getsockname()[1], timeout_s=0.2)
         with pytest.raises(StoreUnavailable):
@@ -134,7 +134,7 @@ def test_a_question_to_a_store_that_hangs_takes_one_time_out() -> None:
 def test_a_connection_closed_while_idle_needs_no_retry() -> None:
     class Hasty(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 0.05
+        timeout = 0.5
         asked = 0
 
         def do_HEAD(self) -> None:
@@ -147,10 +147,10 @@ def test_a_connection_closed_while_idle_needs_no_retry() -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Hasty) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         store = asking(server.server_port, timeout_s=5.0)
         for _ in range(3):
             assert store.stat("a") is None
-            time.sleep(0.2)
+            time.sleep(1.0)
         server.shutdown()
     assert Hasty.asked == 3

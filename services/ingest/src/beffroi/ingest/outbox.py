@@ -92,8 +92,7 @@ class Outbox:
             queue = self._held if slot in self._held_slots else self._waiting
             queue.append(_Item(batch, slot, tally, next(self._turns)))
             self._waiting_bytes += batch.size_bytes
-            while self._waiting_bytes > self._limits.waiting_bytes:
-                self._drop_oldest()
+            self._keep_bound()
             metrics.QUEUE_BYTES.labels(queue="outbox").set(self._waiting_bytes)
             self._changed.notify_all()
 
@@ -141,6 +140,10 @@ class Outbox:
         let_go = [item for item in self._held if item.slot in slots]
         self._held = deque(item for item in self._held if item.slot not in slots)
         return let_go
+
+    def _keep_bound(self) -> None:
+        while self._waiting_bytes > self._limits.waiting_bytes:
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         oldest = min((queue for queue in (self._waiting, self._held) if queue), key=lambda queue: queue[0].turn)
@@ -198,6 +201,7 @@ class Outbox:
             self._in_flight.remove(item)
             self._waiting.appendleft(item)
             self._waiting_bytes += item.batch.size_bytes
+            self._keep_bound()
             if not self._in_flight:
                 self._changed.wait(self._limits.patience_s)
 

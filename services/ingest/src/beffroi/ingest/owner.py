@@ -140,7 +140,8 @@ class Owner:
         deadline_s = self.clock.monotonic_s() + STOP_S
         for worker in workers:
             log.info("camera stops", camera=worker.camera.id)
-            worker.join(max(0.0, deadline_s - self.clock.monotonic_s()))
+            if not worker.join(max(0.0, deadline_s - self.clock.monotonic_s())):
+                worker.abandon()
 
     def _tell(self) -> None:
         for name, (camera, _) in self._wanted.items():

@@ -63,6 +63,8 @@ class CameraWorker:
         self._tally = Tally(camera.id)
         self._rate = Rate()
         self._last_epoch = 0
+        self._abandoned = False
+        self._sending = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{camera.id}", daemon=True)
         self._log = log.bind(camera=camera.id)
@@ -86,6 +88,11 @@ class CameraWorker:
         """Wait for its end; False when it still waits for a camera that says nothing."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Go on without waiting any longer for its end: what it still reads is not sent behind who comes after it."""
+        with self._sending:
+            self._abandoned = True
 
     def _run(self) -> None:
         try:
@@ -142,9 +149,13 @@ class CameraWorker:
         self._tell_connected()
 
     def _queue(self, batches: list[FrameBatch]) -> None:
-        for batch in batches:
-            self._tally.taken(batch)
-            self._outbox.put(batch, self.camera.slot, self._tally)
+        with self._sending:
+            for batch in batches:
+                self._tally.taken(batch)
+                if self._abandoned:
+                    self._tally.lost(batch, "abandoned")
+                else:
+                    self._outbox.put(batch, self.camera.slot, self._tally)
 
     def _tell_connected(self) -> None:
         metrics.CAMERA_UP.labels(camera=self.camera.id).set(1)
@@ -163,9 +174,9 @@ class CameraWorker:
         self._log.warning("no picture", code=error.code, reason=error.message, next_try_s=round(wait_s, 1))
         until_s = self._clock.monotonic_s() + wait_s
         self._rate = Rate()
-        while not self._stop.is_set() and (left_s := until_s - self._clock.monotonic_s()) > 0:
+        self._say(Level.ERROR, error.code, error.message)
+        while (left_s := until_s - self._clock.monotonic_s()) > 0 and not self._stop.wait(min(left_s, REPEAT_S)):
             self._say(Level.ERROR, error.code, error.message)
-            self._stop.wait(min(left_s, REPEAT_S))
 
     def _say(self, level: Level, code: str, message: str) -> None:
         rates = {"fps": round(self._rate.fps, 2), "bitrate_bps": round(self._rate.bitrate_bps)}
