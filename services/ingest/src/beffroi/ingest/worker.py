@@ -174,7 +174,8 @@ class CameraWorker:
         self._log.warning("no picture", code=error.code, reason=error.message, next_try_s=round(wait_s, 1))
         until_s = self._clock.monotonic_s() + wait_s
         self._rate = Rate()
-        self._say(Level.ERROR, error.code, error.message)
+        if not self._stop.is_set():  # nobody asks any more how a camera is that is let go
+            self._say(Level.ERROR, error.code, error.message)
         while (left_s := until_s - self._clock.monotonic_s()) > 0 and not self._stop.wait(min(left_s, REPEAT_S)):
             self._say(Level.ERROR, error.code, error.message)
 
