@@ -5,16 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
+from beffroi.common.contracts.base import to_utc
 from pydantic import AfterValidator, AwareDatetime, Field
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
-
-def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
-
-
-Moment = Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST), AfterValidator(_to_utc)]
+Moment = Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST), AfterValidator(to_utc)]
 """An instant with its zone, kept in UTC: no recording lies beyond these bounds, and close to the ends of the calendar
 neither another zone nor the day before exists."""

@@ -20,14 +20,19 @@ class InvalidMessageError(ValueError):
     """A message breaks its contract. Reading it again cannot help: it belongs in the dead letters."""
 
 
-def _to_utc(value: datetime) -> datetime:
+def to_utc(value: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Raises:
+        ValueError: UTC has no such instant, at the very ends of the calendar.
+    """
     try:
         return value.astimezone(UTC)
     except OverflowError:
         raise ValueError("there is no such instant in UTC: it lies beyond the calendar's end") from None
 
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc)]
 """An instant with its zone, kept in UTC. A time without a zone is refused."""
 
 CameraId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
