@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest
 NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console
 # What the formatter, linter and type checker look at.
 SOURCES := libs services local tests bench
-PACKAGES := libs/common/src services/*/src local/src
+PACKAGES := libs/*/beffroi_* services/*/beffroi_* local/beffroi_local
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +19,10 @@ install-test:
 	@local/install.sh test
 
 demo: install ## Run all of Beffroi on this machine, until Ctrl-C
-	@$(PYTHON) -m beffroi.local.demo
+	@$(PYTHON) -m beffroi_local.demo
 
 demo-check: install ## Run the demo without a person, check what must be seen, print the figures
-	@$(PYTHON) -m beffroi.local.check
+	@$(PYTHON) -m beffroi_local.check
 
 unit: install-test ## Run the fast tests alone (under a minute)
 	@$(PYTEST) -q tests/unit
@@ -49,5 +49,5 @@ lock: ## Renew the pinned and hashed versions of everything
 	@local/lock.sh
 
 clean: ## Remove what was made here (not the downloads in the cache)
-	@rm -rf .venv run services/api/console/node_modules services/api/console/dist services/api/src/beffroi/api/static
+	@rm -rf .venv run services/api/console/node_modules services/api/console/dist services/api/beffroi_api/static
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

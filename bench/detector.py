@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from av import VideoFrame
-from beffroi.common.contracts import Alert
-from beffroi.detector.prepare.preparation import prepare
-from beffroi.detector.prepare.settings import PrepareSettings
-from beffroi.detector.rules.advance import advance
-from beffroi.detector.rules.state import CameraState
-from beffroi.detector.vision.decoding import Decoder
-from beffroi.detector.vision.detections import Detections
-from beffroi.detector.vision.encoding import Quality
-from beffroi.detector.vision.lane import Lane, Work
-from beffroi.detector.vision.model import Detector, ModelOptions
-from beffroi.detector.vision.settings import VisionSettings
-from beffroi.detector.vision.tracking import CameraTracker, Tracked, TrackOptions
-
 from tests.integration.detector import vtest
+
+from beffroi_common.contracts import Alert
+from beffroi_detector.prepare.preparation import prepare
+from beffroi_detector.prepare.settings import PrepareSettings
+from beffroi_detector.rules.advance import advance
+from beffroi_detector.rules.state import CameraState
+from beffroi_detector.vision.camera_stream import AnalysisRequest, CameraStream
+from beffroi_detector.vision.decoding import Decoder
+from beffroi_detector.vision.detections import Detections
+from beffroi_detector.vision.encoding import Quality
+from beffroi_detector.vision.model import Detector, ModelOptions
+from beffroi_detector.vision.settings import VisionSettings
+from beffroi_detector.vision.tracking import CameraTracker, Tracked, TrackOptions
 
 LOOPS = 2
 DEFAULTS = {name: each.default for name, each in VisionSettings.model_fields.items()}
@@ -102,17 +102,17 @@ def alerts_of(detector: Detector, crf: int, offset_s: float, costs: Costs) -> li
     tracker = CameraTracker(
         TrackOptions(DEFAULTS["confidence_high"], DEFAULTS["lost_track_s"], DEFAULTS["sample_period_s"])
     )
-    lane = Lane(
+    stream = CameraStream(
         Decoder(1_000_000),
         MeteredFinder(detector, costs.detect),
         MeteredTracker(tracker, costs.track),
         Quality("ultrafast", 26),
     )
-    work = Work(vtest.camera(), annotate=False, period_s=DEFAULTS["sample_period_s"])
+    work = AnalysisRequest(vtest.camera(), annotate=False, period_s=DEFAULTS["sample_period_s"])
     state: CameraState | None = None
     said: list[Alert] = []
     for batch in vtest.batches(vtest.masked_units(crf, seed=round(offset_s * 100)), LOOPS, offset_s):
-        for tracks in lane.take(batch, work).tracks:
+        for tracks in stream.take(batch, work).tracks:
             began_s = time.process_time()
             state, alerts = advance(state, tracks, work.camera)
             costs.rule.add(began_s)

@@ -16,7 +16,8 @@ from functools import partial
 
 import av
 import numpy as np
-from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Stream
+
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
 
 UNITS = 12
 ROUNDS = 300

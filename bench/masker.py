@@ -23,9 +23,10 @@ import numpy as np
 from av import VideoFrame
 from av.codec.context import ThreadType
 from av.video.frame import PictureType
-from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision, MaskMode, Stream
-from beffroi.masker.encoding import ASSUMED_FPS, Quality
-from beffroi.masker.stream import Limits, MaskedStream
+
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision, MaskMode, Stream
+from beffroi_masker.encoding import ASSUMED_FPS, Quality
+from beffroi_masker.stream import Limits, MaskedStream
 
 ROUNDS = 5
 PICTURES = 250

@@ -12,11 +12,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from beffroi.local import scene
-from beffroi.local.demo import EXPECTED_ERRORS, running_demo
-from beffroi.local.live import LiveViewer
-from beffroi.local.programs import SERVICES
-from beffroi.local.stack import Stack
+from beffroi_local import scene
+from beffroi_local.demo import EXPECTED_ERRORS, running_demo
+from beffroi_local.live import LiveViewer
+from beffroi_local.programs import SERVICES
+from beffroi_local.stack import Stack
 
 MOMENTS_S = tuple(float(text) for text in os.environ.get("BEFFROI_BENCH_MEMORY_S", "120,600").split(","))
 MOST_GROWTH = 1.10

@@ -9,7 +9,7 @@ TARGET=${1:-demo}
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 CACHE=${BEFFROI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/beffroi}
 CONSOLE=$ROOT/services/api/console
-CONSOLE_BUILT=$ROOT/services/api/src/beffroi/api/static/index.html
+CONSOLE_BUILT=$ROOT/services/api/beffroi_api/static/index.html
 for part in say system python parts product; do
   # shellcheck disable=SC1090
   . "$ROOT/local/install/$part.sh"

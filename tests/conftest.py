@@ -6,4 +6,4 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
-pytest_plugins = ["beffroi.local.testing"]
+pytest_plugins = ["beffroi_local.testing"]

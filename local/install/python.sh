@@ -49,7 +49,7 @@ wheel_tool() {
 
 distributions() {
   local folder
-  for folder in "$ROOT"/libs/common "$ROOT"/services/* "$ROOT"/local; do
+  for folder in "$ROOT"/libs/* "$ROOT"/services/* "$ROOT"/local; do
     if [ -e "$folder/pyproject.toml" ]; then echo "$folder"; fi
   done
 }

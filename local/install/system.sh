@@ -16,7 +16,7 @@ has_java() {
 }
 
 has_maven() { [ -e "$KAFKA_HOME/.complete" ] || command -v mvn >/dev/null; }
-has_rtsp_server() { /usr/bin/python3 "$ROOT/local/src/beffroi/local/rtsp_server.py" --check >/dev/null 2>&1; }
+has_rtsp_server() { /usr/bin/python3 "$ROOT/local/beffroi_local/rtsp_server.py" --check >/dev/null 2>&1; }
 has_venv() { "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null; }
 has_flock() { command -v flock >/dev/null; }
 has_certificates() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "${SSL_CERT_FILE:-}" ] || [ -e /etc/pki ]; }

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beffroi.local import accounts, clips
-from beffroi.local.client import ApiClient
-from beffroi.local.settings import StackSettings
-from beffroi.local.stack import Stack, running_stack
+
+from beffroi_local import accounts, clips
+from beffroi_local.client import ApiClient
+from beffroi_local.settings import StackSettings
+from beffroi_local.stack import Stack, running_stack
 
 SEGMENT_S = 5
 PATIENCE_S = 180.0

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-from beffroi.local.stored import read_back
 from numpy.typing import NDArray
-
 from tests.e2e.system import Camera, running_system, wait_for
+
+from beffroi_local.stored import read_back
 
 WIDTH, HEIGHT = 641, 479
 EVEN_WIDTH, EVEN_HEIGHT = 642, 480

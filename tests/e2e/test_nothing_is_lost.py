@@ -16,15 +16,15 @@ import av
 import httpx
 import numpy as np
 import pytest
-from beffroi.common import pattern
-from beffroi.common.contracts import Recording
-from beffroi.common.runtime.settings import StoreSettings
-from beffroi.common.store.minio import MinioStore
-from beffroi.local import scene
-from beffroi.local.programs import SERVICES
-from beffroi.local.stored import BUCKET
-
 from tests.e2e.system import Camera, System, running_system, wait_for
+
+from beffroi_common import pattern
+from beffroi_common.contracts import Recording
+from beffroi_common.runtime.settings import StoreSettings
+from beffroi_common.store.minio import MinioStore
+from beffroi_local import scene
+from beffroi_local.programs import SERVICES
+from beffroi_local.stored import BUCKET
 
 FPS = 12
 BATCH_S = 1.0

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from beffroi.local import check, clips, facts
-from beffroi.local.demo import running_demo
-from beffroi.local.facts import Figures
-from beffroi.local.settings import StackSettings
+
+from beffroi_local import check, clips, facts
+from beffroi_local.demo import running_demo
+from beffroi_local.facts import Figures
+from beffroi_local.settings import StackSettings
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from beffroi.common.bus.admin import create_topics
-from beffroi.common.runtime.settings import KafkaSettings
-
 from tests.integration.processes import SLOTS, Bus, Service
+
+from beffroi_common.bus.admin import create_topics
+from beffroi_common.runtime.settings import KafkaSettings
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.request import urlopen
 
-from beffroi.common.bus import Record, Start
-from beffroi.common.bus.kafka import KafkaBus
-from beffroi.common.contracts import Camera, CameraStatus, FrameBatch
-from beffroi.common.contracts.status import decode_status
-from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.topics import CAMERAS, STATUS, Topic
-from beffroi.local.process import Command, await_condition, start, stop
-from beffroi.local.programs import MODULES
+from beffroi_common.bus import Record, Start
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import Camera, CameraStatus, FrameBatch
+from beffroi_common.contracts.status import decode_status
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import CAMERAS, STATUS, Topic
+from beffroi_local.process import Command, await_condition, start, stop
+from beffroi_local.programs import MODULES
 
 PATIENCE_S = 60.0
 """A machine busy with other tests takes many times what is usual; nothing here passes by being fast."""
@@ -64,9 +64,9 @@ class Service:
             self._process = None
 
     def is_ready(self) -> bool:
-        """Ask its internal door."""
+        """Ask its admin port."""
         started = next(json.loads(line) for line in self.log.splitlines() if '"event": "started"' in line)
-        with suppress(OSError), urlopen(f"http://127.0.0.1:{started['internal_port']}/readyz", timeout=5) as answer:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{started['admin_port']}/readyz", timeout=5) as answer:
             return bool(answer.status == HTTPStatus.OK)
         return False
 

@@ -7,7 +7,7 @@ const DEVELOPMENT_API = process.env.BEFFROI_CONSOLE_API ?? "http://127.0.0.1:800
 export default defineConfig({
   plugins: [react()],
   build: {
-    outDir: "../src/beffroi/api/static",
+    outDir: "../beffroi_api/static",
     emptyOutDir: true,
     // The content security policy allows no `data:` font or script: every asset is a file of its own.
     assetsInlineLimit: 0,

@@ -13,18 +13,19 @@ from random import Random
 from uuid import uuid4
 
 import pytest
-from beffroi.common.bus import Bus, Consumer, Partition, Record, Start, TooLarge
-from beffroi.common.bus.admin import create_topics
-from beffroi.common.bus.kafka import KafkaBus
-from beffroi.common.contracts import DeadLetter, Viewers
-from beffroi.common.contracts.frames import AccessUnit, Codec, FrameBatch, Stream
-from beffroi.common.runtime.clock import SystemClock
-from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.testing import MemoryBroker, MemoryBus
-from beffroi.common.topics import FRAMES_MASKED, MAX_FRAME_RECORD_BYTES, VIEWERS, dead_letter_topic
-from beffroi.local.kafka import READY_TIMEOUT_S, Broker
-from beffroi.local.ports import free_port, is_open
-from beffroi.local.process import Command, start_ready, stop
+
+from beffroi_common.bus import Bus, Consumer, Partition, Record, Start, TooLarge
+from beffroi_common.bus.admin import create_topics
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import DeadLetter, Viewers
+from beffroi_common.contracts.frames import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_common.runtime.clock import SystemClock
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import FRAMES_MASKED, MAX_FRAME_RECORD_BYTES, VIEWERS, dead_letter_topic
+from beffroi_local.kafka import READY_TIMEOUT_S, Broker
+from beffroi_local.ports import free_port, is_open
+from beffroi_local.process import Command, start_ready, stop
+from beffroi_testing import MemoryBroker, MemoryBus
 
 PATIENCE_S = 20.0
 SLOTS = 2

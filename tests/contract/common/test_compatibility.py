@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beffroi.common.asyncapi import document, schema
-from beffroi.common.testing.compatibility import breaks
-from beffroi.common.topics import TOPICS, dead_letter_topic
+
+from beffroi_common.asyncapi import document, schema
+from beffroi_common.topics import TOPICS, dead_letter_topic
+from beffroi_testing.compatibility import breaks
 
 BASELINE = Path(__file__).with_name("baseline.json")
 REPOSITORY = Path(__file__).parents[3]
@@ -45,12 +46,12 @@ def test_the_baseline_is_what_the_contracts_say_today() -> None:
 def test_the_asyncapi_document_is_up_to_date() -> None:
     checked_in = json.loads((REPOSITORY / "docs/asyncapi.json").read_text())
     assert checked_in == json.loads(json.dumps(document())), (
-        "run: python -m beffroi.common.asyncapi > docs/asyncapi.json"
+        "run: python -m beffroi_common.asyncapi > docs/asyncapi.json"
     )
 
 
 def test_the_protobuf_code_is_what_the_proto_file_says(tmp_path: Path) -> None:
-    contracts = REPOSITORY / "libs/common/src/beffroi/common/contracts"
+    contracts = REPOSITORY / "libs/common/beffroi_common/contracts"
     subprocess.run(
         [sys.executable, "-m", "grpc_tools.protoc", f"-I{contracts}", f"--python_out={tmp_path}", "frames.proto"],
         check=True,

@@ -7,10 +7,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from beffroi.common.runtime.settings import StoreSettings
-from beffroi.common.store import ObjectMissing, ObjectStore, RetentionError
-from beffroi.common.store.minio import MinioStore
-from beffroi.common.testing import MemoryStore
+
+from beffroi_common.runtime.settings import StoreSettings
+from beffroi_common.store import ObjectMissing, ObjectStore, RetentionError
+from beffroi_common.store.minio import MinioStore
+from beffroi_testing import MemoryStore
 
 
 @pytest.fixture(params=["memory", "minio"])

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from beffroi.api.access import Role
-from beffroi.api.console import BUILT
-from beffroi.api.testing import PASSWORD
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
+from tests.application import PASSWORD
+
+from beffroi_api.access import Role
+from beffroi_api.console import BUILT
 
 from .footage import Footage, pattern_footage
 from .stage import Stage, staged

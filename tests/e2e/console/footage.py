@@ -9,7 +9,8 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from beffroi.common import pattern
+
+from beffroi_common import pattern
 
 FPS = 10
 GOP = 5

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 
 import numpy as np
-from beffroi.common import pattern
 from playwright.sync_api import Locator
+
+from beffroi_common import pattern
 
 READ = """element => {
   const width = element.videoWidth ?? element.width, height = element.videoHeight ?? element.height;

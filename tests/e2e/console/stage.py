@@ -14,12 +14,13 @@ from typing import Any
 
 import httpx
 import uvicorn
-from beffroi.api.app import create_app
-from beffroi.api.console import BUILT
-from beffroi.api.parts import Parts, build
-from beffroi.api.testing import PASSWORD, Surroundings, eventually, prepare
-from beffroi.common.bus import Producer
-from beffroi.common.contracts import (
+from tests.application import PASSWORD, Surroundings, eventually, prepare
+
+from beffroi_api.app import create_app
+from beffroi_api.console import BUILT
+from beffroi_api.services import Services, build
+from beffroi_common.bus import Producer
+from beffroi_common.contracts import (
     AccessUnit,
     Alert,
     AlertState,
@@ -33,10 +34,10 @@ from beffroi.common.contracts import (
     ServiceStatus,
     Stream,
 )
-from beffroi.common.runtime.clock import SystemClock
-from beffroi.common.runtime.health import Health
-from beffroi.common.testing import MemoryBroker, MemoryBus, MemoryStore
-from beffroi.common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS, STATUS, Topic
+from beffroi_common.runtime.clock import SystemClock
+from beffroi_common.runtime.health import Health
+from beffroi_common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS, STATUS, Topic
+from beffroi_testing import MemoryBroker, MemoryBus, MemoryStore
 
 from .footage import FPS, GOP, TICKS, TIME_BASE, Footage
 
@@ -118,7 +119,7 @@ class Stage:
     """What a test does to the world behind the console."""
 
     url: str
-    parts: Parts
+    services: Services
     administrator: httpx.Client
     producer: Producer
     store: MemoryStore
@@ -236,11 +237,11 @@ class Stage:
 
     def end_views(self) -> None:
         """Cut every live view, as a restart of the api does."""
-        self.parts.buffer.end_views()
+        self.services.buffer.end_views()
 
     def end_news(self) -> None:
         """Cut every stream of news."""
-        self.parts.fanout.end_all()
+        self.services.fanout.end_all()
 
     def change(self, camera: str, part: str, value: Any) -> None:
         """Change a camera as somebody else would."""
@@ -277,13 +278,13 @@ def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
         with httpx.Client(base_url=url, headers={"X-Beffroi-Request": "1"}, timeout=30.0) as administrator:
             credentials = {"username": "administrator", "password": PASSWORD}
             administrator.post(f"{V1}/session", json=credentials).raise_for_status()
-            stage = Stage(url, app.state.parts, administrator, around.bus.producer(), store, broker)
+            stage = Stage(url, app.state.services, administrator, around.bus.producer(), store, broker)
             yield stage
             for camera in stage.cameras.values():
                 camera.stop()
     finally:
-        if hasattr(app.state, "parts"):
-            app.state.parts.end_streams()
+        if hasattr(app.state, "services"):
+            app.state.services.end_streams()
         server.should_exit = True
         thread.join()
     assert not bugs, bugs

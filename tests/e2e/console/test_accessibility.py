@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from beffroi.common.contracts import Level
 from playwright.sync_api import BrowserContext, Page, expect
+
+from beffroi_common.contracts import Level
 
 from .conftest import Console
 from .footage import Footage, pattern_footage

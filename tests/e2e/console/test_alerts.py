@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from beffroi.api.testing import eventually
 from playwright.sync_api import Locator, Page, Route, expect
+from tests.application import eventually
 
 from .footage import Footage
 from .stage import Stage

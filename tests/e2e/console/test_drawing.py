@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from beffroi.api.testing import eventually
 from playwright.sync_api import FloatRect, Locator, Page, Route, expect
+from tests.application import eventually
 
 from .footage import Footage
 from .stage import MASK, Stage

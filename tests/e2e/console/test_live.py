@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from beffroi.api.testing import eventually
-from beffroi.common.topics import FRAMES_MASKED
 from playwright.sync_api import Locator, Page, expect
+from tests.application import eventually
+
+from beffroi_common.topics import FRAMES_MASKED
 
 from .footage import Footage, pattern_footage
 from .pixels import number_on

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from beffroi.api.testing import PASSWORD
 from playwright.sync_api import BrowserContext, Page, expect
+from tests.application import PASSWORD
 
 from .conftest import Console
 from .stage import Stage

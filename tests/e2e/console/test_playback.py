@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from beffroi.api.testing import eventually
 from playwright.sync_api import Locator, Page, expect
+from tests.application import eventually
 
 from .conftest import Console
 from .footage import FPS, Footage, pattern_footage

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 import uvicorn
-from beffroi.api.recordings.service import segment_id
-from beffroi.api.testing import FPS, NS, Running, Surroundings, eventually, film, in_memory, running, segment
-from beffroi.common.contracts import Recording, RecordingState
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryStore
-from beffroi.common.topics import RECORDINGS
+from tests.application import FPS, NS, Running, Surroundings, eventually, film, in_memory, running, segment
+
+from beffroi_api.recordings.service import segment_id
+from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.topics import RECORDINGS
+from beffroi_testing import ManualClock, MemoryBroker, MemoryStore
 
 V1 = "/api/v1"
 
@@ -177,7 +178,7 @@ def address(door: Running) -> Iterator[str]:
     thread.start()
     eventually(lambda: server.started)
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    door.parts.end_streams()
+    door.services.end_streams()
     server.should_exit = True
     thread.join()
     listening.close()

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from beffroi.api.audit.service import Entry
-from beffroi.api.tables import AlertRow
-from beffroi.api.testing import NS, Running, eventually, film, number_of
-from beffroi.common.contracts import Alert, AlertState, CloseReason
-from beffroi.common.topics import ALERTS, FRAMES_MASKED
 from sqlalchemy import func, select
+from tests.application import NS, Running, eventually, film, number_of
+
+from beffroi_api.audit.service import Entry
+from beffroi_api.tables import AlertRow
+from beffroi_common.contracts import Alert, AlertState, CloseReason
+from beffroi_common.topics import ALERTS, FRAMES_MASKED
 
 V1 = "/api/v1"
 
@@ -55,7 +56,7 @@ def listed(door: Running, **query: Any) -> list[dict[str, Any]]:
 
 def kept(door: Running) -> int:
     """How many alerts are in the database."""
-    with door.parts.database.read() as session:
+    with door.services.database.read() as session:
         return session.scalar(select(func.count()).select_from(AlertRow)) or 0
 
 
@@ -157,7 +158,7 @@ def test_the_still_shows_the_picture_on_which_it_opened(
     for batch in film(20, start_ns=start_ns + 123_456_789):
         producer.send(FRAMES_MASKED, "gate", batch, partition=0)
     eventually(lambda: listed(door))
-    eventually(lambda: [each.sequence for each in door.parts.buffer.run_to("gate", None)] == [19])
+    eventually(lambda: [each.sequence for each in door.services.buffer.run_to("gate", None)] == [19])
     still = door.operator.get(f"{V1}/alerts/{alert.id}/still")
     assert still.status_code == 200
     assert number_of(still.content) == 51  # captured 10.323 s after the first, the next one 0.2 s later is too late
@@ -173,15 +174,15 @@ def test_a_decision_while_a_look_waits_for_its_row_hides_the_still(
     alert = send(after_s=0)
     (batch,) = film(1, start_ns=int(alert.onset.timestamp()) * NS)
     place.around.bus.producer().send(FRAMES_MASKED, "gate", batch, partition=0)
-    eventually(lambda: listed(door) and door.parts.buffer.run_to("gate", None))
-    record = door.parts.trail.record
+    eventually(lambda: listed(door) and door.services.buffer.run_to("gate", None))
+    record = door.services.trail.record
 
     def record_late(entry: Entry) -> None:
         burn = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
         door.administrator.put(f"{V1}/cameras/gate/masking", json=burn).raise_for_status()
         record(entry)
 
-    monkeypatch.setattr(door.parts.trail, "record", record_late)
+    monkeypatch.setattr(door.services.trail, "record", record_late)
     refused = door.operator.get(f"{V1}/alerts/{alert.id}/still")
     assert refused.status_code == 404
     assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
@@ -193,14 +194,14 @@ def test_alerts_are_forgotten_with_the_recordings_that_show_them(
     send()
     eventually(lambda: listed(door))
     place.clock.advance(timedelta(days=15).total_seconds())
-    door.parts.alerts.forget_old()
+    door.services.alerts.forget_old()
     assert kept(door) == 0
 
 
 def test_an_alert_past_its_retention_is_not_served_until_it_is_forgotten(
     place: Any, door: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beffroi.api.alerts.repository.forget", lambda *_, **__: None)  # its hour has not come
+    monkeypatch.setattr("beffroi_api.alerts.repository.forget", lambda *_, **__: None)  # its hour has not come
     alert = send()
     eventually(lambda: listed(door))
     url = f"{V1}/alerts/{alert.id}"
@@ -221,7 +222,7 @@ def test_an_alert_past_its_retention_is_not_learnt(
     place: Any, door: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     news: list[str] = []
-    monkeypatch.setattr(door.parts.fanout, "publish", lambda kind, _: news.append(kind))
+    monkeypatch.setattr(door.services.fanout, "publish", lambda kind, _: news.append(kind))
     old = place.clock.now() - timedelta(days=14)
     send(number=1, onset=old - timedelta(seconds=10), occurred_at=old)
     send(number=2)

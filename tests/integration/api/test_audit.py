@@ -5,17 +5,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from beffroi.api.audit.schemas import Action
-from beffroi.api.audit.service import Entry
-from beffroi.api.testing import Running
 from sqlalchemy import text
+from tests.application import Running
+
+from beffroi_api.audit.schemas import Action
+from beffroi_api.audit.service import Entry
 
 AUDIT = "/api/v1/audit"
 
 
 def fill(door: Running, count: int) -> None:
     def add(number: int) -> None:
-        door.parts.trail.record(Entry("tests", "here", Action.STILL_SEEN, camera="gate", details={"number": number}))
+        door.services.trail.record(Entry("tests", "here", Action.STILL_SEEN, camera="gate", details={"number": number}))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(count)))
@@ -23,7 +24,7 @@ def fill(door: Running, count: int) -> None:
 
 def test_many_at_once_make_one_chain(door: Running) -> None:
     fill(door, 60)
-    verdict = door.parts.trail.verify()
+    verdict = door.services.trail.verify()
     assert (verdict.rows, verdict.broken_at) == (60, None)
 
 
@@ -39,9 +40,9 @@ def test_many_at_once_make_one_chain(door: Running) -> None:
 )
 def test_a_row_that_was_touched_shows(door: Running, statement: str, broken_at: int) -> None:
     fill(door, 10)
-    with door.parts.database.write() as session:
+    with door.services.database.write() as session:
         session.execute(text(statement.replace(":", r"\:")))
-    assert door.parts.trail.verify().broken_at == broken_at
+    assert door.services.trail.verify().broken_at == broken_at
 
 
 def test_pages_are_newest_first_and_complete(door: Running) -> None:

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from beffroi.api.testing import Running, eventually
-from beffroi.common.contracts import Camera
-from beffroi.common.topics import CAMERAS
+from tests.application import Running, eventually
+
+from beffroi_common.contracts import Camera
+from beffroi_common.topics import CAMERAS
 
 V1 = "/api/v1"
 GATE = f"{V1}/cameras/gate"
@@ -129,7 +130,7 @@ def test_another_source_ends_the_decision_on_masks(place: Any, door: Running, ma
     assert same["zones"][0]["id"] == "crossroads"
     other = door.administrator.put(GATE, json=CAMERA | {"source": {"url": "pattern:320x240@5"}}).json()
     assert other["masking"] is None
-    assert door.parts.decisions.shows("gate", 1) is False
+    assert door.services.decisions.shows("gate", 1) is False
     again = door.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert again["masking"]["version"] == 2
     assert published(place, door).source_version == 2
@@ -228,7 +229,7 @@ def test_every_change_is_in_the_trail(
 
 def test_each_change_is_heard_under_a_higher_version(door: Running, make_camera: Make) -> None:
     heard: list[tuple[int, bool]] = []
-    door.parts.cameras.listeners.append(lambda _camera, version, now: heard.append((version, now is None)))
+    door.services.cameras.listeners.append(lambda _camera, version, now: heard.append((version, now is None)))
     make_camera(masked=False)
     door.administrator.delete(GATE).raise_for_status()
     make_camera(masked=False)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from beffroi.api import migrate
-from beffroi.api.audit import __main__ as audit
-from beffroi.api.users import __main__ as users
+
+from beffroi_api import migrate
+from beffroi_api.audit import __main__ as audit
+from beffroi_api.users import __main__ as users
 
 PASSWORD = "correct horse battery"
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from beffroi.api.testing import Running, eventually
-from beffroi.common.contracts import CameraStatus, Level
-from beffroi.common.topics import STATUS
+from tests.application import Running, eventually
+
+from beffroi_common.contracts import CameraStatus, Level
+from beffroi_common.topics import STATUS
 
 V1 = "/api/v1"
 
@@ -68,8 +69,8 @@ def test_what_happens_is_told(
 
 
 def test_the_end_of_the_process_ends_it(door: Running, news: Callable[[str], dict[str, Any]]) -> None:
-    eventually(lambda: door.parts.fanout._subscriptions)
-    door.parts.end_streams()
+    eventually(lambda: door.services.fanout._subscriptions)
+    door.services.end_streams()
     with pytest.raises(EOFError):
         news("camera")
-    eventually(lambda: not door.parts.fanout._subscriptions)
+    eventually(lambda: not door.services.fanout._subscriptions)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from beffroi.api.testing import Running, eventually
-from beffroi.common.contracts import CameraStatus, Level, ServiceStatus
-from beffroi.common.topics import STATUS
+from tests.application import Running, eventually
+
+from beffroi_common.contracts import CameraStatus, Level, ServiceStatus
+from beffroi_common.topics import STATUS
 
 V1 = "/api/v1"
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beffroi.api.audit.service import Entry
-from beffroi.api.live import pictures
-from beffroi.api.live.pictures import Still
-from beffroi.api.testing import NS, Running, eventually, film, number_of
-from beffroi.common.contracts import FrameBatch, Viewers
-from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
+from tests.application import NS, Running, eventually, film, number_of
+
+from beffroi_api.audit.service import Entry
+from beffroi_api.live import pictures
+from beffroi_api.live.pictures import Still
+from beffroi_common.contracts import FrameBatch, Viewers
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
 
 GATE = "/api/v1/cameras/gate"
 LIVE = f"{GATE}/live"
@@ -41,7 +42,7 @@ def show(place: Any, door: Running) -> Callable[..., None]:
             producer.send(topic, batch.camera, batch, partition=0)
         if wait:
             newest = batches[-1].sequence
-            eventually(lambda: [each.sequence for each in door.parts.buffer.run_to("gate", None)][-1:] == [newest])
+            eventually(lambda: [each.sequence for each in door.services.buffer.run_to("gate", None)][-1:] == [newest])
 
     return put
 
@@ -140,13 +141,13 @@ def test_a_decision_while_a_look_waits_for_its_row_hides_the_still(
 ) -> None:
     make_camera()
     show(film(3, start_ns=start_ns(place)))
-    record = door.parts.trail.record
+    record = door.services.trail.record
 
     def record_late(entry: Entry) -> None:
         door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
         record(entry)
 
-    monkeypatch.setattr(door.parts.trail, "record", record_late)
+    monkeypatch.setattr(door.services.trail, "record", record_late)
     refused = door.operator.get(f"{GATE}/still", params=dict.fromkeys(asked, place.clock.now().isoformat()))
     assert refused.status_code == 404
     assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
@@ -158,7 +159,7 @@ def test_why_there_is_no_picture(place: Any, door: Running, make_camera: Make) -
         assert reason(live) == "no_mask_decision"
     assert "Nobody decided" in door.operator.get(f"{GATE}/still").json()["detail"]
     door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
-    eventually(lambda: door.parts.health.now().broker.reachable)
+    eventually(lambda: door.services.health.now().broker.reachable)
     with door.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "waiting"
     with door.operator.websocket_connect(f"{LIVE}?view=annotated") as live:

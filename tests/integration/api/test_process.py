@@ -19,16 +19,17 @@ from typing import Any
 
 import httpx2
 import pytest
-from beffroi.api.testing import PASSWORD, eventually, film, number_of, segment
-from beffroi.common.bus import Bus, Start
-from beffroi.common.bus.admin import create_topics
-from beffroi.common.bus.kafka import KafkaBus
-from beffroi.common.contracts import Alert, AlertState, Camera, Recording, RecordingState
-from beffroi.common.runtime.settings import KafkaSettings, StoreSettings
-from beffroi.common.store.minio import MinioStore
-from beffroi.common.topics import ALERTS, CAMERAS, FRAMES_MASKED, RECORDINGS
-from beffroi.local.ports import free_port
+from tests.application import PASSWORD, eventually, film, number_of, segment
 from websockets.sync.client import connect
+
+from beffroi_common.bus import Bus, Start
+from beffroi_common.bus.admin import create_topics
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import Alert, AlertState, Camera, Recording, RecordingState
+from beffroi_common.runtime.settings import KafkaSettings, StoreSettings
+from beffroi_common.store.minio import MinioStore
+from beffroi_common.topics import ALERTS, CAMERAS, FRAMES_MASKED, RECORDINGS
+from beffroi_local.ports import free_port
 
 V1 = "/api/v1"
 NOBODY = "127.0.0.1:1"
@@ -39,12 +40,12 @@ BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
 
 @dataclass
 class Process:
-    """One `python -m beffroi.api`, which can be killed and started again."""
+    """One `python -m beffroi_api`, which can be killed and started again."""
 
     folder: Path
     variables: dict[str, str]
     port: int = field(default_factory=free_port)
-    internal_port: int = field(default_factory=free_port)
+    admin_port: int = field(default_factory=free_port)
     running: subprocess.Popen[str] | None = None
     clients: list[httpx2.Client] = field(default_factory=list)
 
@@ -53,7 +54,7 @@ class Process:
         own = {
             "DATABASE_URL": f"sqlite:///{self.folder / 'api.sqlite3'}",
             "PORT": str(self.port),
-            "INTERNAL_PORT": str(self.internal_port),
+            "ADMIN_PORT": str(self.admin_port),
             "INSTANCE": "test",
             "SLOTS": "2",
             "KAFKA__BOOTSTRAP_SERVERS": NOBODY,
@@ -76,7 +77,7 @@ class Process:
     def start(self) -> None:
         with (self.folder / "log").open("a") as log:
             self.running = subprocess.Popen(
-                [sys.executable, "-m", "beffroi.api"], env=self.environment, stdout=log, stderr=log, text=True
+                [sys.executable, "-m", "beffroi_api"], env=self.environment, stdout=log, stderr=log, text=True
             )
         eventually(self._answers, PATIENCE_S)
 
@@ -87,7 +88,7 @@ class Process:
 
     def user(self, role: str) -> httpx2.Client:
         words = ["add", "--username", role, "--display-name", role, "--role", role]
-        command = [sys.executable, "-m", "beffroi.api.users", *words]
+        command = [sys.executable, "-m", "beffroi_api.users", *words]
         subprocess.run(command, env=self.environment, input=PASSWORD + "\n", text=True, check=True)
         return self.sign_in(role)
 
@@ -137,7 +138,7 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
     assert health["broker"]["reachable"] is False
     assert "is it running" in health["broker"]["message"]
     assert f"the object store at {NOBODY} does not answer" in health["store"]["message"]
-    internal = f"http://127.0.0.1:{api.internal_port}"
+    internal = f"http://127.0.0.1:{api.admin_port}"
     assert httpx2.get(f"{internal}/healthz").json()["ok"] is True
     ready = eventually(lambda: (answer := httpx2.get(f"{internal}/readyz")).status_code == 200 and answer, PATIENCE_S)
     assert ready.json()["conditions"] == {"door": True}
@@ -161,7 +162,7 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
 def test_a_wrong_setting_ends_it_with_a_reason(
     process: Callable[..., Process], variables: dict[str, str], said: str
 ) -> None:
-    command = [sys.executable, "-m", "beffroi.api"]
+    command = [sys.executable, "-m", "beffroi_api"]
     done = subprocess.run(
         command, env=process(**variables).environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
@@ -312,7 +313,7 @@ def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Pa
         (second.id, None),
         (first.id, "administrator"),
     ]
-    command = [sys.executable, "-m", "beffroi.api.audit", "verify"]
+    command = [sys.executable, "-m", "beffroi_api.audit", "verify"]
     verified = subprocess.run(command, env=real.api.environment, capture_output=True, text=True, check=True)
     assert "whole" in verified.stdout
 

@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from beffroi.api.access import COOKIE, Identity
-from beffroi.api.testing import Running, eventually
-from beffroi.common.contracts import RecordingState
+from tests.application import Running, eventually
+
+from beffroi_api.access import COOKIE, Identity
+from beffroi_common.contracts import RecordingState
 
 RECORDINGS = "/api/v1/cameras/gate/recordings"
 
@@ -35,7 +36,7 @@ def recorded(place: Any, door: Running, record: Record) -> Any:
 
 def identity(door: Running) -> Identity:
     """Who the operator is, for what no browser can do at a given instant."""
-    who = door.parts.identify(door.operator.cookies[COOKIE], "here")
+    who = door.services.identify(door.operator.cookies[COOKIE], "here")
     assert who is not None
     return who
 
@@ -128,13 +129,13 @@ def test_a_look_goes_on_while_ranges_are_asked_for_and_is_another_after_a_pause(
     assert ask() == 2
     place.clock.advance(-3600)  # the clock was wrong, and is put right
     assert ask() == 3
-    assert door.parts.trail.verify().broken_at is None
+    assert door.services.trail.verify().broken_at is None
 
 
 def test_a_range_of_a_look_under_way_does_not_write_the_database(
     place: Any, door: Running, recorded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    who, write, here = identity(door), door.parts.database.write, threading.get_ident()
+    who, write, here = identity(door), door.services.database.write, threading.get_ident()
     writes = 0
 
     def counted() -> Any:
@@ -142,9 +143,9 @@ def test_a_range_of_a_look_under_way_does_not_write_the_database(
         writes += threading.get_ident() == here  # other threads of the application have their own to do
         return write()
 
-    monkeypatch.setattr(door.parts.database, "write", counted)
+    monkeypatch.setattr(door.services.database, "write", counted)
     for seconds in range(0, 60, 6):
-        door.parts.recordings.play(who, "gate", recorded.id, f"bytes={seconds}-")
+        door.services.recordings.play(who, "gate", recorded.id, f"bytes={seconds}-")
         place.clock.advance(6)
     assert writes == 2  # at the beginning, and after half a minute
 
@@ -156,7 +157,7 @@ def test_ranges_asked_for_at_once_are_one_look(place: Any, door: Running, record
 
         def ask(number: int, together: threading.Barrier = together) -> int:
             together.wait(30)
-            return door.parts.recordings.play(who, "gate", recorded.id, f"bytes={number}-").span.first
+            return door.services.recordings.play(who, "gate", recorded.id, f"bytes={number}-").span.first
 
         with ThreadPoolExecutor(8) as pool:
             assert sorted(pool.map(ask, range(8))) == list(range(8))
@@ -167,15 +168,15 @@ def test_ranges_asked_for_at_once_are_one_look(place: Any, door: Running, record
 def test_a_session_that_ends_meanwhile_sees_nothing(
     door: Running, recorded: Any, audited: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, identify = segments(door)[0]["video_url"], door.parts.identify
+    url, identify = segments(door)[0]["video_url"], door.services.identify
 
     def identify_and_sign_out(token: str | None, address: str, *, is_use: bool) -> Identity | None:
         who = identify(token, address, is_use=is_use)
         assert who is not None
-        door.parts.sessions.sign_out(who)
+        door.services.sessions.sign_out(who)
         return who
 
-    monkeypatch.setattr(door.parts, "identify", identify_and_sign_out)
+    monkeypatch.setattr(door.services, "identify", identify_and_sign_out)
     refused = door.operator.get(url)
     monkeypatch.undo()
     assert (refused.status_code, refused.json()["code"]) == (401, "not_signed_in")

@@ -10,17 +10,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from beffroi.api.access import Role
-from beffroi.api.errors import Busy, Throttled
-from beffroi.api.session import repository
-from beffroi.api.session.throttle import Throttle
-from beffroi.api.testing import ADDRESS, CHEAP, PASSWORD, Running
-from beffroi.api.users import repository as users
-from beffroi.api.users.passwords import Passwords
-from beffroi.api.users.schemas import NewPassword
-from beffroi.api.users.service import Users
 from sqlalchemy import text
 from starlette.testclient import TestClient
+from tests.application import ADDRESS, CHEAP, PASSWORD, Running
+
+from beffroi_api.access import Role
+from beffroi_api.errors import Busy, Throttled
+from beffroi_api.session import repository
+from beffroi_api.session.throttle import Throttle
+from beffroi_api.users import repository as users
+from beffroi_api.users.passwords import Passwords
+from beffroi_api.users.schemas import NewPassword
+from beffroi_api.users.service import Users
 
 SESSION = "/api/v1/session"
 LOOK = "/api/v1/cameras/gate/still"
@@ -58,7 +59,7 @@ def test_the_cookie_is_for_this_site_and_no_script(visitor: TestClient) -> None:
 
 def test_the_database_does_not_hold_the_token(door: Running, visitor: TestClient) -> None:
     token = sign_in(visitor).cookies["beffroi_session"]
-    with door.parts.database.read() as session:
+    with door.services.database.read() as session:
         kept = session.execute(text("SELECT * FROM sessions")).all()
     assert kept
     assert token not in str(kept)
@@ -113,7 +114,7 @@ class Slow(Passwords):
 
 def test_guesses_made_at_the_same_time_count_too(door: Running, visitor: TestClient) -> None:
     slow = Slow()
-    door.parts.sessions = replace(door.parts.sessions, passwords=slow)
+    door.services.sessions = replace(door.services.sessions, passwords=slow)
     with ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(lambda guess: sign_in(visitor, password=f"guess {guess}").status_code, range(40)))
     assert sorted(answers) == 5 * [401] + 35 * [429]
@@ -121,8 +122,8 @@ def test_guesses_made_at_the_same_time_count_too(door: Running, visitor: TestCli
 
 
 def test_attempts_are_counted_one_after_the_other(door: Running) -> None:
-    database, clock = door.parts.database, door.parts.clock
-    throttle = Throttle(database, clock, door.parts.settings.session)
+    database, clock = door.services.database, door.services.clock
+    throttle = Throttle(database, clock, door.services.settings.session)
     with ThreadPoolExecutor(1) as pool:
         with database.write() as session:
             repository.lock_attempts(session)
@@ -174,7 +175,7 @@ def test_a_guesser_with_many_addresses_is_slowed_down_and_keeps_nobody_out_for_e
         colleague = visitor_from(door, "198.51.100.1")  # where somebody works, the account's own people come in
         assert sign_in(colleague).status_code == 200
         place.clock.advance(HOUR_S - 1)
-        door.parts.sessions.forget_ended()
+        door.services.sessions.forget_ended()
         assert sign_in(visitor_from(door, "203.0.113.10")).status_code == 429
         place.clock.advance(1)
         assert sign_in(visitor_from(door, "203.0.113.10")).status_code == 200
@@ -211,7 +212,7 @@ def test_what_a_console_reads_by_itself_keeps_no_session(
     def refuse() -> None:
         raise Busy("An event stream would not end.")
 
-    monkeypatch.setattr(door.parts.fanout, "refuse_when_full", refuse)
+    monkeypatch.setattr(door.services.fanout, "refuse_when_full", refuse)
     sign_in(visitor)
     for _ in range(59):
         place.clock.advance(60)
@@ -231,15 +232,15 @@ def test_ended_sessions_are_forgotten(place: Any, door: Running, visitor: TestCl
     sign_in(visitor)
     sign_in(visitor, password="wrong")
     place.clock.advance(14 * HOUR_S)
-    door.parts.sessions.forget_ended()
-    with door.parts.database.read() as session:
+    door.services.sessions.forget_ended()
+    with door.services.database.read() as session:
         assert session.execute(text("SELECT count(*) FROM sessions")).scalar() == 0
         assert session.execute(text("SELECT count(*) FROM sign_in_failures")).scalar() == 0
 
 
 def test_a_disabled_person_is_out_at_once(door: Running, visitor: TestClient) -> None:
-    parts = door.parts
-    accounts = Users(parts.database, parts.trail, Passwords(1), parts.clock, "tests")
+    services = door.services
+    accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests")
     sign_in(visitor)
     accounts.disable("operator")
     assert visitor.get(SESSION).status_code == 401
@@ -267,30 +268,30 @@ def set_password(users: Users) -> None:
 def test_no_session_begins_with_what_ended_while_it_was_checked(
     door: Running, visitor: TestClient, audited: Callable[..., Any], happens: Callable[[Users], None]
 ) -> None:
-    parts = door.parts
-    accounts = Users(parts.database, parts.trail, Passwords(1), parts.clock, "tests")
-    parts.sessions = replace(parts.sessions, passwords=Interrupted(lambda: happens(accounts)))
+    services = door.services
+    accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests")
+    services.sessions = replace(services.sessions, passwords=Interrupted(lambda: happens(accounts)))
     answer = sign_in(visitor)
     assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_failed")
     assert visitor.get(SESSION).status_code == 401
-    with parts.database.read() as session:
+    with services.database.read() as session:
         assert session.execute(text("SELECT count(*) FROM sessions")).scalar() == 0
     assert [row["user"] for row in audited("sign_in_failed")] == ["operator"]
     assert "operator" not in [row["user"] for row in audited("signed_in")]
 
 
 def test_a_reset_under_way_is_waited_for(door: Running, visitor: TestClient) -> None:
-    parts, checked, go_on = door.parts, threading.Event(), threading.Event()
+    services, checked, go_on = door.services, threading.Event(), threading.Event()
 
     def wait() -> None:
         checked.set()
         go_on.wait(30)
 
-    parts.sessions = replace(parts.sessions, passwords=Interrupted(wait))
+    services.sessions = replace(services.sessions, passwords=Interrupted(wait))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(sign_in, visitor)
         assert checked.wait(30)
-        with parts.database.write() as session:
+        with services.database.write() as session:
             user = users.by_name(session, "operator")
             assert user is not None
             user.password_hash = CHEAP.hash("another password")
@@ -302,7 +303,7 @@ def test_a_reset_under_way_is_waited_for(door: Running, visitor: TestClient) -> 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 5000, "é"])
 def test_nonsense_is_no_session(door: Running, token: str) -> None:
-    assert door.parts.identify(token, "here") is None
+    assert door.services.identify(token, "here") is None
 
 
 def test_roles_are_those_of_the_account(door: Running) -> None:

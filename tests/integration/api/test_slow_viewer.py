@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beffroi.api.live.schemas import View
-from beffroi.api.testing import Running, eventually, film
-from beffroi.common.contracts import FrameBatch
-from beffroi.common.topics import FRAMES_MASKED
+from tests.application import Running, eventually, film
 from websockets.sync.client import connect
+
+from beffroi_api.live.schemas import View
+from beffroi_common.contracts import FrameBatch
+from beffroi_common.topics import FRAMES_MASKED
 
 BATCHES = 150
 FILLER_BYTES = 200_000
@@ -49,9 +50,9 @@ def test_it(place: Any, door: Running, address: str, make_camera: Callable[..., 
         assert json.loads(live.recv(30))["type"] == "state"
         for batch in large(batches):
             producer.send(FRAMES_MASKED, "gate", batch, partition=0)
-        eventually(lambda: [each.sequence for each in door.parts.buffer.run_to("gate", None)] == [BATCHES - 1])
-        (viewer,) = door.parts.buffer._channels["gate", View.MASKED].viewers
-        eventually(lambda: viewer._size_bytes <= door.parts.settings.live.queue_bytes_per_viewer)
+        eventually(lambda: [each.sequence for each in door.services.buffer.run_to("gate", None)] == [BATCHES - 1])
+        (viewer,) = door.services.buffer._channels["gate", View.MASKED].viewers
+        eventually(lambda: viewer._size_bytes <= door.services.settings.live.queue_bytes_per_viewer)
         seen = [sequence(live.recv(30))]
         while seen[-1] < BATCHES - 1:
             seen.append(sequence(live.recv(30)))

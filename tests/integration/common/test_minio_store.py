@@ -6,14 +6,15 @@ import socket
 from uuid import uuid4
 
 import pytest
-from beffroi.common.runtime.settings import StoreSettings
-from beffroi.common.store import RetentionError, StoreDenied, StoreUnavailable
-from beffroi.common.store.minio import MinioStore
-from beffroi.local.minio import ObjectServer
-from minio import Minio
 from minio.commonconfig import ENABLED, Filter
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from minio.versioningconfig import VersioningConfig
+
+from beffroi_common.runtime.settings import StoreSettings
+from beffroi_common.store import RetentionError, StoreDenied, StoreUnavailable
+from beffroi_common.store.minio import MinioStore
+from beffroi_local.minio import ObjectServer
+from minio import Minio
 
 
 @pytest.fixture

@@ -9,12 +9,6 @@ from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
-from beffroi.common.bus.admin import TopicMismatchError, check_topics, create_topics
-from beffroi.common.bus.kafka import KafkaBus, connection
-from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Stream
-from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, every_topic
-from beffroi.local.kafka import broker
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -22,6 +16,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigResource,
     ResourceType,
 )
+
+from beffroi_common.bus.admin import TopicMismatchError, check_topics, create_topics
+from beffroi_common.bus.kafka import KafkaBus, connection
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, every_topic
+from beffroi_local.kafka import broker
 
 MARKER = b"what was seen behind the window" * 100
 PATIENCE_S = 120.0

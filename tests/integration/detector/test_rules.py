@@ -7,9 +7,12 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from beffroi.common.bus import Record
-from beffroi.common.bus.kafka import KafkaBus
-from beffroi.common.contracts import (
+from confluent_kafka import Producer
+from tests.integration.processes import PATIENCE_S, Bus, Service
+
+from beffroi_common.bus import Record
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import (
     Alert,
     AlertState,
     Camera,
@@ -22,13 +25,10 @@ from beffroi.common.contracts import (
     Zone,
     ZoneKind,
 )
-from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.topics import ALERTS, TRACKS, dead_letter_topic
-from beffroi.local.ports import free_port
-from beffroi.local.process import await_condition
-from confluent_kafka import Producer
-
-from tests.integration.processes import PATIENCE_S, Bus, Service
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import ALERTS, TRACKS, dead_letter_topic
+from beffroi_local.ports import free_port
+from beffroi_local.process import await_condition
 
 StartService = Callable[..., Service]
 Send = Callable[[Iterable[Tracks]], None]

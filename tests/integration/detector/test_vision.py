@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
-from beffroi.common.bus import Record
-from beffroi.common.bus.kafka import KafkaBus
-from beffroi.common.contracts import DeadLetter, FrameBatch, Tracks, Viewers
-from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, VIEWERS, dead_letter_topic
-from beffroi.detector.prepare.preparation import prepare
-from beffroi.detector.prepare.settings import PrepareSettings
-from beffroi.local.process import await_condition
 from confluent_kafka import Producer
-
 from tests.integration.detector import vtest
 from tests.integration.processes import PATIENCE_S, Bus, Service
+
+from beffroi_common.bus import Record
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import DeadLetter, FrameBatch, Tracks, Viewers
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, VIEWERS, dead_letter_topic
+from beffroi_detector.prepare.preparation import prepare
+from beffroi_detector.prepare.settings import PrepareSettings
+from beffroi_local.process import await_condition
 
 StartService = Callable[..., Service]
 SLOT = 0
@@ -84,4 +84,4 @@ def test_without_a_model_it_ends_and_says_what_to_do(
     start_service: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     vision = start_service("vision", MODEL_FOLDER=str(tmp_path_factory.mktemp("empty")))
-    await_condition(lambda: "python -m beffroi.detector.prepare" in vision.log, PATIENCE_S, "vision to say what to do")
+    await_condition(lambda: "python -m beffroi_detector.prepare" in vision.log, PATIENCE_S, "vision to say what to do")

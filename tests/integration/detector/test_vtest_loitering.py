@@ -10,22 +10,22 @@ from datetime import timedelta
 
 import pytest
 from av import VideoFrame
-from beffroi.common.contracts import Alert, AlertState, TrackedObject, Tracks
-from beffroi.detector.manifest import read_manifest
-from beffroi.detector.prepare.preparation import prepare
-from beffroi.detector.prepare.settings import PrepareSettings
-from beffroi.detector.rules.advance import advance
-from beffroi.detector.rules.state import CameraState
-from beffroi.detector.vision.decoding import Decoder
-from beffroi.detector.vision.detections import Detections
-from beffroi.detector.vision.encoding import Quality
-from beffroi.detector.vision.lane import Lane, Work
-from beffroi.detector.vision.model import Detector, ModelOptions
-from beffroi.detector.vision.settings import VisionSettings
-from beffroi.detector.vision.tracking import CameraTracker, TrackOptions
-
 from tests.integration.detector import vtest
 from tests.integration.detector.vtest import FPS, FRAMES, ONSETS, SIZE_WH, START, THRESHOLD_S, Verdict
+
+from beffroi_common.contracts import Alert, AlertState, TrackedObject, Tracks
+from beffroi_detector.manifest import read_manifest
+from beffroi_detector.prepare.preparation import prepare
+from beffroi_detector.prepare.settings import PrepareSettings
+from beffroi_detector.rules.advance import advance
+from beffroi_detector.rules.state import CameraState
+from beffroi_detector.vision.camera_stream import AnalysisRequest, CameraStream
+from beffroi_detector.vision.decoding import Decoder
+from beffroi_detector.vision.detections import Detections
+from beffroi_detector.vision.encoding import Quality
+from beffroi_detector.vision.model import Detector, ModelOptions
+from beffroi_detector.vision.settings import VisionSettings
+from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
 
 LOOPS = 2
 PERIOD_S = 0.2
@@ -75,12 +75,12 @@ def alerts_of(model: Detector, crf: int, offset_s: float, seed: int = 0) -> list
     """Everything said over two loops of the clip, with the first picture captured `offset_s` after a full second."""
     units = vtest.masked_units(crf, seed)
     tracker = CameraTracker(TrackOptions(DEFAULTS["confidence_high"], DEFAULTS["lost_track_s"], PERIOD_S))
-    lane = Lane(Decoder(1_000_000), RememberingFinder(model), tracker, Quality("ultrafast", 26))
-    work = Work(vtest.camera(), annotate=False, period_s=PERIOD_S)
+    stream = CameraStream(Decoder(1_000_000), RememberingFinder(model), tracker, Quality("ultrafast", 26))
+    work = AnalysisRequest(vtest.camera(), annotate=False, period_s=PERIOD_S)
     state: CameraState | None = None
     said: list[Alert] = []
     for batch in vtest.batches(units, LOOPS, offset_s):
-        for tracks in lane.take(batch, work).tracks:
+        for tracks in stream.take(batch, work).tracks:
             state, alerts = advance(state, tracks, work.camera)
             said.extend(alerts)
     return said

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from beffroi.common.contracts import (
+
+from beffroi_common.contracts import (
     AccessUnit,
     Alert,
     AlertState,

@@ -11,12 +11,13 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from beffroi.common.contracts import CameraSource, Codec
-from beffroi.common.runtime.clock import SystemClock
-from beffroi.ingest.annexb import nal_units
-from beffroi.ingest.sources import Source, SourceError, SourceOptions, open_source
-from beffroi.local.cameras import RtspCamera
-from beffroi.local.testing import RtspCameraFactory
+
+from beffroi_common.contracts import CameraSource, Codec
+from beffroi_common.runtime.clock import SystemClock
+from beffroi_ingest.annexb import nal_units
+from beffroi_ingest.sources import Source, SourceError, SourceOptions, open_source
+from beffroi_local.cameras import RtspCamera
+from beffroi_local.testing import RtspCameraFactory
 
 PASSWORD = "s3cret/ü:@?#"
 WRONG = "wr0ng-hunter2"

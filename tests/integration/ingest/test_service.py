@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from beffroi.common.bus.admin import create_topics
-from beffroi.common.bus.kafka import admin_client
-from beffroi.common.contracts import Camera, CameraSource, FrameBatch, Level
-from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.topics import CAMERAS, FRAMES_RAW, STATUS
-from beffroi.local.kafka import Broker
-from beffroi.local.ports import free_port, is_open
-from beffroi.local.process import STOP_TIMEOUT_S, Command, await_condition, running, start_ready, stop
-from beffroi.local.testing import RtspCameraFactory
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     ResourceType,
 )
-
 from tests.integration.processes import PATIENCE_S, SLOTS, Bus, Service
+
+from beffroi_common.bus.admin import create_topics
+from beffroi_common.bus.kafka import admin_client
+from beffroi_common.contracts import Camera, CameraSource, FrameBatch, Level
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import CAMERAS, FRAMES_RAW, STATUS
+from beffroi_local.kafka import Broker
+from beffroi_local.ports import free_port, is_open
+from beffroi_local.process import STOP_TIMEOUT_S, Command, await_condition, running, start_ready, stop
+from beffroi_local.testing import RtspCameraFactory
 
 StartService = Callable[..., Service]
 WRONG = "wr0ng-hunter2"

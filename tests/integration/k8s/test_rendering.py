@@ -13,7 +13,8 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
-from beffroi.common.topics import Service
+
+from beffroi_common.topics import Service
 
 OLDEST_VERSION = "1.34"
 """Of Kubernetes, that the manifests are checked against; beside the newest whose schemas are known."""

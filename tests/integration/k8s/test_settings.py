@@ -10,14 +10,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import pytest
-from beffroi.common.bus.admin import TopicsSettings
-from beffroi.common.runtime.settings import ServiceSettings, SettingsError, load
 from pydantic import BaseModel
+
+from beffroi_common.bus.admin import TopicsSettings
+from beffroi_common.runtime.settings import ServiceSettings, SettingsError, load
 
 Manifest = dict[str, Any]
 Value = TypeVar("Value")
 
-MODULES = {"vision": "beffroi.detector.vision", "rules": "beffroi.detector.rules"}
+MODULES = {"vision": "beffroi_detector.vision", "rules": "beffroi_detector.rules"}
 """Programs that are not named after their workload."""
 
 MEMORY_BOUNDS = {"kafka.queue_bytes", "kafka.prefetch_bytes", "outbox_bytes", "in_flight_bytes", "live.buffer_bytes"}
@@ -94,8 +95,8 @@ def test_the_program_accepts_its_environment(
     settings: ServiceSettings, pods: dict[str, Manifest], service: str
 ) -> None:
     (main,) = pods[service]["spec"]["containers"]
-    assert settings.internal_host == "0.0.0.0"
-    assert settings.internal_port == next(p["containerPort"] for p in main["ports"] if p["name"] == "internal")
+    assert settings.admin_host == "0.0.0.0"
+    assert settings.admin_port == next(p["containerPort"] for p in main["ports"] if p["name"] == "internal")
     assert settings.instance == "workload-0", "the pod's name is the static member's name"
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import av
 import psycopg
 import pytest
-from beffroi.local.minio import ObjectServer
-from beffroi.local.postgres import PostgresServer
-from beffroi.local.process import Command, PartFailedError, await_condition, start_ready
-from beffroi.local.testing import RtspCameraFactory
 from confluent_kafka.admin import AdminClient
+
+from beffroi_local.minio import ObjectServer
+from beffroi_local.postgres import PostgresServer
+from beffroi_local.process import Command, PartFailedError, await_condition, start_ready
+from beffroi_local.testing import RtspCameraFactory
 from minio import Minio
 
 TIMEOUT_S = 30
@@ -84,7 +85,7 @@ def test_a_part_that_cannot_start_shows_why(tmp_path: Path) -> None:
 CHILD_OF_A_KILLED_PARENT = """
 import sys, time
 from pathlib import Path
-from beffroi.local.process import Command, start
+from beffroi_local.process import Command, start
 folder = Path(sys.argv[1])
 print(start(Command("child", ["sleep", "600"], folder)).pid, flush=True)
 time.sleep(600)

@@ -9,15 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from beffroi.common.topics import every_topic
-from beffroi.local import clips
-from beffroi.local.ports import PortTakenError, is_open, require_free
-from beffroi.local.process import PartFailedError, await_condition
-from beffroi.local.programs import Parts
-from beffroi.local.settings import StackSettings
-from beffroi.local.stack import FolderTakenError, Stack, only_run_in
-from beffroi.local.supervisor import Program, Supervisor
 from confluent_kafka.admin import AdminClient
+
+from beffroi_common.topics import every_topic
+from beffroi_local import clips
+from beffroi_local.ports import PortTakenError, is_open, require_free
+from beffroi_local.process import PartFailedError, await_condition
+from beffroi_local.programs import Parts
+from beffroi_local.settings import StackSettings
+from beffroi_local.stack import FolderTakenError, Stack, only_run_in
+from beffroi_local.supervisor import Program, Supervisor
 
 TIMEOUT_S = 60
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from beffroi.common.contracts import Camera, CameraSource, MaskDecision, MaskMode
+
+from beffroi_common.contracts import Camera, CameraSource, MaskDecision, MaskMode
 
 TOP = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.4), (0.0, 0.4))
 """Everything but the lower part of the picture, where a test pattern has its number."""

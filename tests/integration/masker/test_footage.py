@@ -7,12 +7,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from beffroi.common.contracts import AccessUnit, CameraSource, FrameBatch, MaskDecision, Stream
-from beffroi.common.testing import ManualClock
-from beffroi.ingest.batching import Batcher, BatchLimits, Stamp
-from beffroi.ingest.sources import SourceOptions, open_source
-from beffroi.masker.encoding import Quality
-from beffroi.masker.stream import Limits, MaskedStream, Reason
+
+from beffroi_common.contracts import AccessUnit, CameraSource, FrameBatch, MaskDecision, Stream
+from beffroi_ingest.batching import Batcher, BatchLimits, Stamp
+from beffroi_ingest.sources import SourceOptions, open_source
+from beffroi_masker.encoding import Quality
+from beffroi_masker.stream import Limits, MaskedStream, Reason
+from beffroi_testing import ManualClock
 
 MEDIA = Path(__file__).parents[4] / "shared" / "media"
 PICTURES = 150

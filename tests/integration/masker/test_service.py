@@ -9,17 +9,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from beffroi.common import pattern
-from beffroi.common.bus.admin import create_topics
-from beffroi.common.contracts import AccessUnit, Camera, Codec, DeadLetter, FrameBatch, Level, MaskDecision, Stream
-from beffroi.common.runtime.settings import KafkaSettings
-from beffroi.common.topics import FRAMES_MASKED, FRAMES_RAW, dead_letter_topic
-from beffroi.local.kafka import Broker
-from beffroi.local.ports import free_port, is_open
-from beffroi.local.process import Command, await_condition, running
 from confluent_kafka import Producer
-
 from tests.integration.processes import PATIENCE_S, SLOTS, Bus, Service
+
+from beffroi_common import pattern
+from beffroi_common.bus.admin import create_topics
+from beffroi_common.contracts import AccessUnit, Camera, Codec, DeadLetter, FrameBatch, Level, MaskDecision, Stream
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import FRAMES_MASKED, FRAMES_RAW, dead_letter_topic
+from beffroi_local.kafka import Broker
+from beffroi_local.ports import free_port, is_open
+from beffroi_local.process import Command, await_condition, running
 
 StartService = Callable[..., Service]
 

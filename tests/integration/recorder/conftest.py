@@ -18,18 +18,19 @@ from uuid import uuid4
 import av
 import numpy as np
 import pytest
-from beffroi.common import pattern
-from beffroi.common.bus import Consumer, Start
-from beffroi.common.bus.admin import create_topics
-from beffroi.common.bus.kafka import KafkaBus
-from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Recording, Stream
-from beffroi.common.runtime.settings import KafkaSettings, StoreSettings
-from beffroi.common.store import StoreUnavailable
-from beffroi.common.store.minio import MinioStore
-from beffroi.common.topics import FRAMES_MASKED, RECORDINGS, Topic
-from beffroi.local.kafka import broker
-from beffroi.local.minio import ObjectServer
 from pydantic import SecretStr
+
+from beffroi_common import pattern
+from beffroi_common.bus import Consumer, Start
+from beffroi_common.bus.admin import create_topics
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Recording, Stream
+from beffroi_common.runtime.settings import KafkaSettings, StoreSettings
+from beffroi_common.store import StoreUnavailable
+from beffroi_common.store.minio import MinioStore
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, Topic
+from beffroi_local.kafka import broker
+from beffroi_local.minio import ObjectServer
 
 FPS = 4
 NS = 1_000_000_000
@@ -121,7 +122,7 @@ class Process:
 
     @property
     def lines(self) -> list[dict[str, str]]:
-        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [json.loads(stream) for stream in self.log.splitlines() if stream.startswith("{")]
 
     def end(self) -> int:
         return self.process.wait(DEADLINE_S)
@@ -164,7 +165,7 @@ class Site:
         log_file = self.folder / f"{instance}-{len(self.started)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "beffroi.recorder"],
+                [sys.executable, "-m", "beffroi_recorder"],
                 env=os.environ | {f"BEFFROI_RECORDER_{name}": value for name, value in environment.items()},
                 stdout=log,
                 stderr=subprocess.STDOUT,

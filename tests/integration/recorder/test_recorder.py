@@ -10,22 +10,22 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from beffroi.common.contracts import DeadLetter, Level, Recording, RecordingState
-from beffroi.common.contracts.status import ServiceStatus, decode_status
-from beffroi.common.runtime.clock import SystemClock
-from beffroi.common.runtime.settings import StoreSettings
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import FRAMES_MASKED, RECORDINGS, STATUS, dead_letter_topic
-from beffroi.local.minio import ObjectServer
-from beffroi.local.ports import free_port
-from beffroi.local.process import Command, running
-from beffroi.recorder.auditor import AUDITED, Auditor
-from minio import Minio
 from minio.commonconfig import ENABLED, Filter
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from pydantic import SecretStr
-
 from tests.integration.recorder.conftest import FPS, SEGMENT_S, Process, Site, film, wait_for
+
+from beffroi_common.contracts import DeadLetter, Level, Recording, RecordingState
+from beffroi_common.contracts.status import ServiceStatus, decode_status
+from beffroi_common.runtime.clock import SystemClock
+from beffroi_common.runtime.settings import StoreSettings
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, STATUS, dead_letter_topic
+from beffroi_local.minio import ObjectServer
+from beffroi_local.ports import free_port
+from beffroi_local.process import Command, running
+from beffroi_recorder.auditor import AUDITED, Auditor
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
+from minio import Minio
 
 
 def chained(recordings: list[Recording]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from beffroi.api.testing import Running, in_memory, running
+from tests.application import Running, in_memory, running
 
 
 @pytest.fixture(scope="module")

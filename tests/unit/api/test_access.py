@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from beffroi.api import access
-from beffroi.api.access import Role, Rule, everyone, watchers
-from beffroi.api.app import create_app
-from beffroi.api.testing import Running
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.testclient import WebSocketDenialResponse
+from tests.application import Running
+
+from beffroi_api import access
+from beffroi_api.access import Role, Rule, everyone, watchers
+from beffroi_api.app import create_app
 
 EXAMPLES = {
     "{camera}": "gate",

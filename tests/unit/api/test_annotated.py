@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from beffroi.api.live.annotated import AnnotatedLeases
-from beffroi.common.testing import ManualClock
+from beffroi_api.live.annotated import AnnotatedLeases
+from beffroi_testing import ManualClock
 
 
 def test_leases() -> None:

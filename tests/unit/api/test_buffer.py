@@ -7,14 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from beffroi.api.decisions import Decisions
-from beffroi.api.live.buffer import LiveBuffer
-from beffroi.api.live.schemas import View
-from beffroi.api.live.viewer import Viewer
-from beffroi.api.settings import MIB, LiveSettings
-from beffroi.api.testing import film
-from beffroi.common.contracts import Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
-from beffroi.common.testing import ManualClock
+from tests.application import film
+
+from beffroi_api.decisions import Decisions
+from beffroi_api.live.buffer import LiveBuffer
+from beffroi_api.live.schemas import View
+from beffroi_api.live.viewer import Viewer
+from beffroi_api.settings import MIB, LiveSettings
+from beffroi_common.contracts import Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
+from beffroi_testing import ManualClock
 
 START_NS = 1_793_534_400_000_000_000
 

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
-from beffroi.api import database
-from beffroi.api.database import Database
 from sqlalchemy import text
+
+from beffroi_api import database
+from beffroi_api.database import Database
 
 
 def test_writers_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

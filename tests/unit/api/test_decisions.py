@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from beffroi.api.decisions import Decisions
-from beffroi.common.contracts import Camera, CameraSource, MaskDecision, MaskMode
+
+from beffroi_api.decisions import Decisions
+from beffroi_common.contracts import Camera, CameraSource, MaskDecision, MaskMode
 
 
 def camera(version: int, mask: int | None, *, enabled: bool = True) -> Camera:

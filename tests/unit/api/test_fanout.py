@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from beffroi.api.errors import Busy
-from beffroi.api.events.schemas import CameraRemoved
-from beffroi.api.fanout import Fanout
+
+from beffroi_api.errors import Busy
+from beffroi_api.events.schemas import CameraRemoved
+from beffroi_api.fanout import Fanout
 
 pytestmark = pytest.mark.asyncio
 

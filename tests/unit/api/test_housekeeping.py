@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from beffroi.api.housekeeping import Chore, Housekeeping
-from beffroi.common.testing import ManualClock
 from sqlalchemy import QueuePool, create_engine, exc
+
+from beffroi_api.housekeeping import Chore, Housekeeping
+from beffroi_testing import ManualClock
 
 
 def housekeeping(*chores: Chore, clock: ManualClock | None = None) -> Housekeeping:

@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from beffroi.api.intake import IndexIntake, LiveIntake
-from beffroi.api.live.schemas import View
-from beffroi.api.testing import film
-from beffroi.common.bus import Never, NotNow, Record
-from beffroi.common.contracts import FrameBatch, Recording, RecordingState
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import FRAMES_MASKED, RECORDINGS
 from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from tests.application import film
+
+from beffroi_api.intake import IndexIntake, LiveIntake
+from beffroi_api.live.schemas import View
+from beffroi_common.bus import InvalidRecord, Record, RetryLater
+from beffroi_common.contracts import FrameBatch, Recording, RecordingState
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -83,12 +84,12 @@ def recording() -> Recording:
     ids=["gone", "a broken connection", "hanging"],
 )
 def test_a_database_that_does_not_answer_is_waited_for(do: Callable[[], object]) -> None:
-    with pytest.raises(NotNow, match=r"the database does not answer \(\w+\)"):
+    with pytest.raises(RetryLater, match=r"the database does not answer \(\w+\)"):
         take(do)
 
 
 def test_what_it_can_never_keep_is_a_dead_letter() -> None:
-    with pytest.raises(Never, match=r"U\+0000"):
+    with pytest.raises(InvalidRecord, match=r"U\+0000"):
         take(fail(DataError("INSERT", {}, ValueError())))
 
 

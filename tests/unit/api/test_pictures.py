@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from beffroi.api.errors import NoPicture
-from beffroi.api.live import pictures
-from beffroi.api.recordings.object_file import ObjectFile
-from beffroi.api.testing import film, number_of, segment
-from beffroi.common.contracts import FrameBatch
-from beffroi.common.testing import MemoryStore
+from tests.application import film, number_of, segment
+
+from beffroi_api.errors import NoPicture
+from beffroi_api.live import pictures
+from beffroi_api.recordings.object_file import ObjectFile
+from beffroi_common.contracts import FrameBatch
+from beffroi_testing import MemoryStore
 
 START_NS = 1_793_534_400_000_000_000
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -84,7 +85,7 @@ def test_an_object_is_read_in_bounded_parts(tmp_path: object, monkeypatch: pytes
         return content[offset : offset + length]
 
     monkeypatch.setattr(store, "read", read)
-    monkeypatch.setattr("beffroi.api.recordings.object_file.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("beffroi_api.recordings.object_file.BLOCK_BYTES", 1000)
     file = ObjectFile(store, "segment", len(content))
     whole = b"".join(iter(lambda: file.read(300), b""))
     assert whole == content

@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beffroi.api import migrations
-from beffroi.api.access import Identity, Role
-from beffroi.api.audit.service import Trail
-from beffroi.api.cameras import repository
-from beffroi.api.cameras.schemas import CameraInput, MaskingInput, StatusSummary
-from beffroi.api.cameras.service import Cameras
-from beffroi.api.database import Database
-from beffroi.api.decisions import Decisions
-from beffroi.api.live.annotated import AnnotatedLeases
-from beffroi.api.publisher import Publisher
-from beffroi.api.tables import AuditTableRow, CameraRow
-from beffroi.api.testing import eventually
-from beffroi.api.workers import Worker
-from beffroi.common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import CAMERAS
 from sqlalchemy import select
 from structlog.testing import capture_logs
+from tests.application import eventually
+
+from beffroi_api import migrations
+from beffroi_api.access import Identity, Role
+from beffroi_api.audit.service import Trail
+from beffroi_api.cameras import repository
+from beffroi_api.cameras.schemas import CameraInput, MaskingInput, StatusSummary
+from beffroi_api.cameras.service import Cameras
+from beffroi_api.database import Database
+from beffroi_api.decisions import Decisions
+from beffroi_api.live.annotated import AnnotatedLeases
+from beffroi_api.publisher import Publisher
+from beffroi_api.tables import AuditTableRow, CameraRow
+from beffroi_api.workers import Worker
+from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
+from beffroi_common.topics import CAMERAS
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 WHO = Identity("administrator", "Administrator", Role.ADMINISTRATOR, "fr", 1, "here")
 WALL = MaskingInput(mode=MaskMode.OPEN, reason="a wall")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from beffroi.api.errors import RangeNotSatisfiable
-from beffroi.api.recordings.ranges import Span, span_of
+
+from beffroi_api.errors import RangeNotSatisfiable
+from beffroi_api.recordings.ranges import Span, span_of
 
 
 @pytest.mark.parametrize(

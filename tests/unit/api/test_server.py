@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from beffroi.api.__main__ import Server
-from beffroi.api.testing import eventually
-from beffroi.common.runtime.health import Health
-from beffroi.common.testing import ManualClock
 from fastapi import FastAPI
+from tests.application import eventually
+
+from beffroi_api.__main__ import Server
+from beffroi_common.runtime.health import Health
+from beffroi_testing import ManualClock
 
 
 def test_it_is_ready_while_its_door_is_open() -> None:

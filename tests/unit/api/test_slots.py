@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from beffroi.api.cameras.slots import least_loaded
-from beffroi.common.contracts import Camera, CameraSource
+from beffroi_api.cameras.slots import least_loaded
+from beffroi_common.contracts import Camera, CameraSource
 
 
 def camera(name: str, slot: int, fps: float | None = None) -> Camera:

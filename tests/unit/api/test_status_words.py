@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from beffroi.detector.vision.processor import MESSAGES as VISION
-from beffroi.masker.messages import MESSAGES as MASKER
+
+from beffroi_detector.vision.processor import MESSAGES as VISION
+from beffroi_masker.messages import MESSAGES as MASKER
 
 SERVICES = Path(__file__).parents[3] / "services"
 WORDS = SERVICES / "api/console/src/i18n"
@@ -19,7 +20,7 @@ SAID = re.compile(r"(?:Level\.[A-Z]+,|SourceError\(|Error,)\s*\"([a-z_]+)\"")
 
 def codes() -> set[str]:
     written = {
-        code for file in SERVICES.glob("*/src/**/*.py") for code in SAID.findall(file.read_text(encoding="utf-8"))
+        code for file in SERVICES.glob("*/beffroi_*/**/*.py") for code in SAID.findall(file.read_text(encoding="utf-8"))
     }
     masker = {reason.value for reason in MASKER}
     return written | masker | set(VISION)

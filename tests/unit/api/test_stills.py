@@ -9,18 +9,19 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from beffroi.api.decisions import Decisions
-from beffroi.api.errors import Busy, NoPicture
-from beffroi.api.live import pictures
-from beffroi.api.live.buffer import LiveBuffer
-from beffroi.api.live.pictures import Still
-from beffroi.api.live.schemas import View
-from beffroi.api.live.stills import Stills
-from beffroi.api.recordings.service import Recordings
-from beffroi.api.settings import LiveSettings
-from beffroi.api.testing import NS, film
-from beffroi.common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
-from beffroi.common.testing import ManualClock, MemoryStore
+from tests.application import NS, film
+
+from beffroi_api.decisions import Decisions
+from beffroi_api.errors import Busy, NoPicture
+from beffroi_api.live import pictures
+from beffroi_api.live.buffer import LiveBuffer
+from beffroi_api.live.pictures import Still
+from beffroi_api.live.schemas import View
+from beffroi_api.live.stills import Stills
+from beffroi_api.recordings.service import Recordings
+from beffroi_api.settings import LiveSettings
+from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
+from beffroi_testing import ManualClock, MemoryStore
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = START + timedelta(seconds=1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from beffroi.api.live.viewer import Held, Viewer
-from beffroi.api.testing import film
+from tests.application import film
+
+from beffroi_api.live.viewer import Held, Viewer
 
 (BATCH,) = film(1, start_ns=1_793_534_400_000_000_000)
 

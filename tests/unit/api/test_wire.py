@@ -6,9 +6,10 @@ import json
 import struct
 
 import pytest
-from beffroi.api.live.schemas import View
-from beffroi.api.live.wire import avc_codec, message
-from beffroi.api.testing import film
+from tests.application import film
+
+from beffroi_api.live.schemas import View
+from beffroi_api.live.wire import avc_codec, message
 
 START_NS = 1_793_534_400_000_000_000
 

@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from beffroi.api import workers
-from beffroi.api.testing import eventually, in_memory, running
-from beffroi.api.workers import Worker
-from beffroi.common.bus import DeliveryError, NotNow, Producer
-from beffroi.common.testing import MemoryBroker, MemoryBus
-from beffroi.common.testing.bus import MemoryProducer
+from tests.application import eventually, in_memory, running
+
+from beffroi_api import workers
+from beffroi_api.workers import Worker
+from beffroi_common.bus import DeliveryError, Producer, RetryLater
+from beffroi_testing import MemoryBroker, MemoryBus
+from beffroi_testing.bus import MemoryProducer
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def test_what_is_transient_is_tried_again() -> None:
     def body(stop: threading.Event) -> None:
         lives.append(len(lives))
         if len(lives) < 3:
-            raise NotNow("later")
+            raise RetryLater("later")
         third.set()
         stop.wait()
 

@@ -7,7 +7,11 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from beffroi.common.contracts import (
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from beffroi_common.contracts import (
     AccessUnit,
     Camera,
     CameraSource,
@@ -19,11 +23,8 @@ from beffroi.common.contracts import (
     MaskMode,
     Stream,
 )
-from beffroi.common.contracts.camera import Hours
-from beffroi.common.contracts.frames import from_ns
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
+from beffroi_common.contracts.camera import Hours
+from beffroi_common.contracts.frames import from_ns
 
 SQUARE = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.1, 0.5))
 BOW_TIE = ((0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from beffroi.common.bus import Start
-from beffroi.common.bus.kafka import Follower
-from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED
 from confluent_kafka import TopicPartition
+
+from beffroi_common.bus import Start
+from beffroi_common.bus.kafka import Follower
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED
 
 
 class Young:

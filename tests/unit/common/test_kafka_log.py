@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 import structlog
-from beffroi.common.bus.kafka import QUIET_S, _RdkafkaLog
-from beffroi.common.testing import ManualClock
+
+from beffroi_common.bus.kafka import QUIET_S, _RdkafkaLog
+from beffroi_testing import ManualClock
 
 LINE = "FAIL [rdkafka#producer-1] [thrd:127.0.0.1:9]: Connect to ipv4#127.0.0.1:9 failed: Connection refused"
 

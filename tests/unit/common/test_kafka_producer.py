@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from beffroi.common.bus import DeliveryError
-from beffroi.common.bus.kafka import KafkaProducer
-from beffroi.common.contracts import Viewers
-from beffroi.common.topics import VIEWERS
 from confluent_kafka import KafkaError, KafkaException
+
+from beffroi_common.bus import DeliveryError
+from beffroi_common.bus.kafka import KafkaProducer
+from beffroi_common.contracts import Viewers
+from beffroi_common.topics import VIEWERS
 
 ADDRESS = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
 MESSAGE = Viewers(camera="gate", annotated_until=datetime(2026, 11, 1, tzinfo=UTC))

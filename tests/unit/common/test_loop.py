@@ -1,4 +1,4 @@
-"""The loop commits what nobody needs any more, waits on "not now" and buries what can never be read."""
+"""The loop commits what nobody needs any more, waits on "retry later" and buries what can never be read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from beffroi.common.bus import Consumer, LoopOptions, Never, NotNow, Partition, Record, run
-from beffroi.common.bus.loop import TooManyDeadLettersError
-from beffroi.common.contracts import DeadLetter, InvalidMessageError, Viewers
-from beffroi.common.runtime.clock import SystemClock
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import FRAMES_RAW, VIEWERS, Topic
+
+from beffroi_common.bus import Consumer, InvalidRecord, LoopOptions, Partition, Record, RetryLater, run
+from beffroi_common.bus.loop import TooManyDeadLettersError
+from beffroi_common.contracts import DeadLetter, InvalidMessageError, Viewers
+from beffroi_common.runtime.clock import SystemClock
+from beffroi_common.topics import FRAMES_RAW, VIEWERS, Topic
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 GROUP = "test"
 FAST = LoopOptions(poll_timeout_s=0.01, commit_interval_s=0.0, retry_first_s=0.001, max_dead_letters_in_a_row=3)
@@ -86,7 +87,7 @@ def test_not_now_hands_the_same_record_again_and_commits_nothing_beyond() -> Non
     def busy_three_times(_record: Record, time: int) -> None:
         if time <= 3:
             assert broker.committed(GROUP, (VIEWERS.name, 0)) == 0
-            raise NotNow("wait")
+            raise RetryLater("wait")
 
     processor = Scripted(busy_three_times, last=5)
     drive(broker, processor)
@@ -94,7 +95,7 @@ def test_not_now_hands_the_same_record_again_and_commits_nothing_beyond() -> Non
     assert broker.committed(GROUP, (VIEWERS.name, 0)) == 2
 
 
-@pytest.mark.parametrize("refusal", [Never("no such thing"), InvalidMessageError("no such thing")])
+@pytest.mark.parametrize("refusal", [InvalidRecord("no such thing"), InvalidMessageError("no such thing")])
 def test_never_goes_to_the_dead_letters_with_its_reason_and_on(refusal: Exception) -> None:
     broker = MemoryBroker(slots=1)
     fill(broker, VIEWERS, 2)
@@ -116,7 +117,7 @@ def test_a_dead_letter_of_frames_holds_no_pixels() -> None:
     fill(broker, FRAMES_RAW, 1, value=b"pixels of a window")
 
     def refuse(_record: Record, _time: int) -> None:
-        raise Never("cut short")
+        raise InvalidRecord("cut short")
 
     drive(broker, Scripted(refuse, last=1), FRAMES_RAW)
     (buried,) = broker.records(FRAMES_RAW.dead_letters)
@@ -131,7 +132,7 @@ def test_a_release_that_refuses_everything_ends_and_says_so() -> None:
     fill(broker, VIEWERS, 10)
 
     def refuse(_record: Record, _time: int) -> None:
-        raise Never("no")
+        raise InvalidRecord("no")
 
     with pytest.raises(TooManyDeadLettersError, match="go back to the release before"):
         drive(broker, Scripted(refuse, last=10))
@@ -191,7 +192,7 @@ def test_a_partition_that_comes_while_another_waits_loses_nothing() -> None:
 
     def busy_at_first(record: Record, time: int) -> None:
         if time <= 3:
-            raise NotNow("wait")
+            raise RetryLater("wait")
         handled.append((record.partition, record.offset))
         if len(handled) == 4:
             processor.stop.set()
@@ -232,7 +233,7 @@ def test_a_loss_commits_nothing_and_what_was_not_committed_is_handled_again(
             broker.away = True
             clock.advance(11)
         if time == 1 and waiting:
-            raise NotNow("wait")
+            raise RetryLater("wait")
 
     def drop(partitions: Collection[Partition]) -> None:
         assert set(partitions) == {(VIEWERS.name, 0)}

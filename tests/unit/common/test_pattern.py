@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from beffroi.common import pattern
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from beffroi_common import pattern
 
 SIZES = [(120, 60), (160, 120), (320, 240), (640, 360), (641, 361), (1920, 1080)]
 

@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from urllib.error import HTTPError
 
 import pytest
-from beffroi.common.bus import Record, StatusReporter
-from beffroi.common.bus.reporter import REPEAT_S
-from beffroi.common.contracts import Level
-from beffroi.common.contracts.status import decode_status
-from beffroi.common.runtime import tracing
-from beffroi.common.runtime.health import Health
-from beffroi.common.runtime.http import internal_server
-from beffroi.common.runtime.lifecycle import Runtime
-from beffroi.common.runtime.settings import ServiceSettings, SettingsError, StoreSettings, load
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import STATUS
 from opentelemetry import trace
 from pydantic_settings import SettingsConfigDict
+
+from beffroi_common.bus import Record, StatusReporter
+from beffroi_common.bus.reporter import REPEAT_S
+from beffroi_common.contracts import Level
+from beffroi_common.contracts.status import decode_status
+from beffroi_common.runtime import tracing
+from beffroi_common.runtime.health import Health
+from beffroi_common.runtime.http import admin_server
+from beffroi_common.runtime.lifecycle import Runtime
+from beffroi_common.runtime.settings import ServiceSettings, SettingsError, StoreSettings, load
+from beffroi_common.topics import STATUS
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 
 class Example(ServiceSettings):
@@ -57,8 +58,8 @@ def test_an_unknown_setting_is_named(environment: pytest.MonkeyPatch, name: str)
 
 
 def test_a_wrong_value_is_named_and_not_shown(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("BEFFROI_EXAMPLE_INTERNAL_PORT", "hunter2")
-    with pytest.raises(SettingsError, match="internal_port") as refused:
+    environment.setenv("BEFFROI_EXAMPLE_ADMIN_PORT", "hunter2")
+    with pytest.raises(SettingsError, match="admin_port") as refused:
         load(Example)
     assert "hunter2" not in str(refused.value)
 
@@ -81,7 +82,7 @@ def health() -> Health:
 
 @pytest.fixture
 def door(health: Health) -> Iterator[str]:
-    server = internal_server(health, "127.0.0.1", 0)
+    server = admin_server(health, "127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from queue import Queue
 
 import pytest
-from beffroi.common.bus import Record, Table
-from beffroi.common.bus.table import TableDeadError
-from beffroi.common.contracts import Viewers
-from beffroi.common.testing import MemoryBroker, MemoryBus
-from beffroi.common.topics import VIEWERS
+
+from beffroi_common.bus import Record, Table
+from beffroi_common.bus.table import TableDeadError
+from beffroi_common.contracts import Viewers
+from beffroi_common.topics import VIEWERS
+from beffroi_testing import MemoryBroker, MemoryBus
 
 PATIENCE_S = 10.0
 

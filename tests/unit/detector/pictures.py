@@ -8,12 +8,12 @@ from fractions import Fraction
 import av
 import numpy as np
 from av import VideoFrame
-from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Stream
-from beffroi.detector.vision.decoding import Picture
-from beffroi.detector.vision.detections import Detections
-from beffroi.detector.vision.encoding import Quality, encode
-
 from tests.unit.detector.scenes import START
+
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_detector.vision.decoding import Picture
+from beffroi_detector.vision.detections import Detections
+from beffroi_detector.vision.encoding import Quality, encode
 
 SECOND_NS = 1_000_000_000
 START_NS = round(START.timestamp()) * SECOND_NS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from beffroi.common.contracts import (
+from beffroi_common.contracts import (
     Alert,
     Camera,
     CameraSource,
@@ -16,8 +16,8 @@ from beffroi.common.contracts import (
     Zone,
     ZoneKind,
 )
-from beffroi.detector.rules.advance import advance
-from beffroi.detector.rules.state import CameraState
+from beffroi_detector.rules.advance import advance
+from beffroi_detector.rules.state import CameraState
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SQUARE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from beffroi.common.contracts.camera import Hours
-from beffroi.detector.rules.geometry import contains, distance, foot_of, place_of
-from beffroi.detector.rules.schedule import within
-from beffroi.detector.rules.state import from_us, to_us
 from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Point, Polygon
+
+from beffroi_common.contracts.camera import Hours
+from beffroi_detector.rules.geometry import contains, distance, foot_of, place_of
+from beffroi_detector.rules.schedule import within
+from beffroi_detector.rules.state import from_us, to_us
 
 L_SHAPE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.5), (0.5, 0.5), (0.5, 0.9), (0.1, 0.9))
 LILLE = ZoneInfo("Europe/Paris")

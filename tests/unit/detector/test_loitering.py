@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from beffroi.common.contracts import AlertState, CloseReason, Tracks
-from beffroi.detector.rules.advance import ClockJumpedBackError, advance
-
 from tests.unit.detector.scenes import Foot, camera, run, since, times, tracks
+
+from beffroi_common.contracts import AlertState, CloseReason, Tracks
+from beffroi_detector.rules.advance import ClockJumpedBackError, advance
 
 HERE = (0.5, 0.5)
 FAR = (0.8, 0.8)

@@ -12,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from beffroi.detector.catalogue import CATALOGUE, Weights
-from beffroi.detector.manifest import GRAPH, MANIFEST, NUMBERS, Manifest, ModelError, read_manifest, sha256_of
-from beffroi.detector.prepare import preparation
-from beffroi.detector.prepare.environment import PrepareError, lock_file
-from beffroi.detector.prepare.settings import PrepareSettings
-from beffroi.detector.prepare.sources import NoWeightsError, fetch
+
+from beffroi_detector.catalogue import CATALOGUE, Weights
+from beffroi_detector.manifest import GRAPH, MANIFEST, NUMBERS, Manifest, ModelError, read_manifest, sha256_of
+from beffroi_detector.prepare import preparation
+from beffroi_detector.prepare.environment import PrepareError, lock_file
+from beffroi_detector.prepare.settings import PrepareSettings
+from beffroi_detector.prepare.sources import NoWeightsError, fetch
 
 CONTENT = b"weights"
 MEMBER = "package/tiny.pt"
@@ -109,7 +110,7 @@ def test_a_prepared_model_is_checked_before_it_is_used(tmp_path: Path) -> None:
     (folder / NUMBERS).write_text("other")
     with pytest.raises(ModelError, match="is not what was prepared"):
         read_manifest(folder)
-    with pytest.raises(ModelError, match=r"python -m beffroi\.detector\.prepare"):
+    with pytest.raises(ModelError, match=r"python -m beffroi_detector\.prepare"):
         read_manifest(tmp_path)
     (folder / MANIFEST).write_text("{}")
     with pytest.raises(ModelError, match="another version"):

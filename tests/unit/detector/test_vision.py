@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
-from beffroi.common.bus import NotNow, Record, StatusReporter, run
-from beffroi.common.bus.silence import Silence
-from beffroi.common.contracts import Camera, DeadLetter, FrameBatch, Tracks
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, dead_letter_topic
-from beffroi.detector.vision.decoding import Decoder
-from beffroi.detector.vision.encoding import Quality
-from beffroi.detector.vision.lane import Lane
-from beffroi.detector.vision.processor import Pace, Vision
-from beffroi.detector.vision.tracking import CameraTracker, TrackOptions
-
 from tests.unit.detector.pictures import OnePerson, batch, decoded
 from tests.unit.detector.scenes import START, camera
+
+from beffroi_common.bus import Record, RetryLater, StatusReporter, run
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.contracts import Camera, DeadLetter, FrameBatch, Tracks
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, dead_letter_topic
+from beffroi_detector.vision.camera_stream import CameraStream
+from beffroi_detector.vision.decoding import Decoder
+from beffroi_detector.vision.encoding import Quality
+from beffroi_detector.vision.processor import Pace, Vision
+from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 
 @dataclass
@@ -51,11 +51,11 @@ class Bench:
             producer=producer,
             status=StatusReporter(producer, "vision", "test", self.clock),
             clock=self.clock,
-            new_lane=lambda: Lane(
+            new_stream=lambda: CameraStream(
                 Decoder(1_000_000), self.finder, CameraTracker(TrackOptions(0.4, 2.0, 0.2)), Quality("ultrafast", 26)
             ),
             pace=Pace(0.2, 2.0, 0.5, 10.0),
-            silence=Silence(self.clock, 10),
+            idle=IdleTracker(self.clock, 10),
             max_rewind_batches=120,
         )
         self._offset = 0
@@ -158,7 +158,7 @@ def test_what_cannot_be_sent_yet_is_kept_and_holds_its_offset_back(bench: Bench)
     bench.give(batch(0))
     bench.broker.away = True
     bench.give(batch(1))
-    with pytest.raises(NotNow):
+    with pytest.raises(RetryLater):
         bench.give(batch(2))
     assert bench.vision.needed() == {(FRAMES_MASKED.name, 0): 1}
     bench.broker.away = False

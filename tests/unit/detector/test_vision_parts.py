@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from beffroi.detector.vision.decoding import Decoder, UndecodableError
-from beffroi.detector.vision.detections import Detections
-from beffroi.detector.vision.drawing import annotate
-from beffroi.detector.vision.letterbox import GREY, Letterbox
-from beffroi.detector.vision.model import distinct
-from beffroi.detector.vision.sampling import Sampler
-from beffroi.detector.vision.tracking import CameraTracker, Tracked, TrackOptions
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.unit.detector.pictures import SECOND_NS, SIZE_WH, START_NS, batch, decoded, grey
+
+from beffroi_detector.vision.decoding import Decoder, UndecodableError
+from beffroi_detector.vision.detections import Detections
+from beffroi_detector.vision.drawing import annotate
+from beffroi_detector.vision.letterbox import GREY, Letterbox
+from beffroi_detector.vision.model import distinct
+from beffroi_detector.vision.sampling import Sampler
+from beffroi_detector.vision.tracking import CameraTracker, Tracked, TrackOptions
 
 STEP_NS = SECOND_NS // 5
 

@@ -12,11 +12,12 @@ import av
 import numpy as np
 import pytest
 from av import VideoFrame
-from beffroi.common.contracts import Camera, CameraSource, Codec, FrameBatch
-from beffroi.common.testing import ManualClock, MemoryBroker
-from beffroi.common.topics import FRAMES_RAW
-from beffroi.ingest.batching import StreamInfo
-from beffroi.ingest.sources import EncodedUnit, SourceError
+
+from beffroi_common.contracts import Camera, CameraSource, Codec, FrameBatch
+from beffroi_common.topics import FRAMES_RAW
+from beffroi_ingest.batching import StreamInfo
+from beffroi_ingest.sources import EncodedUnit, SourceError
+from beffroi_testing import ManualClock, MemoryBroker
 
 TIME_BASE = Fraction(1, 90_000)
 INFO = StreamInfo(Codec.H264, 64, 48, TIME_BASE, 10.0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from beffroi.common.contracts import Codec
-from beffroi.ingest.annexb import MAX_SETS, START_CODE, ParameterSets, nal_units
+
+from beffroi_common.contracts import Codec
+from beffroi_ingest.annexb import MAX_SETS, START_CODE, ParameterSets, nal_units
 
 SPS, PPS, SPS_2, PPS_2 = b"\x67\x64sps", b"\x68pps", b"\x67\x64other", b"\x68other"
 DELIMITER, IDR, SLICE = b"\x09\xf0", b"\x65idr", b"\x41slice"

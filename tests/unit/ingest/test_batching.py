@@ -5,10 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Stream
-from beffroi.ingest.batching import Batcher, BatchLimits, Stamp, StreamInfo
 from hypothesis import given
 from hypothesis import strategies as st
+
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_ingest.batching import Batcher, BatchLimits, Stamp, StreamInfo
 
 TIME_BASE = Fraction(1, 90_000)
 LIMITS = BatchLimits(duration_s=0.5, size_bytes=10_000)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import pytest
-from beffroi.common.bus import DeliveryError, NotNow, Producer
-from beffroi.common.contracts import AccessUnit, Codec, Contract, FrameBatch, Stream
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Topic
-from beffroi.ingest.outbox import RENEW_S, Outbox, OutboxLimits, SideProducer
-from beffroi.ingest.tally import Tally
-
 from tests.unit.ingest.conftest import raw_batches
+
+from beffroi_common.bus import DeliveryError, Producer, RetryLater
+from beffroi_common.contracts import AccessUnit, Codec, Contract, FrameBatch, Stream
+from beffroi_common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Topic
+from beffroi_ingest.outbox import RENEW_S, Outbox, OutboxLimits, SideProducer
+from beffroi_ingest.tally import Tally
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 LIMITS = OutboxLimits(waiting_bytes=1000, in_flight_bytes=300, patience_s=0.01)
 StartOutbox = Callable[..., Outbox]
@@ -96,7 +96,7 @@ class Unreliable:
         self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
     ) -> None:
         if self.full:
-            raise NotNow("full")
+            raise RetryLater("full")
         assert isinstance(value, FrameBatch)
         self.sent.append(value.sequence)
         self.behind.send(topic, key, value, partition=partition)
@@ -221,11 +221,11 @@ def test_a_side_producer_turns_a_refusal_for_good_into_not_now_and_begins_anew(b
     clock = ManualClock()
     producer = SideProducer(new_producer, clock)
     for _ in range(3):
-        with pytest.raises(NotNow, match="refused"):
+        with pytest.raises(RetryLater, match="refused"):
             producer.send(FRAMES_RAW, "gate", batch(0), partition=0)
     assert len(made) == 2, "not one each time"
     clock.advance(RENEW_S)
-    with pytest.raises(NotNow, match="refused"):
+    with pytest.raises(RetryLater, match="refused"):
         producer.send(FRAMES_RAW, "gate", batch(0), partition=0)
     producer.send(FRAMES_RAW, "gate", batch(1), partition=0)
     assert producer.flush(1) == 0

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 
 import pytest
 import structlog
-from beffroi.common.bus import Record
-from beffroi.common.bus.dead_letters import DeadLetters
-from beffroi.common.bus.reporter import StatusReporter
-from beffroi.common.contracts import Camera, CameraSource, CameraStatus, DeadLetter
-from beffroi.common.contracts.status import decode_status
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import CAMERAS, STATUS
-from beffroi.ingest.outbox import Outbox, OutboxLimits
-from beffroi.ingest.owner import STOP_S, Owner
-from beffroi.ingest.tally import Tally
-
 from tests.unit.ingest.conftest import camera, raw_batches
 from tests.unit.ingest.test_outbox import batch
+
+from beffroi_common.bus import Record
+from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.reporter import StatusReporter
+from beffroi_common.contracts import Camera, CameraSource, CameraStatus, DeadLetter
+from beffroi_common.contracts.status import decode_status
+from beffroi_common.topics import CAMERAS, STATUS
+from beffroi_ingest.outbox import Outbox, OutboxLimits
+from beffroi_ingest.owner import STOP_S, Owner
+from beffroi_ingest.tally import Tally
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 BOTH = [(CAMERAS.name, 0), (CAMERAS.name, 1)]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from beffroi.common import pattern
-from beffroi.common.contracts import CameraSource, Codec
-from beffroi.common.testing import ManualClock
-from beffroi.ingest.annexb import nal_units
-from beffroi.ingest.sources import EncodedUnit, Source, SourceError, SourceOptions, open_source
-
 from tests.unit.ingest.conftest import Pauses
+
+from beffroi_common import pattern
+from beffroi_common.contracts import CameraSource, Codec
+from beffroi_ingest.annexb import nal_units
+from beffroi_ingest.sources import EncodedUnit, Source, SourceError, SourceOptions, open_source
+from beffroi_testing import ManualClock
 
 MakeClip = Callable[..., Path]
 SECRET = "hunter2/äöü:@?#"

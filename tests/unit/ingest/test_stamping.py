@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import av
 import pytest
-from beffroi.ingest.sources import SourceError
-from beffroi.ingest.sources.stamping import MAX_UNSTAMPED, Stamper
+
+from beffroi_ingest.sources import SourceError
+from beffroi_ingest.sources.stamping import MAX_UNSTAMPED, Stamper
 
 TIME_BASE = Fraction(1, 90_000)
 Times = tuple[int | None, int | None]

@@ -6,8 +6,9 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from beffroi.common.testing import ManualClock
-from beffroi.ingest.timing import CaptureClock, MediaClock
+
+from beffroi_ingest.timing import CaptureClock, MediaClock
+from beffroi_testing import ManualClock
 
 SECOND_NS = 1_000_000_000
 

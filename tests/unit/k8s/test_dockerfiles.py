@@ -14,7 +14,7 @@ SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.t
 OWN_LINES = {
     "ARG": r"ARG NODE_IMAGE=\S+",
     "FROM": r"FROM (\$\{NODE_IMAGE\} AS console|scratch AS model)",
-    "CMD": r'CMD \["-m", "beffroi\.[a-z]+"\]',
+    "CMD": r'CMD \["-m", "beffroi_[a-z]+"\]',
 }
 """Instructions that a service may add, in this form only; COPY, RUN and WORKDIR it may add as it needs them."""
 

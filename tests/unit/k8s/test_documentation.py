@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from beffroi.common.topics import TOPICS, Service
+from beffroi_common.topics import TOPICS, Service
 
 TEXT = (Path(__file__).parents[3] / "docs" / "sre.md").read_text()
 

@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from beffroi.local.facts import Figures, LoopFigures
+
+from beffroi_local.facts import Figures, LoopFigures
 
 GOOD = Figures(
     live_p95_s=1.3,

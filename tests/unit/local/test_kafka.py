@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from beffroi.common.topics import MAX_FRAME_RECORD_BYTES
-from beffroi.local.kafka import Broker
+from beffroi_common.topics import MAX_FRAME_RECORD_BYTES
+from beffroi_local.kafka import Broker
 
 
 def test_the_broker_takes_the_registrys_largest_record(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
-from beffroi.local.leaks import FLAT_CHROMA, FLAT_LUMA, MaskedArea, leaking_pixels
+
+from beffroi_local.leaks import FLAT_CHROMA, FLAT_LUMA, MaskedArea, leaking_pixels
 
 WIDTH, HEIGHT = 64, 48
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from beffroi.local import clips
-from beffroi.local.loops import LoopNotFoundError, StoredPicture, first_picture, loop_start
+
+from beffroi_local import clips
+from beffroi_local.loops import LoopNotFoundError, StoredPicture, first_picture, loop_start
 
 FPS, PICTURES = 10.0, 50
 RANDOM = np.random.default_rng(1)

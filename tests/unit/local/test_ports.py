@@ -1,7 +1,8 @@
 import socket
 
 import pytest
-from beffroi.local.ports import LOOPBACK, PortTakenError, free_port, require_free
+
+from beffroi_local.ports import LOOPBACK, PortTakenError, free_port, require_free
 
 
 def test_a_taken_port_is_said_with_the_variable_that_moves_it() -> None:

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from beffroi.local.settings import StackSettings, StackSettingsError
+
+from beffroi_local.settings import StackSettings, StackSettingsError
 
 
 def test_defaults_need_no_variable() -> None:

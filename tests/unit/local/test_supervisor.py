@@ -2,11 +2,12 @@ import configparser
 from pathlib import Path
 
 import pytest
-from beffroi.local.supervisor import Program, config
+
+from beffroi_local.supervisor import Program, config
 
 PROGRAMS = [
     Program("kafka", ["java", "-cp", "/with space/*", "kafka.Kafka"]),
-    Program("api", ["python", "-m", "beffroi.api"], {"KEY": "100%\\s3cret"}, data_limit_mb=64),
+    Program("api", ["python", "-m", "beffroi_api"], {"KEY": "100%\\s3cret"}, data_limit_mb=64),
 ]
 
 

@@ -1,6 +1,7 @@
 import pytest
-from beffroi.local.paths import REPOSITORY
-from beffroi.local.truth import Box, SeenAlert, Stay, iou, judge, load_mot, percentile, stays
+
+from beffroi_local.paths import REPOSITORY
+from beffroi_local.truth import Box, SeenAlert, Stay, iou, judge, load_mot, percentile, stays
 
 FPS = 10.0
 THRESHOLD_S = 10.0

@@ -10,9 +10,10 @@ import av
 import numpy as np
 import pytest
 from av import VideoFrame
-from beffroi.common.contracts import AccessUnit, Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
-from beffroi.masker.encoding import Quality
-from beffroi.masker.stream import Limits
+
+from beffroi_common.contracts import AccessUnit, Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
+from beffroi_masker.encoding import Quality
+from beffroi_masker.stream import Limits
 
 TIME_BASE = Fraction(1, 90_000)
 START_NS = 1_800_000_000_000_000_000
@@ -50,7 +51,7 @@ def make_raw() -> MakeRaw:
     ) -> list[FrameBatch]:
         units = _encoded(pictures, codec, {"g": str(gop), "keyint_min": str(gop), "sc_threshold": "0"} | options)
         batches: list[FrameBatch] = []
-        for group in _cut(units, per_batch):
+        for group in _mask_raster(units, per_batch):
             batches.append(
                 FrameBatch(
                     camera=camera,
@@ -95,7 +96,7 @@ def _encoded(pictures: Sequence[VideoFrame], codec: Codec, options: dict[str, st
     ]
 
 
-def _cut(units: Sequence[AccessUnit], per_batch: int) -> Iterator[list[AccessUnit]]:
+def _mask_raster(units: Sequence[AccessUnit], per_batch: int) -> Iterator[list[AccessUnit]]:
     group: list[AccessUnit] = []
     for unit in units:
         if group and (len(group) == per_batch or (unit.key and not all(each.key for each in group))):

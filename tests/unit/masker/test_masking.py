@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from beffroi.masker.masking import Plane, Plate, chroma_cells, raster
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+from beffroi_masker.masking import Plane, PlaneMask, chroma_cells, raster
 
 fine = st.integers(0, 2**40).map(lambda steps: steps / 2**40)
 """Far finer than a pixel; closer still, the reference itself divides by nought."""
@@ -80,5 +81,5 @@ def test_a_plate_fills_what_is_covered_and_leaves_the_rest(word: type[np.unsigne
     source: Plane = np.array([[0, 1, 2], [3, 4, np.iinfo(word).max]], dtype=word)
     target = np.zeros_like(source)
     cover = np.array([[True, False, False], [False, True, False]])
-    Plate.of(cover, value, word).apply(source, target)
+    PlaneMask.of(cover, value, word).apply(source, target)
     assert target.tolist() == [[value, 1, 2], [3, value, np.iinfo(word).max]]

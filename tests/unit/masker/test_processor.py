@@ -9,17 +9,18 @@ from dataclasses import replace
 
 import pytest
 from av import VideoFrame
-from beffroi.common.bus import Never, NotNow, Record, run
-from beffroi.common.bus.reporter import StatusReporter
-from beffroi.common.bus.silence import Silence
-from beffroi.common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
-from beffroi.common.contracts.status import decode_status
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus
-from beffroi.common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES, STATUS
-from beffroi.masker.decisions import Decisions
-from beffroi.masker.encoding import Quality
-from beffroi.masker.processor import Masker
-from beffroi.masker.stream import Limits
+
+from beffroi_common.bus import InvalidRecord, Record, RetryLater, run
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.reporter import StatusReporter
+from beffroi_common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
+from beffroi_common.contracts.status import decode_status
+from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES, STATUS
+from beffroi_masker.decisions import Decisions
+from beffroi_masker.encoding import Quality
+from beffroi_masker.processor import Masker
+from beffroi_masker.stream import Limits
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 MakeRaw = Callable[..., list[FrameBatch]]
 Noise = Callable[..., list[VideoFrame]]
@@ -54,7 +55,7 @@ def masker(broker: MemoryBroker, clock: ManualClock, decisions: Decisions, limit
         clock=clock,
         limits=limits,
         quality=quality,
-        silence=Silence(clock, 10.0),
+        idle=IdleTracker(clock, 10.0),
     )
 
 
@@ -202,12 +203,12 @@ def test_what_is_no_frame_batch_is_refused(
 
 
 def test_a_batch_under_another_key_is_refused(masker: Masker, raw: list[FrameBatch]) -> None:
-    with pytest.raises(Never, match="names camera 'other'"):
+    with pytest.raises(InvalidRecord, match="names camera 'other'"):
         masker.handle(record(raw[0], 0, "other"))
 
 
 def test_a_batch_that_is_masked_already_is_refused(masker: Masker, raw: list[FrameBatch]) -> None:
-    with pytest.raises(Never, match="masked"):
+    with pytest.raises(InvalidRecord, match="masked"):
         masker.handle(record(replace(raw[0], mask_version=1), 0))
 
 
@@ -219,7 +220,7 @@ def test_while_the_broker_is_away_nothing_is_lost_or_doubled(
     broker.away = True
     masker.handle(record(raw[1], 11))
     assert masker.needed() == {(FRAMES_RAW.name, 1): 10}
-    with pytest.raises(NotNow):
+    with pytest.raises(RetryLater):
         masker.handle(record(raw[2], 12))
     broker.away = False
     masker.handle(record(raw[2], 12))
@@ -283,7 +284,7 @@ def test_a_masker_that_cannot_send_takes_no_camera_for_silent(
     broker.away = True
     at = 3
     for _ in range(12):  # the loop waits with the next record, longer than a camera may be silent
-        with suppress(NotNow):
+        with suppress(RetryLater):
             masker.handle(record(raw[at], at))
             at += 1
         listen(masker, clock, 1)

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from av import VideoFrame
-from beffroi.common.contracts import Codec, FrameBatch, MaskDecision, MaskMode
-from beffroi.masker.decoding import MAX_WAITING
-from beffroi.masker.encoding import Quality
-from beffroi.masker.pictures import LAYOUTS, Stencil, planes
-from beffroi.masker.stream import Limits, MaskedStream, Outcome, Reason
+
+from beffroi_common.contracts import Codec, FrameBatch, MaskDecision, MaskMode
+from beffroi_masker.decoding import MAX_WAITING
+from beffroi_masker.encoding import Quality
+from beffroi_masker.pictures import LAYOUTS, MaskRaster, planes
+from beffroi_masker.stream import Limits, MaskedStream, Outcome, Reason
 
 MakeRaw = Callable[..., list[FrameBatch]]
 Noise = Callable[..., list[VideoFrame]]
@@ -85,13 +86,13 @@ def test_masked_area_is_flat_after_decoding_again(
     raw = make_raw(noise(10, width, height, pixel_format=pixel_format), codec=codec)
     pictures = decode(masked_ones(results(stream, raw, burn)))
     assert len(pictures) == 10
-    cut = Stencil(burn, width, height)
-    inner = cut.luma & np.roll(cut.luma, 16, 0) & np.roll(cut.luma, -16, 0)
-    inner &= np.roll(cut.luma, 16, 1) & np.roll(cut.luma, -16, 1)  # coding blurs the outer block, from outside
+    raster = MaskRaster(burn, width, height)
+    inner = raster.luma & np.roll(raster.luma, 16, 0) & np.roll(raster.luma, -16, 0)
+    inner &= np.roll(raster.luma, 16, 1) & np.roll(raster.luma, -16, 1)  # coding blurs the outer block, from outside
     assert inner.any()
     for picture in pictures:
         luma = planes(picture)[0]
-        assert (picture.width, picture.height) == (cut.even_width, cut.even_height)
+        assert (picture.width, picture.height) == (raster.even_width, raster.even_height)
         assert np.abs(luma[inner].astype(int) - 96).max() <= 3
 
 
@@ -100,13 +101,13 @@ def test_masked_bytes_are_the_same_whatever_is_under_the_mask(
     make_raw: MakeRaw, noise: Noise, limits: Limits, quality: Quality, burn: MaskDecision, pixel_format: str
 ) -> None:
     """The encoder of the camera is lossless here, so that beside the mask both streams decode to the same."""
-    cut = Stencil(burn, WIDTH, HEIGHT)
+    raster = MaskRaster(burn, WIDTH, HEIGHT)
     seen = []
     for seed in (1, 2):
         pictures = noise(10, WIDTH, HEIGHT, seed=0, pixel_format=pixel_format)
         hidden = noise(10, WIDTH, HEIGHT, seed=seed, pixel_format=pixel_format)
         for picture, secret in zip(pictures, hidden, strict=True):
-            covers = cut.covers(LAYOUTS[pixel_format])
+            covers = raster.covers(LAYOUTS[pixel_format])
             for plane, below, cover in zip(planes(picture), planes(secret), covers, strict=True):
                 np.copyto(plane, below, where=cover)
         raw = make_raw(pictures, qp="0", crf="0")

@@ -12,20 +12,21 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from beffroi.common import pattern
-from beffroi.common.bus import Partition, Producer, StatusReporter
-from beffroi.common.bus.silence import Silence
-from beffroi.common.contracts import AccessUnit, Codec, FrameBatch, Recording, Stream
-from beffroi.common.runtime.patience import Patience
-from beffroi.common.store import ObjectStore
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
-from beffroi.common.topics import FRAMES_MASKED, RECORDINGS
-from beffroi.recorder.auditor import Auditor
-from beffroi.recorder.cutting import CutRules
-from beffroi.recorder.heads import Heads
-from beffroi.recorder.processor import Recorder
-from beffroi.recorder.storing import Shelf
-from beffroi.recorder.work_dir import Append, WorkDir, append_at
+
+from beffroi_common import pattern
+from beffroi_common.bus import Partition, Producer, StatusReporter
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Recording, Stream
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.store import ObjectStore
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
+from beffroi_recorder.auditor import Auditor
+from beffroi_recorder.cutting import CutRules
+from beffroi_recorder.heads import Heads
+from beffroi_recorder.processor import Recorder
+from beffroi_recorder.uploads import UploadQueue
+from beffroi_recorder.work_dir import Append, WorkDir, append_at
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 FPS = 4
 PER_BATCH = 4
@@ -181,11 +182,11 @@ class Running:
         )  # fmt: skip
         self.recorder = Recorder(
             rules=site.rules,
-            silence=Silence(site.clock, site.silence_s),
-            patience=Patience(site.clock, 0.5, 4.0),
+            idle=IdleTracker(site.clock, site.silence_s),
+            backoff=Backoff(site.clock, 0.5, 4.0),
             work=self.work,
             heads=heads,
-            shelf=lambda stored: Shelf(store, producer, heads, stored),
+            uploads=lambda stored: UploadQueue(store, producer, heads, stored),
             auditor=self.auditor,
             reporter=StatusReporter(producer, "recorder", "r1", site.clock),
             clock=site.clock,

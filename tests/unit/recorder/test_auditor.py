@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from beffroi.common.contracts import RecordingState
-from beffroi.common.contracts.status import decode_status
-from beffroi.common.store import RetentionError, StoredObject, StoreUnavailable
-from beffroi.common.testing import MemoryStore
-from beffroi.common.testing.bus import MemoryProducer
-from beffroi.common.topics import FRAMES_MASKED, STATUS
-from beffroi.recorder.agenda import born
-from beffroi.recorder.auditor import NotDestroyedError
-from beffroi.recorder.naming import starts_at
-
 from tests.unit.recorder.conftest import NS, START_NS, Film, Running, Site, Start
+
+from beffroi_common.contracts import RecordingState
+from beffroi_common.contracts.status import decode_status
+from beffroi_common.store import RetentionError, StoredObject, StoreUnavailable
+from beffroi_common.topics import FRAMES_MASKED, STATUS
+from beffroi_recorder.auditor import NotDestroyedError
+from beffroi_recorder.expiry import retention_start
+from beffroi_recorder.naming import starts_at
+from beffroi_testing import MemoryStore
+from beffroi_testing.bus import MemoryProducer
 
 DAY_S = 24 * 3600
 SILENT_S = 35
@@ -373,4 +373,4 @@ AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
     ids=["captured, then stored", "no time in the name", "a clock that was in 2002", "a clock ahead"],
 )
 def test_what_the_retention_counts_from(captured: datetime | None, stored: datetime, expected: datetime) -> None:
-    assert born(captured, stored) == expected
+    assert retention_start(captured, stored) == expected

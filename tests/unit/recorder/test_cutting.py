@@ -6,11 +6,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from beffroi.recorder.cutting import Cut, CutRules, Extent, Shape, why_cut
-from beffroi.recorder.parameter_sets import ParameterSets
-from beffroi.recorder.ticks import Sample
-
 from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers, later
+
+from beffroi_recorder.cutting import Cut, CutRules, Extent, Shape, why_cut
+from beffroi_recorder.parameter_sets import ParameterSets
+from beffroi_recorder.ticks import Sample
 
 NS = 1_000_000_000
 NOON_NS = 1_793_534_400 * NS

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from beffroi.common.bus import Producer
-from beffroi.common.contracts import Contract, FrameBatch
-from beffroi.common.store import StoredObject
-from beffroi.common.testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
-from beffroi.common.topics import RECORDINGS, Topic
-from beffroi.recorder.cutting import CutRules
-
 from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers
+
+from beffroi_common.bus import Producer
+from beffroi_common.contracts import Contract, FrameBatch
+from beffroi_common.store import StoredObject
+from beffroi_common.topics import RECORDINGS, Topic
+from beffroi_recorder.cutting import CutRules
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 SHORT = CutRules(segment_s=4, max_gap_s=10.0, max_drift_s=1.0)
 
@@ -261,7 +261,7 @@ def test_pictures_before_the_first_key_picture_are_missing(site: Site, start: St
     life.work_off()
     life.fall_silent()
     assert site.numbers() == list(range(40, 120))
-    assert life.recorder._lines["gate"].counters.dropped_batches == 5
+    assert life.recorder._streams["gate"].counters.dropped_batches == 5
 
 
 def test_a_long_gop_is_cut_at_its_key_picture(site: Site, start: Start, film: Film) -> None:

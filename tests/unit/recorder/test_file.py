@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 import av
 import pytest
-
 from tests.unit.recorder.conftest import FPS, START_NS, Film, Site, Start
 
 NTP_OFFSET_S = 2_208_988_800

@@ -9,15 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 import pytest
-from beffroi.common.bus import NotNow, Record
-from beffroi.common.runtime.settings import StoreSettings
-from beffroi.common.store import StoreUnavailable
-from beffroi.common.store.minio import MinioStore
-from beffroi.common.testing import ManualClock, MemoryStore
-from beffroi.common.topics import FRAMES_MASKED
 from pydantic import SecretStr
-
 from tests.unit.recorder.conftest import Film, Running, Site, Start
+
+from beffroi_common.bus import Record, RetryLater
+from beffroi_common.runtime.settings import StoreSettings
+from beffroi_common.store import StoreUnavailable
+from beffroi_common.store.minio import MinioStore
+from beffroi_common.topics import FRAMES_MASKED
+from beffroi_testing import ManualClock, MemoryStore
 
 TIME_OUT_S = 30.0
 SOURCE = (FRAMES_MASKED.name, 0)
@@ -89,7 +89,7 @@ def test_a_camera_met_in_vain_is_the_one_time_out_of_its_turn(site: Site, start:
     life.recorder.handle(gate[-1])  # a segment is finished
     site.clock.advance(61)
     store.away = True
-    with pytest.raises(NotNow):
+    with pytest.raises(RetryLater):
         life.recorder.handle(square)
     life.tick()
     assert len(store.tries) == 1

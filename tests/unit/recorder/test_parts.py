@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
-from beffroi.common.bus.progress import MAX_EPOCHS, Progress
-from beffroi.common.contracts import AccessUnit, InvalidMessageError
-from beffroi.common.runtime.settings import SettingsError, load
-from beffroi.recorder.naming import segment_name, starts_at
-from beffroi.recorder.parameter_sets import parameter_sets
-from beffroi.recorder.settings import RecorderSettings
-from beffroi.recorder.ticks import samples
-
 from tests.unit.recorder.conftest import Film
+
+from beffroi_common.bus.sequences import MAX_EPOCHS, SequenceTracker
+from beffroi_common.contracts import AccessUnit, InvalidMessageError
+from beffroi_common.runtime.settings import SettingsError, load
+from beffroi_recorder.naming import segment_name, starts_at
+from beffroi_recorder.parameter_sets import parameter_sets
+from beffroi_recorder.settings import RecorderSettings
+from beffroi_recorder.ticks import samples
 
 SPS, PPS, IDR = b"\x67\x64\x00\x1f\xac", b"\x68\xee", b"\x65\x88\x84"
 S3, S4 = b"\x00\x00\x01", b"\x00\x00\x00\x01"
@@ -73,7 +73,7 @@ def test_a_media_clock_that_makes_no_sense_is_refused(film: Film, pts: list[int]
 
 
 def test_progress_remembers_by_epoch() -> None:
-    progress = Progress()
+    progress = SequenceTracker()
     assert progress.take(5, 100) == 0
     assert progress.take(5, 103) == 2
     assert progress.take(6, 1) == 1
@@ -81,13 +81,13 @@ def test_progress_remembers_by_epoch() -> None:
     assert progress.is_repeat(6, 0)
     assert not progress.is_repeat(5, 104)
     assert not progress.is_repeat(7, 0)
-    again = Progress(progress.snapshot())
+    again = SequenceTracker(progress.snapshot())
     assert again.is_repeat(5, 103)
     assert again.take(7, 0) == 0
 
 
 def test_progress_is_bounded_and_forgets_the_oldest() -> None:
-    progress = Progress()
+    progress = SequenceTracker()
     for epoch in range(MAX_EPOCHS + 10):
         progress.take(epoch, 0)
     assert len(progress.snapshot()) == MAX_EPOCHS

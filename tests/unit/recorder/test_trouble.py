@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beffroi.common.bus import LoopOptions, Never, NotNow, StatusReporter, run
-from beffroi.common.contracts import Codec, DeadLetter, InvalidMessageError, Level
-from beffroi.common.contracts.status import CameraStatus, ServiceStatus, decode_status
-from beffroi.common.runtime.patience import Patience
-from beffroi.common.runtime.settings import SettingsError
-from beffroi.common.store import RetentionError, StoreDenied
-from beffroi.common.testing import ManualClock, MemoryBus, MemoryStore
-from beffroi.common.testing.bus import MemoryProducer
-from beffroi.common.topics import FRAMES_MASKED, STATUS
-from beffroi.recorder.bucket import open_bucket
-from beffroi.recorder.work_dir import DiskFull, WorkDir, append_at
-
 from tests.unit.recorder.conftest import Film, Site, Start
+
+from beffroi_common.bus import InvalidRecord, LoopOptions, RetryLater, StatusReporter, run
+from beffroi_common.contracts import Codec, DeadLetter, InvalidMessageError, Level
+from beffroi_common.contracts.status import CameraStatus, ServiceStatus, decode_status
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.runtime.settings import SettingsError
+from beffroi_common.store import RetentionError, StoreDenied
+from beffroi_common.topics import FRAMES_MASKED, STATUS
+from beffroi_recorder.bucket import open_bucket
+from beffroi_recorder.work_dir import DiskFull, WorkDir, append_at
+from beffroi_testing import ManualClock, MemoryBus, MemoryStore
+from beffroi_testing.bus import MemoryProducer
 
 
 class SmallDisk:
@@ -115,7 +115,7 @@ def test_a_store_away_when_a_camera_is_met_is_not_now(site: Site, start: Start, 
     site.put_on_bus(film(5))
     site.store.away = True
     life = start()
-    with pytest.raises(NotNow, match="the object store does not answer"):
+    with pytest.raises(RetryLater, match="the object store does not answer"):
         life.work_off()
     life.tick()
     assert statuses(site)[-1].code == "store_away"
@@ -237,7 +237,7 @@ def test_what_must_not_be_recorded_is_refused(
     site.put_on_bus([good])
     (record,) = site.broker.log((FRAMES_MASKED.name, 0))
     bad = replace(good, **change)
-    with pytest.raises(Never, match=reason):
+    with pytest.raises(InvalidRecord, match=reason):
         start().recorder.handle(replace(record, value=bad.encode()))
 
 
@@ -309,7 +309,7 @@ def opened(store: MemoryStore, clock: ManualClock, site: Site, stop: threading.E
     reporter = StatusReporter(MemoryBus(site.broker).producer(), "recorder", "r1", clock)
     return open_bucket(
         store, retention_days, reporter=reporter, clock=clock, stop=stop, beat=lambda: clock.advance(1),
-        patience=Patience(clock, 0.01, 0.02),
+        backoff=Backoff(clock, 0.01, 0.02),
     )  # fmt: skip
 
 

@@ -1,0 +1,117 @@
+"""Sets the broker up as the topic registry says, and says where it does not."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+from pydantic import Field, ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from beffroi_common.contracts.base import explain
+from beffroi_common.contracts.camera import MAX_SLOTS
+from beffroi_common.runtime.settings import KafkaSettings, StrictSettings
+from beffroi_common.topics import TOPICS, every_topic
+
+from .kafka import admin_client
+
+TIMEOUT_S = 30.0
+KNOWN_POLL_S = 0.05
+DEFAULT_SLOTS = 12
+"""Partitions of each camera topic: a camera's slot is one of them."""
+
+
+class TopicMismatchError(Exception):
+    """The broker's topics are not as the registry says."""
+
+
+def create_topics(settings: KafkaSettings, slots: int = DEFAULT_SLOTS, replication: int = 1) -> list[str]:
+    """Create what is missing, and return the names that were.
+
+    Raises:
+        TopicMismatchError: an existing topic has other settings; it says which and what to do.
+        KafkaException: the broker refused or is away.
+    """
+    admin = admin_client(settings, "beffroi-admin")
+    existing = set(admin.list_topics(timeout=TIMEOUT_S).topics)
+    data = {topic.name for topic in TOPICS}
+    missing = [
+        NewTopic(
+            topic.name,
+            num_partitions=slots if topic.name in data else 1,
+            replication_factor=replication,
+            config=topic.config,
+        )
+        for topic in every_topic()
+        if topic.name not in existing
+    ]
+    if missing:
+        for future in admin.create_topics(missing, operation_timeout=TIMEOUT_S).values():
+            future.result()
+        _await_known(admin, {topic.topic for topic in missing})
+    check_topics(admin)
+    return [topic.topic for topic in missing]
+
+
+def _await_known(admin: AdminClient, names: set[str]) -> None:
+    """Wait until the broker knows the topics that its controller has just made: it hears of them a little later."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while unknown := names - set(admin.list_topics(timeout=TIMEOUT_S).topics):
+        if time.monotonic() > deadline_s:
+            raise TopicMismatchError(f"made, but still unknown to the broker: {', '.join(sorted(unknown))}. Try again")
+        time.sleep(KNOWN_POLL_S)
+
+
+def check_topics(admin: AdminClient) -> None:
+    """Compare each topic's settings on the broker with the registry.
+
+    Raises:
+        TopicMismatchError: naming every difference.
+    """
+    resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in every_topic()]
+    found = {resource.name: future.result() for resource, future in admin.describe_configs(resources).items()}
+    wrong = [
+        f"{topic.name}: {name} is {found[topic.name][name].value}, must be {value}"
+        for topic in every_topic()
+        for name, value in topic.config.items()
+        if found[topic.name][name].value != value
+    ]
+    if wrong:
+        raise TopicMismatchError(
+            "; ".join(wrong) + ". Set them with kafka-configs.sh, or delete the topics to be made anew"
+        )
+
+
+class TopicsSettings(StrictSettings):
+    """What `python -m beffroi_common.bus.admin` can be told, by variables that begin with BEFFROI_TOPICS_."""
+
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_TOPICS_")
+
+    kafka: KafkaSettings
+    slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=MAX_SLOTS)
+    """Partitions of each camera topic."""
+    replication: int = Field(default=1, ge=1)
+    """Brokers that hold each message; one broker has no other."""
+
+
+def main() -> None:
+    """`python -m beffroi_common.bus.admin`: create and check all topics."""
+    try:
+        settings = TopicsSettings()
+        made = create_topics(settings.kafka, settings.slots, settings.replication)
+    except ValidationError as error:
+        sys.exit(f"BEFFROI_TOPICS_*: {explain(error)}")
+    except (TopicMismatchError, KafkaException) as error:
+        sys.exit(f"topics: {error}")
+    print(f"topics: {len(made)} made, {len(every_topic()) - len(made)} were there")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

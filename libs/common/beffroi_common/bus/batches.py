@@ -1,0 +1,43 @@
+"""Frame batches as they come off the bus. Nobody decodes a picture that did not pass here."""
+
+from __future__ import annotations
+
+from beffroi_common.contracts import FrameBatch
+
+from .errors import InvalidRecord
+from .interfaces import Record
+
+
+def raw_batch(record: Record) -> FrameBatch:
+    """Read what ingest sent.
+
+    Raises:
+        InvalidMessageError: it breaks its contract.
+        InvalidRecord: it belongs to another camera, or says that it is masked.
+    """
+    batch = _batch(record)
+    if batch.mask_version != 0:
+        raise InvalidRecord(f"a raw batch says that it is masked with version {batch.mask_version}")
+    return batch
+
+
+def masked_batch(record: Record) -> FrameBatch:
+    """Read what the masker sent, or what was drawn upon it.
+
+    Raises:
+        InvalidMessageError: it breaks its contract.
+        InvalidRecord: it belongs to another camera, or passed no masker.
+    """
+    batch = _batch(record)
+    if batch.mask_version < 1:
+        raise InvalidRecord(f"this batch passed no masker: find out who else writes to {record.topic}")
+    return batch
+
+
+def _batch(record: Record) -> FrameBatch:
+    if record.value is None:
+        raise InvalidRecord("a frame batch has no tombstones")
+    batch = FrameBatch.decode(record.value)
+    if batch.camera != record.key:
+        raise InvalidRecord(f"the key names camera {record.key!r}, the batch {batch.camera!r}")
+    return batch

@@ -1,0 +1,156 @@
+"""The seams of the bus. Behind them Kafka, or the double of `beffroi_testing`, held to the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from beffroi_common.contracts import Contract, FrameBatch
+from beffroi_common.topics import Topic
+
+Partition = tuple[str, int]
+"""(topic name, partition number)."""
+
+
+class Start(Enum):
+    """Where a reader without committed offsets begins."""
+
+    BEGINNING = "earliest"
+    END = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it lies on a topic. `value` is None for a tombstone."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes | None
+    timestamp_ms: int
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Everything but the payload."""
+        size = "tombstone" if self.value is None else f"{len(self.value)} bytes"
+        return f"Record({self.topic}[{self.partition}]@{self.offset} key={self.key!r} {size})"
+
+    @property
+    def source(self) -> Partition:
+        """Topic and partition it was read from."""
+        return (self.topic, self.partition)
+
+
+class Producer(Protocol):
+    """Sends messages in order within a partition, from a queue bounded in bytes."""
+
+    def send(
+        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+    ) -> None:
+        """Queue a message. A camera's messages go to the partition that is its slot; None: chosen by key.
+
+        Raises:
+            RetryLater: the queue is full, because the broker is away or slow.
+            TooLarge: the message is larger than the topic allows.
+            DeliveryError: a message sent earlier was refused for good.
+        """
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until everything is acknowledged, and return how many messages are not.
+
+        Raises:
+            DeliveryError: a message was refused for good.
+        """
+
+    def close(self) -> None:
+        """Flush for a short while and let go."""
+
+
+class Listener(Protocol):
+    """Hears which partitions come and go."""
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """These are read from now on, beside those held already. Told at each decision of the group, also of none."""
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """These will be somebody else's, who waits until this returns: commit, and drop what is held for them."""
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        """The group has not been reached for a session: these may be somebody else's already, or nobody's.
+
+        Nothing may be committed for them. `assigned` tells which come back, once the broker is there again.
+        """
+
+
+class Processor(Protocol):
+    """What a service does with records. The loop drops lost partitions as it does revoked ones, but commits nothing."""
+
+    def handle(self, record: Record) -> None:
+        """Work on one record.
+
+        Raises:
+            RetryLater: try again later.
+            InvalidRecord: cannot be handled, ever. `InvalidMessageError` counts as this.
+        """
+
+    def tick(self) -> None:
+        """Called between records and at least at every poll time-out."""
+
+    def needed(self) -> Mapping[Partition, int]:
+        """Lowest offset still needed of each partition; absent: whatever was handled may be committed."""
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """These partitions are read from now on."""
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """These are somebody else's now: drop what is held for them."""
+
+
+class Consumer(Protocol):
+    """Reads records of the partitions it is given."""
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """Return the next record, or None when none came in time."""
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Store the offsets to begin at after a restart.
+
+        Raises:
+            RetryLater: the broker did not take them.
+        """
+
+    def pause(self) -> None:
+        """Let `poll` return nothing while membership goes on."""
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+
+    def assignment(self) -> Collection[Partition]:
+        """Partitions read at present."""
+
+    def caught_up(self) -> bool:
+        """Whether every partition was read to its end once since it was assigned."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class Bus(Protocol):
+    """Makes producers and consumers for one service."""
+
+    def producer(self) -> Producer:
+        """A new producer."""
+
+    def consumer(
+        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
+    ) -> Consumer:
+        """A member of a group, from the committed offsets on, or from the very beginning where there are none.
+
+        With `reread` each assignment starts at the beginning: the group shares out partitions, and state is rebuilt.
+        """
+
+    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+        """A reader of all partitions, in no group; it commits nothing."""

@@ -1,0 +1,384 @@
+"""The bus on Kafka, by confluent-kafka. librdkafka's defaults that bite are set here, once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import structlog
+from confluent_kafka import Consumer as KafkaConsumerClient
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Producer as KafkaProducerClient
+from confluent_kafka.admin import AdminClient
+
+from beffroi_common.contracts import Contract, FrameBatch
+from beffroi_common.runtime import tracing
+from beffroi_common.runtime.clock import Clock, SystemClock
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import MAX_FRAME_RECORD_BYTES, MAX_SMALL_RECORD_BYTES, RECORD_OVERHEAD_BYTES, Topic
+
+from .errors import DeliveryError, RetryLater, TooLarge
+from .interfaces import Consumer, Listener, Partition, Producer, Record, Start
+
+log = structlog.get_logger(__name__)
+
+PARTITION_UA = -1
+"""librdkafka: chosen by key."""
+
+LINGER_MS = 5
+"""Wait for company: a batch is half a second old already, five milliseconds more cost nothing."""
+
+BATCH_BYTES = MAX_SMALL_RECORD_BYTES // 2
+"""What travels together, where librdkafka's default is a megabyte: a topic's size limit applies to the batch, and one
+beyond it is refused for good. A single record larger than this travels alone. Half: it counts before compression."""
+
+METADATA_TIMEOUT_S = 5.0
+"""Patience with a broker that is away before it is said so and tried again."""
+
+CLOSE_FLUSH_S = 5.0
+
+QUIET_S = 30.0
+"""Between two lines of one kind from librdkafka, which would write some sixty a second while a broker is away."""
+
+
+def connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """librdkafka's settings to reach the broker, without anything about producing or consuming."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "security.protocol": settings.security_protocol,
+        "client.id": client_id,
+        "message.max.bytes": MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES,
+        "receive.message.max.bytes": 2 * (MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES),
+        "allow.auto.create.topics": False,
+        "reconnect.backoff.max.ms": 2000,
+        "socket.keepalive.enable": True,
+    }
+    optional = {
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.username,
+        "sasl.password": settings.password.get_secret_value() if settings.password else None,
+        "ssl.ca.location": settings.ca_file and str(settings.ca_file),
+        "ssl.certificate.location": settings.certificate_file and str(settings.certificate_file),
+        "ssl.key.location": settings.key_file and str(settings.key_file),
+    }
+    return config | {name: value for name, value in optional.items() if value is not None}
+
+
+def admin_client(settings: KafkaSettings, client_id: str) -> AdminClient:
+    """Whoever asks the broker about topics, or makes them."""
+    return AdminClient(connection(settings, client_id), logger=_RdkafkaLog())
+
+
+def producer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """Settings of a producer: bounded in bytes, nothing lost or doubled by a retry."""
+    return connection(settings, client_id) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "linger.ms": LINGER_MS,
+        "batch.size": BATCH_BYTES,
+        "queue.buffering.max.kbytes": settings.queue_bytes // 1024,
+        "delivery.timeout.ms": int(settings.delivery_timeout_s * 1000),
+    }
+
+
+def consumer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """Settings of any reader: bounded in bytes, checksums on, no automatic commits."""
+    return connection(settings, client_id) | {
+        "check.crcs": True,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "fetch.message.max.bytes": MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES,
+        "fetch.max.bytes": MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES,
+        "queued.max.messages.kbytes": settings.prefetch_bytes // 1024,
+        "fetch.wait.max.ms": 100,
+    }
+
+
+def group_config(settings: KafkaSettings, group: str, instance: str) -> dict[str, Any]:
+    """Settings of a member of a group: cooperative hand-over, known by name after a restart."""
+    return {
+        "group.id": group,
+        "group.instance.id": f"{group}-{instance}",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "auto.offset.reset": Start.BEGINNING.value,
+        "session.timeout.ms": int(settings.session_timeout_s * 1000),
+    }
+
+
+class KafkaBus:
+    """Makes producers and consumers for one instance of a service."""
+
+    def __init__(self, settings: KafkaSettings, service: str, instance: str) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._client_id = f"beffroi-{service}-{instance}"
+
+    def producer(self) -> Producer:
+        """A new producer."""
+        return KafkaProducer(producer_config(self._settings, self._client_id))
+
+    def consumer(
+        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
+    ) -> Consumer:
+        """A member of `group`."""
+        config = consumer_config(self._settings, self._client_id) | group_config(self._settings, group, self._instance)
+        return GroupConsumer(config, topics, listener, reread=reread)
+
+    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+        """A reader of all partitions."""
+        # librdkafka wants a group even where none is joined and nothing is committed.
+        config = consumer_config(self._settings, self._client_id) | {"group.id": f"{self._client_id}-follower"}
+        return Follower(config, topics, start)
+
+
+class KafkaProducer:
+    """See `Producer`."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._client = KafkaProducerClient(config, logger=_RdkafkaLog())
+        self._refused: str | None = None
+
+    def send(
+        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+    ) -> None:
+        """See `Producer.send`."""
+        self._raise_if_refused()
+        payload = None if value is None else value.encode()
+        if payload is not None and len(payload) > topic.max_record_bytes:
+            raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
+        number = PARTITION_UA if partition is None else partition
+        try:
+            self._client.produce(
+                topic.name,
+                payload,
+                key.encode(),
+                number,
+                headers=list(tracing.headers().items()),
+                on_delivery=self._done,
+            )
+        except BufferError:
+            self._serve(lambda: self._client.poll(0))
+            raise RetryLater("the queue to the broker is full; it is away or too slow") from None
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if reason.code() == KafkaError._FATAL:
+                self._refuse(reason.str())
+                raise self._refusal() from None
+            raise RetryLater(f"{topic.name}: {reason.str()}") from None
+        self._serve(lambda: self._client.poll(0))
+
+    def flush(self, timeout_s: float) -> int:
+        """See `Producer.flush`."""
+        left = self._serve(lambda: self._client.flush(timeout_s))
+        self._raise_if_refused()
+        return left
+
+    def close(self) -> None:
+        """See `Producer.close`."""
+        with suppress(DeliveryError):  # whoever sent has heard of it
+            left = self._serve(lambda: self._client.flush(CLOSE_FLUSH_S))
+            if left:
+                log.warning("messages not delivered at the end", messages=left)
+
+    def _serve(self, ask: Callable[[], int]) -> int:
+        """Let the client hear of deliveries. One that broke for good raises, at times without saying what."""
+        try:
+            return ask()
+        except (KafkaException, SystemError) as error:
+            self._refuse(str(error.__cause__ or error))
+            raise self._refusal() from None
+
+    def _done(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            log.error("message refused", topic=message.topic(), reason=error.str())
+            self._refuse(error.str())
+
+    def _refuse(self, reason: str) -> None:
+        self._refused = self._refused or reason
+
+    def _raise_if_refused(self) -> None:
+        if self._refused is not None:
+            raise self._refusal()
+
+    def _refusal(self) -> DeliveryError:
+        return DeliveryError(f"the broker did not take a message: {self._refused}")
+
+
+class _KafkaReader:
+    """What a member of a group and a follower share: reading, pausing, knowing the end."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._client = KafkaConsumerClient(config, logger=_RdkafkaLog())
+        self._assigned: set[Partition] = set()
+        self._at_end: set[Partition] = set()
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        message = self._client.poll(timeout_s)
+        if message is None:
+            return None
+        error = message.error()
+        if error is None:
+            return _record(message)
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._at_end.add((str(message.topic()), int(message.partition() or 0)))
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            log.warning("broker", reason=error.str())
+        return None
+
+    def pause(self) -> None:
+        """See `Consumer.pause`."""
+        self._client.pause(self._client.assignment())
+
+    def resume(self) -> None:
+        """See `Consumer.resume`."""
+        self._client.resume(self._client.assignment())
+
+    def assignment(self) -> Collection[Partition]:
+        """See `Consumer.assignment`."""
+        return frozenset(self._assigned)
+
+    def caught_up(self) -> bool:
+        """See `Consumer.caught_up`."""
+        return bool(self._assigned) and self._at_end >= self._assigned
+
+    def close(self) -> None:
+        """See `Consumer.close`."""
+        self._client.close()
+
+
+class GroupConsumer(_KafkaReader):
+    """A member of a consumer group."""
+
+    def __init__(
+        self, config: dict[str, Any], topics: Sequence[Topic], listener: Listener | None, *, reread: bool
+    ) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._reread = reread
+        self._client.subscribe([topic.name for topic in topics], self._on_assign, self._on_revoke, self._on_lost)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """See `Consumer.commit`."""
+        wanted = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+        try:
+            self._client.commit(offsets=wanted, asynchronous=False)
+        except KafkaException as error:
+            raise RetryLater(f"offsets not committed: {error.args[0].str()}") from None
+
+    def _on_assign(self, client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+        if self._reread:
+            for each in partitions:
+                each.offset = 0
+            client.incremental_assign(partitions)
+        names = _names(partitions)
+        self._assigned |= names
+        self._at_end -= names
+        if self._listener is not None:
+            self._listener.assigned(names)
+
+    def _on_revoke(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+        names = _names(partitions)
+        if self._listener is not None:
+            self._listener.revoked(names)
+        self._let_go(names)
+
+    def _on_lost(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+        # Also while the broker is away: librdkafka minds the session's end by its own clock.
+        names = _names(partitions)
+        if self._listener is not None:
+            self._listener.lost(names)
+        self._let_go(names)
+
+    def _let_go(self, names: set[Partition]) -> None:
+        self._assigned -= names
+        self._at_end -= names
+
+
+class Follower(_KafkaReader):
+    """A reader of all partitions. While the broker or a topic is not there, `poll` returns nothing and tries again."""
+
+    def __init__(self, config: dict[str, Any], topics: Sequence[Topic], start: Start) -> None:
+        super().__init__(config | {"auto.offset.reset": start.value})
+        self._topics = [topic.name for topic in topics]
+        self._start = start
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        if not self._assigned and not self._assign():
+            return None
+        return super().poll(timeout_s)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """A follower has nothing to commit."""
+        raise NotImplementedError("a follower commits nothing")
+
+    def _assign(self) -> bool:
+        try:
+            found = {topic: self._partitions(topic) for topic in self._topics}
+        except KafkaException as error:
+            log.warning("waiting for the broker", topics=self._topics, reason=error.args[0].str())
+            return False
+        if missing := [topic for topic, partitions in found.items() if not partitions]:
+            log.warning("waiting for topics to be made", topics=missing)
+            return False
+        partitions = [each for of_topic in found.values() for each in of_topic]
+        self._client.assign(partitions)
+        self._assigned = _names(partitions)
+        return True
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        metadata = self._client.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
+        numbers = () if metadata.error else metadata.partitions
+        return [TopicPartition(topic, number, self._first_offset(topic, number)) for number in numbers]
+
+    def _first_offset(self, topic: str, number: int) -> int:
+        # Asked for now, not at the first fetch: what is sent after the follower was made must reach it.
+        low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
+        return low if self._start is Start.BEGINNING else high
+
+
+def _names(partitions: Sequence[TopicPartition]) -> set[Partition]:
+    return {(each.topic, each.partition) for each in partitions}
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        topic=str(message.topic()),
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+        key=(message.key() or b"").decode("utf-8", "replace"),
+        value=message.value(),
+        timestamp_ms=message.timestamp()[1],
+        headers=_headers(message),
+    )
+
+
+def _headers(message: Message) -> dict[str, bytes]:
+    pairs = cast("list[tuple[str, str | bytes | None]]", message.headers() or [])
+    return {name: value for name, value in pairs if isinstance(value, bytes)}
+
+
+class _RdkafkaLog:
+    """librdkafka's own lines, as ours: those of one kind at most once in a while, since it repeats itself at each try.
+
+    A broker that is away is no error of ours, and whoever waits for it says so: its lines are warnings at most.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._quiet_until_s: dict[str, float] = {}
+
+    def log(self, level: int, text: str, *args: object) -> None:
+        line = text % args if args else text
+        kind = line.split("[", 1)[0]
+        now_s = self._clock.monotonic_s()
+        if now_s < self._quiet_until_s.get(kind, 0.0):
+            return
+        self._quiet_until_s[kind] = now_s + QUIET_S
+        log.log(min(level, logging.WARNING), "librdkafka", text=line)

@@ -1,0 +1,211 @@
+"""The loop every consuming service runs: poll, handle, flush, commit what nobody needs any more."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from beffroi_common.contracts import InvalidMessageError
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.metrics import RECORDS_HANDLED
+from beffroi_common.runtime.tracing import span_of
+from beffroi_common.topics import Topic
+
+from .dead_letters import DeadLetters
+from .errors import BusError, InvalidRecord, RetryLater, TooLarge
+from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """Times and limits of the loop."""
+
+    poll_timeout_s: float = 0.1
+    """Upper bound between two ticks."""
+    commit_interval_s: float = 1.0
+    """A crash handles again at most about this much."""
+    retry_first_s: float = 0.1
+    retry_most_s: float = 5.0
+    """Wait after "retry later": doubled from the first to the most."""
+    flush_timeout_s: float = 5.0
+    max_dead_letters_in_a_row: int = 1000
+    """More, with no good message between, is a bad release and not bad input: the process ends and says so."""
+
+
+class TooManyDeadLettersError(BusError):
+    """Everything is refused: this release and its input do not fit."""
+
+
+def run(
+    bus: Bus,
+    processor: Processor,
+    *,
+    group: str,
+    service: str,
+    topics: Sequence[Topic],
+    producer: Producer,
+    stop: threading.Event,
+    clock: Clock,
+    beat: Callable[[], None] = lambda: None,
+    options: LoopOptions | None = None,
+) -> None:
+    """Hand every record of `topics` to `processor` until `stop` is set; commits, then leaves the group.
+
+    Raises:
+        DeliveryError: what was sent was refused for good.
+        TooManyDeadLettersError: see `LoopOptions`.
+    """
+    _Loop(bus, processor, group, service, topics, producer, stop, clock, beat, options or LoopOptions()).run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        bus: Bus,
+        processor: Processor,
+        group: str,
+        service: str,
+        topics: Sequence[Topic],
+        producer: Producer,
+        stop: threading.Event,
+        clock: Clock,
+        beat: Callable[[], None],
+        options: LoopOptions,
+    ) -> None:
+        self._by_name = {topic.name: topic for topic in topics}
+        self._processor = processor
+        self._producer = producer
+        self._stop = stop
+        self._clock = clock
+        self._beat = beat
+        self._options = options
+        self._dead_letters = DeadLetters(producer, service, self._by_name, clock)
+        self._position: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._pending: Record | None = None
+        self._held: deque[Record] = deque()
+        self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
+        self._refused_in_a_row = 0
+        self._consumer: Consumer = bus.consumer(group, topics, self)
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        self._processor.assigned(partitions)
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        self._commit(partitions)
+        self._drop(partitions)
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        # Their new owner may have committed further already: what is not committed by now is handled again.
+        log.warning("partitions lost: the broker was not reached for a session", partitions=sorted(partitions))
+        self._drop(partitions)
+
+    def _drop(self, partitions: Collection[Partition]) -> None:
+        self._processor.revoked(partitions)
+        for partition in partitions:
+            self._position.pop(partition, None)
+            self._committed.pop(partition, None)
+        self._held = deque(record for record in self._held if record.source not in partitions)
+        if self._pending is not None and self._pending.source in partitions:
+            self._go_on()
+
+    def run(self) -> None:
+        commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
+        try:
+            while not self._stop.is_set():
+                self._beat()
+                self._step()
+                self._processor.tick()
+                if self._clock.monotonic_s() >= commit_at_s:
+                    self._commit(self._consumer.assignment())
+                    commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
+            self._commit(self._consumer.assignment())
+        finally:
+            self._consumer.close()
+
+    def _step(self) -> None:
+        record = self._consumer.poll(self._options.poll_timeout_s)
+        if record is not None and self._pending is not None:
+            # Of a partition that came while another record waits: it is not paused yet. It waits its turn.
+            self._held.append(record)
+            self._consumer.pause()
+        elif record is not None:
+            self._attempt(record)
+        elif self._pending is not None and self._backoff.is_due():
+            self._attempt(self._pending)
+
+    def _attempt(self, record: Record) -> None:
+        try:
+            with span_of(record):
+                self._handle(record)
+        except RetryLater as reason:
+            self._wait(record, reason)
+            return
+        self._position[record.source] = record.offset + 1
+        if self._pending is not None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The record that waited is done with, or somebody else's: the next that waits, or reading goes on."""
+        self._pending = self._held.popleft() if self._held else None
+        self._backoff.reset()
+        if self._pending is None:
+            self._consumer.resume()
+
+    def _handle(self, record: Record) -> None:
+        try:
+            self._refuse_too_large(record)
+            self._processor.handle(record)
+        except (InvalidRecord, InvalidMessageError) as reason:
+            log.warning("dead letter", record=repr(record), reason=str(reason))
+            self._dead_letters.publish(record, str(reason))
+            RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
+            self._count_refused()
+        else:
+            RECORDS_HANDLED.labels(topic=record.topic, outcome="ok").inc()
+            self._refused_in_a_row = 0
+
+    def _refuse_too_large(self, record: Record) -> None:
+        limit = self._by_name[record.topic].max_record_bytes
+        if record.value is not None and len(record.value) > limit:
+            raise TooLarge(f"{len(record.value)} bytes, more than the {limit} that {record.topic} allows")
+
+    def _count_refused(self) -> None:
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row > self._options.max_dead_letters_in_a_row:
+            raise TooManyDeadLettersError(
+                f"{self._refused_in_a_row} messages in a row were refused: this release does not understand its input; "
+                "go back to the release before, then read the dead letters"
+            )
+
+    def _wait(self, record: Record, reason: RetryLater) -> None:
+        if self._pending is None:
+            log.warning("retry later", record=repr(record), reason=str(reason))
+            RECORDS_HANDLED.labels(topic=record.topic, outcome="retry_later").inc()
+            self._pending = record
+            self._consumer.pause()
+        self._backoff.failed()
+
+    def _commit(self, partitions: Collection[Partition]) -> None:
+        needed = self._processor.needed()
+        offsets = {
+            partition: min(self._position[partition], needed.get(partition, self._position[partition]))
+            for partition in partitions
+            if partition in self._position
+        }
+        changed = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
+        if not changed or self._producer.flush(self._options.flush_timeout_s):
+            return  # what was made of these records is not safe yet
+        try:
+            self._consumer.commit(changed)
+        except RetryLater as reason:
+            log.warning("offsets not committed", reason=str(reason))
+        else:
+            self._committed |= changed

@@ -1,0 +1,91 @@
+"""Says on `status.v1` how cameras and this service are: at once when it changes, and again every few seconds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+
+from beffroi_common.contracts import CameraStatus, Level, ServiceStatus
+from beffroi_common.contracts.status import MAX_MESSAGE
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.topics import STATUS
+
+from .errors import RetryLater
+from .interfaces import Producer
+
+log = structlog.get_logger(__name__)
+
+REPEAT_S = 5.0
+"""An unchanged status is repeated so often: its readers call it stale after a few times this."""
+
+
+class StatusReporter:
+    """The voice of one instance of a service. Safe to call from several threads."""
+
+    def __init__(self, producer: Producer, service: str, instance: str, clock: Clock) -> None:
+        self._producer = producer
+        self._service = service
+        self._instance = instance
+        self._clock = clock
+        self._started_at: datetime = clock.now()
+        self._said: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def camera(
+        self, camera: str, level: Level, code: str, message: str, counters: Mapping[str, float] | None = None
+    ) -> None:
+        """State how `camera` is as far as this service sees it."""
+        if not self._due(f"camera/{camera}", code):
+            return
+        self._send(
+            CameraStatus(
+                camera=camera,
+                service=self._service,
+                level=level,
+                code=code,
+                message=message[:MAX_MESSAGE],
+                at=self._clock.now(),
+                counters=dict(counters or {}),
+            )
+        )
+
+    def service(
+        self,
+        level: Level = Level.OK,
+        code: str = "running",
+        message: str = "",
+        counters: Mapping[str, float] | None = None,
+    ) -> None:
+        """State how this instance is."""
+        if not self._due("service", code):
+            return
+        self._send(
+            ServiceStatus(
+                service=self._service,
+                instance=self._instance,
+                level=level,
+                code=code,
+                message=message[:MAX_MESSAGE],
+                at=self._clock.now(),
+                started_at=self._started_at,
+                counters=dict(counters or {}),
+            )
+        )
+
+    def _due(self, key: str, code: str) -> bool:
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            said = self._said.get(key)
+            if said is not None and said[0] == code and now_s - said[1] < REPEAT_S:
+                return False
+            self._said[key] = (code, now_s)
+            return True
+
+    def _send(self, status: CameraStatus | ServiceStatus) -> None:
+        try:
+            self._producer.send(STATUS, status.key, status)
+        except RetryLater as reason:
+            log.warning("status not sent", key=status.key, code=status.code, reason=str(reason))

@@ -1,0 +1,60 @@
+"""The messages on the bus: versioned, validated, limited in size.
+
+Small messages are JSON, described by frozen pydantic models that refuse unknown fields. A frame batch is Protobuf
+(`docs/adr/0001-frame-batch-is-protobuf.md`). `beffroi_common.topics` says which topic carries which.
+"""
+
+from .alert import Alert, AlertState, CloseReason
+from .base import Box, CameraId, Contract, InvalidMessageError, Point, UtcTime
+from .camera import (
+    Camera,
+    CameraSource,
+    LegalBasis,
+    LoiteringRule,
+    MaskDecision,
+    MaskMode,
+    Polygon,
+    Zone,
+    ZoneKind,
+)
+from .dead_letter import DeadLetter
+from .frames import AccessUnit, Codec, FrameBatch, Stream
+from .recording import Recording, RecordingState
+from .status import CameraStatus, Level, ServiceStatus, Status
+from .tracks import TrackedObject, Tracks
+from .viewers import Viewers
+
+__all__ = [
+    "AccessUnit",
+    "Alert",
+    "AlertState",
+    "Box",
+    "Camera",
+    "CameraId",
+    "CameraSource",
+    "CameraStatus",
+    "CloseReason",
+    "Codec",
+    "Contract",
+    "DeadLetter",
+    "FrameBatch",
+    "InvalidMessageError",
+    "LegalBasis",
+    "Level",
+    "LoiteringRule",
+    "MaskDecision",
+    "MaskMode",
+    "Point",
+    "Polygon",
+    "Recording",
+    "RecordingState",
+    "ServiceStatus",
+    "Status",
+    "Stream",
+    "TrackedObject",
+    "Tracks",
+    "UtcTime",
+    "Viewers",
+    "Zone",
+    "ZoneKind",
+]

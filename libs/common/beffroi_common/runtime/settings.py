@@ -1,0 +1,116 @@
+"""What every service can be told, and how a wrong word is answered."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from beffroi_common.contracts.base import explain
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(SystemExit):
+    """A setting is missing, wrong or unknown: the process ends with status 1 and this text."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Group):
+    """How to reach the broker."""
+
+    bootstrap_servers: str
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = "PLAINTEXT"
+    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    queue_bytes: int = Field(default=64 * 1024 * 1024, ge=17 * 1024 * 1024)
+    """Bound of the send queue: about two minutes of one 4 Mbit/s camera; librdkafka's own default is 1 GiB.
+    At least one record of the largest size must fit."""
+    prefetch_bytes: int = Field(default=16 * 1024 * 1024, ge=1024 * 1024)
+    """Bound of what a consumer reads ahead; librdkafka's own default is 64 MiB."""
+    delivery_timeout_s: float = Field(default=120.0, gt=0)
+    """After this the broker counts as having refused a message."""
+    session_timeout_s: float = Field(default=10.0, ge=6.0)
+    """A member that is silent for so long loses its partitions. 6 s is the broker's lower bound."""
+
+
+class StoreSettings(_Group):
+    """How to reach the object store."""
+
+    endpoint: str
+    """`host:port`, without a scheme."""
+    access_key: str
+    secret_key: SecretStr
+    secure: bool = True
+    region: str = "us-east-1"
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{2,62}$")] = "beffroi-recordings"
+    timeout_s: float = Field(default=10.0, gt=0)
+    """Of one request: a store that does not answer for so long is away."""
+
+
+class StrictSettings(BaseSettings):
+    """Settings out of the environment: a variable with the class's `env_prefix` that means nothing is refused."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
+
+    @model_validator(mode="after")
+    def _no_unknown_variable(self) -> Self:
+        unknown = unknown_variables(type(self), os.environ)
+        if unknown:
+            raise ValueError(f"unknown setting {', '.join(unknown)}: check the spelling or remove it")
+        return self
+
+
+class ServiceSettings(StrictSettings):
+    """Settings all services share. A service derives one frozen class with an `env_prefix` of its own."""
+
+    kafka: KafkaSettings
+    instance: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    """Name of this instance, the same after a restart: Kafka knows it as a static member."""
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 0
+    """Where /metrics, /healthz and /readyz answer; 0: any free port."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str | None = None
+    """Where traces go (OTLP over HTTP); None: nowhere."""
+    trace_ratio: float = Field(default=0.01, ge=0.0, le=1.0)
+    """Share of batches traced: a picture has two batches a second and camera."""
+    heartbeat_timeout_s: float = Field(default=60.0, gt=0)
+    """A loop that did not turn for so long makes /healthz fail."""
+
+
+def unknown_variables(model: type[BaseSettings], environment: os._Environ[str] | dict[str, str]) -> list[str]:
+    """Names in `environment` that carry the prefix of `model` and mean nothing to it."""
+    prefix = str(model.model_config.get("env_prefix", "")).upper()
+    if not prefix:
+        return []
+    fields = {name.upper() for name in model.model_fields}
+    names = (name for name in environment if name.upper().startswith(prefix))
+    return sorted(name for name in names if name.upper().removeprefix(prefix).split("__")[0] not in fields)
+
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+def load(model: type[Settings]) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: naming each setting that is missing, wrong or unknown, and never a value.
+    """
+    try:
+        return model()
+    except ValidationError as error:
+        prefix = str(model.model_config.get("env_prefix", ""))
+        raise SettingsError(f"{prefix}*: {explain(error)}") from None

@@ -1,0 +1,204 @@
+"""The object store by the `minio` client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import urllib3
+from minio.commonconfig import ENABLED, Filter
+from minio.error import MinioException, S3Error
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
+
+from beffroi_common.runtime.metrics import STORE_FAILURES
+from beffroi_common.runtime.settings import StoreSettings
+from minio import Minio
+
+from .errors import ObjectMissing, RetentionError, StoreDenied, StoreError, StoreUnavailable
+from .interfaces import StoredObject
+
+RULE_ID = "beffroi-retention"
+DENIED = {
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidTokenId",
+    "AuthorizationHeaderMalformed",
+}
+MISSING = {"NoSuchKey", "NoSuchObject"}
+RETRIES = 0
+"""The caller has a patience of its own: each try here would make it wait for another time-out. A connection that was
+closed while idle is seen before it is used again, without a retry."""
+
+
+class MinioStore:
+    """See `ObjectStore`."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._bucket = settings.bucket
+        self._region = settings.region
+        self._endpoint = settings.endpoint
+        self._client = Minio(
+            endpoint=settings.endpoint,
+            access_key=settings.access_key,
+            secret_key=settings.secret_key.get_secret_value(),
+            secure=settings.secure,
+            region=settings.region,
+            http_client=urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
+                retries=urllib3.Retry(total=RETRIES),
+                cert_reqs="CERT_REQUIRED",
+            ),
+        )
+
+    def make_bucket(self, retention_days: int) -> None:
+        """See `ObjectStore.make_bucket`."""
+        with self._said("make_bucket"):
+            if not self._client.bucket_exists(bucket_name=self._bucket):
+                self._make(retention_days)
+        self.check_retention(retention_days)
+
+    def _make(self, retention_days: int) -> None:
+        self._client.make_bucket(bucket_name=self._bucket, location=self._region)
+        rule = Rule(
+            status=ENABLED, rule_filter=Filter(prefix=""), rule_id=RULE_ID, expiration=Expiration(days=retention_days)
+        )
+        self._client.set_bucket_lifecycle(bucket_name=self._bucket, config=LifecycleConfig(rules=[rule]))
+
+    def check_retention(self, retention_days: int) -> None:
+        """See `ObjectStore.check_retention`."""
+        with self._said("check_retention"):
+            lifecycle = self._client.get_bucket_lifecycle(bucket_name=self._bucket)
+            versioning = self._client.get_bucket_versioning(bucket_name=self._bucket).status
+            replicated = _absent_as_none(self._client.get_bucket_replication, self._bucket)
+            locked = _absent_as_none(self._client.get_object_lock_config, self._bucket)
+        wrong = list(_wrong_rules(lifecycle, retention_days))
+        if versioning not in ("Off", None):
+            wrong.append(f"versioning is {versioning}: old versions would outlive the retention; make a bucket without")
+        if replicated is not None:
+            wrong.append("it is replicated: copies would outlive the retention; remove the replication")
+        if locked is not None:
+            wrong.append("it has object lock: objects could not be destroyed in time; make a bucket without")
+        if wrong:
+            raise RetentionError(f"bucket {self._bucket}: {'; '.join(wrong)}")
+
+    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+        """See `ObjectStore.put`."""
+        with self._said("put"):
+            self._client.fput_object(
+                bucket_name=self._bucket,
+                object_name=name,
+                file_path=str(file),
+                content_type=content_type,
+                metadata=dict(metadata),
+            )
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See `ObjectStore.read`."""
+        with self._said("read"):
+            response = self._client.get_object(
+                bucket_name=self._bucket, object_name=name, offset=offset, length=length or 0
+            )
+            try:
+                return response.read()
+            finally:
+                response.close()
+                response.release_conn()
+
+    def stream(self, name: str, offset: int, length: int, chunk_bytes: int) -> Iterator[bytes]:
+        """See `ObjectStore.stream`."""
+        with self._said("stream"):
+            response = self._client.get_object(bucket_name=self._bucket, object_name=name, offset=offset, length=length)
+            try:
+                yield from response.stream(chunk_bytes)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def stat(self, name: str) -> StoredObject | None:
+        """See `ObjectStore.stat`."""
+        try:
+            with self._said("stat"):
+                found = self._client.stat_object(bucket_name=self._bucket, object_name=name)
+        except ObjectMissing:
+            return None
+        marker = "x-amz-meta-"
+        headers = {key.lower(): value for key, value in (found.metadata or {}).items()}
+        metadata = {key.removeprefix(marker): value for key, value in headers.items() if key.startswith(marker)}
+        return StoredObject(name, found.size or 0, found.last_modified or _EPOCH, metadata)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list`."""
+        with self._said("list"):
+            for found in self._client.list_objects(bucket_name=self._bucket, prefix=prefix, recursive=True):
+                yield StoredObject(str(found.object_name), found.size or 0, found.last_modified or _EPOCH, {})
+
+    def remove(self, name: str) -> None:
+        """See `ObjectStore.remove`."""
+        with self._said("remove"):
+            self._client.remove_object(bucket_name=self._bucket, object_name=name)
+
+    @contextmanager
+    def _said(self, operation: str) -> Iterator[None]:
+        """Turn the client's errors into ours; neither names a key."""
+        try:
+            yield
+        except S3Error as error:
+            if error.code in MISSING:
+                raise ObjectMissing(f"no such object in bucket {self._bucket}") from None
+            STORE_FAILURES.labels(operation=operation).inc()
+            raise self._explained(error) from None
+        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            STORE_FAILURES.labels(operation=operation).inc()
+            raise StoreUnavailable(
+                f"the object store at {self._endpoint} does not answer ({type(error).__name__}): "
+                "is it running and reachable?"
+            ) from None
+
+    def _explained(self, error: S3Error) -> StoreError:
+        if error.code in DENIED:
+            return StoreDenied(
+                f"the object store at {self._endpoint} refused our key ({error.code}): check access key, secret key "
+                f"and the rights on bucket {self._bucket}"
+            )
+        if error.code == "NoSuchLifecycleConfiguration":
+            return RetentionError(f"bucket {self._bucket} has no lifecycle rule: add one that expires objects in time")
+        return StoreUnavailable(f"the object store at {self._endpoint} could not ({error.code}: {error.message})")
+
+
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+_ABSENT = {"ReplicationConfigurationNotFoundError", "ObjectLockConfigurationNotFoundError", "NotImplemented"}
+
+
+def _absent_as_none(ask: object, bucket: str) -> object | None:
+    try:
+        return ask(bucket_name=bucket)  # type: ignore[operator,no-any-return]
+    except S3Error as error:
+        if error.code in _ABSENT:
+            return None
+        raise
+
+
+def _wrong_rules(lifecycle: LifecycleConfig | None, retention_days: int) -> Iterator[str]:
+    rules = lifecycle.rules if lifecycle is not None else []
+    if not rules:
+        yield f"it has no lifecycle rule: add one that expires every object after {retention_days} days"
+    whole = [rule for rule in rules if rule.status == ENABLED and not _restricted(rule)]
+    days = {rule.expiration.days for rule in whole if rule.expiration is not None}
+    if rules and days != {retention_days}:
+        yield (
+            f"its rules expire every object after {', '.join(sorted(map(str, days))) or 'no number of'} days, "
+            f"not after {retention_days}: correct the rule {RULE_ID}"
+        )
+
+    for rule in rules:
+        if rule.status == ENABLED and _restricted(rule) and rule.expiration is not None:
+            yield f"its rule {rule.rule_id} expires some of its objects after a time of their own: remove it"
+
+
+def _restricted(rule: Rule) -> bool:
+    """Whether a rule looks at some objects only."""
+    restriction = rule.rule_filter
+    return restriction is not None and bool(restriction.prefix or restriction.tag or restriction.and_operator)

@@ -1,0 +1,123 @@
+"""The processes of the one-machine system: command line, variables and limits of each."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cameras import CameraServer
+from .kafka import Broker
+from .minio import ObjectServer
+from .ports import LOOPBACK
+from .settings import StackSettings
+from .supervisor import Program, write_private
+
+SERVICES = ("ingest", "masker", "vision", "rules", "recorder", "api")
+
+MODULES = {"vision": "beffroi_detector.vision", "rules": "beffroi_detector.rules"}
+
+COMMUNE = "Démonstration"
+
+RTSP_SECRET = "demo-camera"  # noqa: S105 - the reference by which the camera names its secret
+"""Name of the file with the RTSP camera's user and password, in the folder that ingest is given."""
+
+VTEST = "/vtest"
+"""Mount point of the RTSP camera."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The real parts of one run, each in a folder of its own."""
+
+    folder: Path
+    broker: Broker
+    store: ObjectServer
+    cameras: CameraServer
+    http_port: int
+    service_memory_mb: int
+
+    @classmethod
+    def of(cls, settings: StackSettings, folder: Path, clip: Path) -> Parts:
+        """Lay out a run in `folder` with the prepared `clip` on the RTSP camera, its password made here."""
+        return cls(
+            folder=folder,
+            broker=Broker(
+                folder=folder / "kafka",
+                port=settings.kafka_port,
+                controller_port=settings.kafka_controller_port,
+                heap_mb=settings.kafka_heap_mb,
+            ),
+            store=ObjectServer(folder=folder / "minio", port=settings.minio_port, memory_mb=settings.minio_memory_mb),
+            cameras=CameraServer(
+                folder=folder / "cameras",
+                port=settings.rtsp_port,
+                mounts={VTEST: clip},
+                user="beffroi",
+                password=secrets.token_urlsafe(18),
+            ),
+            http_port=settings.http_port,
+            service_memory_mb=settings.service_memory_mb,
+        )
+
+    @property
+    def database_url(self) -> str:
+        """The api's database."""
+        return f"sqlite:///{self.folder / 'api' / 'beffroi.sqlite3'}"
+
+    @property
+    def secrets_folder(self) -> Path:
+        """Where ingest looks secrets up, a file for each reference."""
+        return self.folder / "secrets"
+
+    def prepare(self) -> None:
+        """Write every configuration and folder that the processes expect."""
+        for part in (self.broker, self.store, self.cameras):
+            part.prepare()
+        for service in SERVICES:
+            (self.folder / service).mkdir(exist_ok=True)
+        self.secrets_folder.mkdir(mode=0o700, exist_ok=True)
+        write_private(self.secrets_folder / RTSP_SECRET, f"{self.cameras.user}:{self.cameras.password}")
+
+    def programs(self) -> list[Program]:
+        """Return every process of the run."""
+        parts = [
+            Program("kafka", self.broker.argv()),
+            Program("minio", self.store.argv(), self.store.environment),
+            Program("cameras", self.cameras.argv(), self.cameras.environment),
+        ]
+        return parts + [self._service(name) for name in SERVICES]
+
+    def _service(self, name: str) -> Program:
+        prefix = f"BEFFROI_{name.upper()}_"
+        values = {"KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers, "INSTANCE": f"{name}-0"}
+        values |= self._own_settings().get(name, {})
+        return Program(
+            name,
+            [sys.executable, "-m", MODULES.get(name, f"beffroi.{name}")],
+            # Arenas of one process for many threads let memory grow with no need: two are enough.
+            {"MALLOC_ARENA_MAX": "2"} | {prefix + key: value for key, value in values.items()},
+            self.service_memory_mb,
+        )
+
+    def _own_settings(self) -> Mapping[str, Mapping[str, str]]:
+        store = {
+            "STORE__ENDPOINT": self.store.endpoint,
+            "STORE__ACCESS_KEY": self.store.access_key,
+            "STORE__SECRET_KEY": self.store.secret_key,
+            "STORE__SECURE": "false",
+        }
+        return {
+            "ingest": {"SECRETS_DIR": str(self.secrets_folder)},
+            "rules": {"DATA_FOLDER": str(self.folder / "rules" / "faust")},
+            "recorder": store | {"WORK_DIR": str(self.folder / "recorder" / "work")},
+            "api": store
+            | {
+                "HOST": LOOPBACK,
+                "PORT": str(self.http_port),
+                "DATABASE_URL": self.database_url,
+                "COMMUNE": COMMUNE,
+            },
+        }

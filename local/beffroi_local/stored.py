@@ -1,0 +1,85 @@
+"""Segments read back from the object store itself, not from what anybody says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import av
+from av.video.frame import VideoFrame
+
+from minio import Minio
+
+from .loops import StoredPicture, thumbnail
+from .minio import ObjectServer
+
+BUCKET = "beffroi-recordings"
+
+
+class StoredWronglyError(RuntimeError):
+    """An object is not what the index says."""
+
+
+@dataclass(frozen=True)
+class StoredFigures:
+    """What segments hold.
+
+    Attributes:
+        pictures: in order.
+        leaking_pixels: what `look` counted in them.
+    """
+
+    pictures: tuple[StoredPicture, ...]
+    leaking_pixels: int
+
+
+def read_back(
+    store: ObjectServer, segments: Iterable[Mapping[str, Any]], look: Callable[[VideoFrame], int]
+) -> StoredFigures:
+    """Read segments out of the store, and decode every picture.
+
+    Args:
+        store: the object store.
+        segments: as the api lists them.
+        look: counts what must not be seen in a picture.
+
+    Raises:
+        StoredWronglyError: an object's digest or number of pictures is not the index's.
+    """
+    client = Minio(endpoint=store.endpoint, access_key=store.access_key, secret_key=store.secret_key, secure=False)
+    pictures: list[StoredPicture] = []
+    leaking = 0
+    for segment in segments:
+        data = _get(client, segment["object"])
+        if hashlib.sha256(data).hexdigest() != segment["sha256"]:
+            raise StoredWronglyError(f"{segment['object']} is not the object that the index describes (SHA-256)")
+        began_s = datetime.fromisoformat(segment["starts_at"]).timestamp()
+        before = len(pictures)
+        for media_s, picture in _pictures(data):
+            pictures.append(StoredPicture(began_s + media_s, thumbnail(picture)))
+            leaking += look(picture)
+        if len(pictures) - before != segment["frames"]:
+            held = len(pictures) - before
+            raise StoredWronglyError(f"{segment['object']} holds {held} pictures, not {segment['frames']}")
+    return StoredFigures(tuple(pictures), leaking)
+
+
+def _get(client: Minio, name: str) -> bytes:
+    answer = client.get_object(bucket_name=BUCKET, object_name=name)
+    try:
+        return bytes(answer.read())
+    finally:
+        answer.close()
+        answer.release_conn()
+
+
+def _pictures(data: bytes) -> Iterator[tuple[float, VideoFrame]]:
+    first: float | None = None
+    with av.open(io.BytesIO(data), "r") as container:
+        for picture in container.decode(video=0):
+            first = picture.time if first is None else first
+            yield picture.time - first, picture

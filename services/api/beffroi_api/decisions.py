@@ -1,0 +1,44 @@
+"""Which masks are in force, and hence which pictures may be shown. The one gate that every live picture passes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from beffroi_common.contracts import Camera
+
+NEVER: tuple[int, Camera | None] = (0, None)
+"""What was heard of a camera that nobody told of."""
+
+
+class Decisions:
+    """The cameras as they are at present, asked from every thread. A camera nobody told of shows nothing."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, tuple[int, Camera | None]] = {}
+        """Version and camera by id. A removed one stays, as None: its version refuses what is older."""
+        self._lock = threading.Lock()
+
+    def load(self, cameras: Iterable[Camera]) -> None:
+        """Begin with these."""
+        with self._lock:
+            self._heard = {camera.id: (camera.version, camera) for camera in cameras}
+
+    def changed(self, camera: str, version: int, now: Camera | None) -> None:
+        """A camera became different, or was removed. A late word does not undo a newer one."""
+        with self._lock:
+            newest, _ = self._heard.get(camera, NEVER)
+            if version >= newest:
+                self._heard[camera] = (version, now)
+
+    def camera(self, camera: str) -> Camera | None:
+        """The camera as it is."""
+        with self._lock:
+            return self._heard.get(camera, NEVER)[1]
+
+    def shows(self, camera: str, mask_version: int) -> bool:
+        """Whether a picture with this mask version may be seen: never one older than the decision in force."""
+        known = self.camera(camera)
+        return (
+            known is not None and known.enabled and known.masking is not None and mask_version >= known.masking.version
+        )

@@ -1,0 +1,53 @@
+"""What has to be looked at now and then."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from beffroi_common.runtime.clock import Clock
+
+from .database import AWAY
+
+log = structlog.get_logger(__name__)
+
+ROUND_S = 1.0
+
+
+@dataclass
+class Chore:
+    """Something done every `every_s` seconds."""
+
+    do: Callable[[], None]
+    every_s: float
+    due_s: float = 0.0
+
+
+class Housekeeping:
+    """Does chores one after the other."""
+
+    def __init__(self, chores: Sequence[Chore], clock: Clock, beat: Callable[[], None]) -> None:
+        self._chores = chores
+        self._clock = clock
+        self._beat = beat
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on until `stop` is set."""
+        while not stop.is_set():
+            self._beat()
+            self.round()
+            stop.wait(ROUND_S)
+
+    def round(self) -> None:
+        """Do what is due."""
+        for chore in self._chores:
+            if self._clock.monotonic_s() < chore.due_s:
+                continue
+            chore.due_s = self._clock.monotonic_s() + chore.every_s
+            try:
+                chore.do()
+            except AWAY:
+                log.warning("the database does not answer: tried again later")

@@ -1,0 +1,231 @@
+"""All parts of the application, wired once. Made without connecting; `start` and `close` belong to the lifespan."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from beffroi_common.bus import Bus, Table
+from beffroi_common.contracts.status import decode_status
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.health import Health
+from beffroi_common.store import ObjectStore
+from beffroi_common.topics import STATUS
+
+from . import installation, migrations
+from .access import Identity
+from .alerts.service import Alerts
+from .audit.schemas import Action
+from .audit.service import Entry, Trail
+from .cameras.service import Cameras
+from .database import Database
+from .decisions import Decisions
+from .events.schemas import CameraRemoved, RecordingNews
+from .fanout import Fanout
+from .health.service import HealthReport, Status, Statuses, StoreProbe, summary
+from .housekeeping import Chore, Housekeeping
+from .intake import IndexIntake, LiveIntake
+from .live.annotated import AnnotatedLeases
+from .live.buffer import LiveBuffer
+from .live.service import Reasons
+from .live.stills import Stills
+from .publisher import Publisher
+from .recordings.service import Recordings
+from .session.service import Sessions
+from .settings import ApiSettings
+from .tables import RecordingRow
+from .users.passwords import Passwords
+from .workers import Worker
+
+STORE_EVERY_S = 15.0
+SESSIONS_EVERY_S = 300.0
+ALERTS_EVERY_S = 3600.0
+
+
+@dataclass
+class Services:
+    """What endpoints reach for."""
+
+    settings: ApiSettings
+    clock: Clock
+    database: Database
+    trail: Trail
+    sessions: Sessions
+    cameras: Cameras
+    decisions: Decisions
+    buffer: LiveBuffer
+    leases: AnnotatedLeases
+    reasons: Reasons
+    stills: Stills
+    alerts: Alerts
+    recordings: Recordings
+    health: HealthReport
+    fanout: Fanout
+    table: Table[Status]
+    workers: Callable[[], list[Worker]]
+    open_views: int = 0
+    """Touched on the event loop alone."""
+    _running: list[Worker] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Bring the database up to date (SQLite) or check that it is (PostgreSQL), then start the threads.
+
+        Raises:
+            DatabaseNotReady: it is away or of another version.
+        """
+        (migrations.upgrade if self.database.is_sqlite else migrations.check)(self.database)
+        self.decisions.load(self.cameras.every())
+        self.table.start()
+        self._running = self.workers()
+        for worker in self._running:
+            worker.start()
+
+    def close(self) -> None:
+        """Stop the threads and let go of everything."""
+        for worker in self._running:
+            worker.ask_to_stop()
+        if self._running:
+            self.table.close()
+        for worker in self._running:
+            worker.join()
+        self.database.close()
+
+    def end_streams(self) -> None:
+        """Close live views and event streams: the process stops."""
+        self.buffer.end_views()
+        self.fanout.end_all()
+
+    def identify(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
+        """See `access.Doorkeeper`."""
+        return self.sessions.identify(token, address, is_use=is_use)
+
+    def turned_away(self, identity: Identity, method: str, path: str) -> None:
+        """See `access.Doorkeeper`."""
+        self.trail.record(Entry.of(identity, Action.DENIED, subject=f"{method} {path}", role=identity.role.value))
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The parts of the application that got this request."""
+    services: Services = connection.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(services_of)]
+
+
+def build(
+    settings: ApiSettings,
+    bus: Bus,
+    store: ObjectStore,
+    clock: Clock,
+    health: Health,
+    on_bug: Callable[[BaseException], None],
+) -> Services:
+    """Wire everything. Nothing connects yet."""
+    database = Database(settings.database_url, settings.database_pool)
+    trail = Trail(database, clock)
+    decisions = Decisions()
+    retention = timedelta(days=settings.retention_days)
+    fanout = Fanout(settings.max_event_streams, settings.event_queue)
+    buffer = LiveBuffer(settings.live, decisions, clock)
+    publisher = Publisher(
+        bus, lambda: cameras, decisions, lambda: leases, settings.instance, clock, lambda: health.beat("publisher")
+    )
+    leases = AnnotatedLeases(clock, settings.live.annotated_lease_s, publisher.wake)
+    statuses = Statuses(
+        clock,
+        timedelta(seconds=settings.stale_after_s),
+        lambda news: fanout.publish("status", news),
+        own_key=f"service/api/{settings.instance}",
+    )
+    statuses.table = Table(bus, STATUS, decode_status, on_change=statuses.changed, name="api")
+    reasons = Reasons(decisions, statuses.of_camera, lambda: statuses.broker().reachable)
+    cameras = Cameras(
+        database,
+        trail,
+        clock,
+        settings.slots,
+        lambda camera: summary(camera, statuses.of_camera(camera.id), clock.now()),
+    )
+    recordings = Recordings(
+        database, trail, store, clock, retention, lambda row: fanout.publish("recording", _recording_news(row))
+    )
+    alerts = Alerts(
+        database,
+        trail,
+        clock,
+        retention,
+        lambda name: decisions.camera(name) or cameras.known(name),
+        lambda view: fanout.publish("alert", view),
+    )
+    stills = Stills(
+        buffer,
+        recordings,
+        store,
+        settings.live,
+        threading.BoundedSemaphore(settings.live.parallel_stills),
+        lambda camera: reasons.why(camera).message,
+    )
+    sessions = Sessions(database, trail, Passwords(settings.session.parallel_hashes), clock, settings.session)
+    probe = StoreProbe(store, clock)
+
+    def news_of_camera(camera: str, _version: int, now: object | None) -> None:
+        fanout.publish("camera", cameras.view(camera, None) if now is not None else CameraRemoved(id=camera))
+
+    # In this order: first nothing older is shown, then the services hear of it, then the consoles.
+    cameras.listeners.extend(
+        [
+            decisions.changed,
+            buffer.changed,
+            lambda *_: publisher.wake(),
+            alerts.camera_changed,
+            news_of_camera,
+        ]
+    )
+
+    def workers() -> list[Worker]:
+        group = f"beffroi-api-{installation.database_id(database)}"
+        live = LiveIntake(bus, buffer, clock, lambda: health.beat("live"))
+        index = IndexIntake(bus, alerts, recordings, group, clock, lambda: health.beat("index"))
+        chores = [
+            Chore(probe.ask, STORE_EVERY_S),
+            Chore(sessions.forget_ended, SESSIONS_EVERY_S),
+            Chore(alerts.forget_old, ALERTS_EVERY_S),
+        ]
+        house = Housekeeping(chores, clock, lambda: health.beat("housekeeping"))
+        return [
+            Worker("live", live.run, on_bug),
+            Worker("index", index.run, on_bug),
+            Worker("publisher", publisher.run, on_bug, nudge=publisher.wake),
+            Worker("housekeeping", house.run, on_bug),
+        ]
+
+    return Services(
+        settings=settings,
+        clock=clock,
+        database=database,
+        trail=trail,
+        sessions=sessions,
+        cameras=cameras,
+        decisions=decisions,
+        buffer=buffer,
+        leases=leases,
+        reasons=reasons,
+        stills=stills,
+        alerts=alerts,
+        recordings=recordings,
+        health=HealthReport(statuses, probe, cameras.every),
+        fanout=fanout,
+        table=statuses.table,
+        workers=workers,
+    )
+
+
+def _recording_news(row: RecordingRow) -> RecordingNews:
+    return RecordingNews(camera=row.camera, segment=row.id, state=row.state)

@@ -1,0 +1,109 @@
+"""`python -m beffroi_detector.rules`: tracks.v1 in, alerts.v1 out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from beffroi_common.bus import StatusReporter, Table
+from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.kafka import KafkaBus, admin_client
+from beffroi_common.contracts import Camera
+from beffroi_common.runtime.lifecycle import Runtime, running
+from beffroi_common.runtime.settings import load
+from beffroi_common.topics import CAMERAS, TRACKS
+
+from .app import Failed, make_app
+from .processor import TracksProcessor
+from .settings import RulesSettings
+
+SERVICE = "rules"
+METADATA_TIMEOUT_S = 5.0
+BEAT_S = 0.5
+TALKATIVE = ("faust", "mode", "aiokafka")
+"""They tell each step of every start and rebalance as news; `log_level` debug lets them."""
+
+
+def main() -> None:
+    """Run until asked to stop."""
+    settings = load(RulesSettings)
+    with running(SERVICE, settings) as runtime:
+        if settings.log_level != "debug":
+            for talkative in TALKATIVE:
+                logging.getLogger(talkative).setLevel(logging.WARNING)
+        runtime.health.set_ready("assigned", False)
+        bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
+        cameras = Table(bus, CAMERAS, Camera.decode, name=SERVICE)
+        cameras.start()
+        try:
+            if partitions := _wait_for_broker(cameras, settings, runtime):
+                asyncio.run(_judge(bus, cameras, partitions, settings, runtime))
+        finally:
+            cameras.close()
+
+
+def _wait_for_broker(cameras: Table[Camera], settings: RulesSettings, runtime: Runtime) -> int | None:
+    """Wait until the cameras and the number of partitions of `tracks.v1` are known; None when asked to stop before."""
+    admin = admin_client(settings.kafka, f"beffroi-{SERVICE}-{settings.instance}")
+
+    def partitions(timeout_s: float) -> int:
+        return _partitions(admin) if cameras.wait_caught_up(timeout_s) else 0
+
+    return runtime.wait_for(
+        partitions,
+        settings.retry_log_s,
+        "waiting for the cameras' configuration and for tracks, before which no rule runs: is the broker running?",
+        bootstrap_servers=settings.kafka.bootstrap_servers,
+    )
+
+
+def _partitions(admin: AdminClient) -> int:
+    try:
+        topic = admin.list_topics(TRACKS.name, timeout=METADATA_TIMEOUT_S).topics[TRACKS.name]
+    except KafkaException:
+        return 0
+    return 0 if topic.error else len(topic.partitions)
+
+
+async def _judge(
+    bus: KafkaBus, cameras: Table[Camera], partitions: int, settings: RulesSettings, runtime: Runtime
+) -> None:
+    producer = bus.producer()
+    status = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
+    failure: list[BaseException] = []
+
+    def fail(error: BaseException) -> None:
+        failure.append(error)
+
+    processor = TracksProcessor(
+        cameras=cameras.get,
+        producer=producer,
+        dead_letters=DeadLetters(producer, SERVICE, {TRACKS.name: TRACKS}, runtime.clock),
+        status=status,
+        clock=runtime.clock,
+    )
+    app = make_app(settings, partitions, processor, producer, fail)
+    app.on_partitions_assigned.connect(lambda *_args, **_more: runtime.health.set_ready("assigned"))
+    starting = asyncio.create_task(app.start())
+    try:
+        while not (runtime.stop.is_set() or failure or app.crashed):
+            runtime.health.beat()
+            status.service()
+            if starting.done():
+                starting.result()
+            await asyncio.sleep(BEAT_S)
+    finally:
+        starting.cancel()
+        await app.stop()
+        producer.close()
+    if failure or app.crashed:
+        raise Failed("the rules end; what is not acknowledged is weighed again after a restart") from (
+            failure[0] if failure else app.crash_reason
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""The rules as a Faust application: an agent on `tracks.v1` with a table of cameras that outlives its worker."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterable, Callable
+from functools import cached_property
+from typing import Any
+
+import faust
+import structlog
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
+from mode.utils.queues import FlowControlEvent
+
+from beffroi_common.bus import Producer, Record, RetryLater
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
+
+from .processor import TracksProcessor
+from .settings import RulesSettings
+
+log = structlog.get_logger(__name__)
+
+APP = "rules"
+"""Name of the consumer group, and the beginning of the changelog's name."""
+
+TABLE = "cameras"
+
+MAX_STATE_BYTES = 4 * 1024 * 1024
+"""Of one camera's state: 500 people with every anchor are 2 MB."""
+
+HEARTBEATS = 3
+"""In one session time-out, as Kafka advises."""
+
+REQUEST_MARGIN_S = 30.0
+"""Faust wants requests to be allowed to take longer than a session."""
+
+
+class Failed(Exception):  # noqa: N818 - the reason is the cause
+    """A bug, or a broker that refuses for good: the process ends and begins again from what is committed."""
+
+
+class SteadyFlow(FlowControlEvent):
+    """Clears what was read ahead once for each interruption.
+
+    Faust resumes twice after a rebalance, before and after it has read the changelog, and its own flow control throws
+    away what arrived between: messages are lost and nothing is committed any more (faust-streaming/faust, issue 596).
+    """
+
+    def resume(self) -> None:
+        """Let messages in again."""
+        if not self.is_active():
+            super().resume()
+
+
+class RulesApp(faust.App):
+    """Faust, with a flow that loses nothing."""
+
+    @cached_property
+    def flow_control(self) -> FlowControlEvent:
+        """Flow control of streams."""
+        return SteadyFlow(loop=self.loop)
+
+
+def make_app(
+    settings: RulesSettings,
+    partitions: int,
+    processor: TracksProcessor,
+    producer: Producer,
+    fail: Callable[[BaseException], None],
+) -> faust.App:
+    """Make the application.
+
+    Args:
+        settings: of the instance.
+        partitions: of `tracks.v1`; the changelog must have as many.
+        processor: weighs each record.
+        producer: the one the processor sends with; flushed before anything is remembered.
+        fail: hears of a bug, after which nothing is acknowledged any more.
+    """
+    app = RulesApp(**_config(settings, partitions))
+    table: Any = app.Table(
+        TABLE,
+        partitions=partitions,
+        key_type=str,
+        value_type=str,  # JSON as text: Faust cannot recover a table of plain dictionaries
+        extra_topic_configs={"max.message.bytes": str(MAX_STATE_BYTES)},
+    )
+    topic = app.topic(TRACKS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    writer = _StateWriter(settings, processor, producer, table)
+    app.on_partitions_assigned.connect(writer.begin, weak=False)
+
+    @app.agent(topic)
+    async def watch(stream: Any) -> None:
+        # Acknowledged by hand: an agent that raises would acknowledge all the same.
+        manual = stream.noack()
+        try:
+            await writer.write_all(manual, manual.events())
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            fail(error)
+            raise
+
+    return app
+
+
+class _StateWriter:
+    """Weighs events in order and writes down what to remember, once what was said about them is safe."""
+
+    def __init__(self, settings: RulesSettings, processor: TracksProcessor, producer: Producer, table: Any) -> None:
+        self._settings = settings
+        self._processor = processor
+        self._producer = producer
+        self._table = table
+        self._next_offset: dict[int, int] = {}
+
+    async def begin(self, *_arguments: Any, **_more: Any) -> None:
+        """Partitions were handed out anew: each may begin anywhere."""
+        self._next_offset.clear()
+
+    async def write_all(self, stream: Any, events: AsyncIterable[Any]) -> None:
+        async for event in events:
+            record = _record(event)
+            self._refuse_hole(record)
+            after = await self._process(record)
+            if after is not None:
+                self._table[record.key] = after
+            await stream.ack(event)
+
+    async def _process(self, record: Record) -> str | None:
+        while True:
+            try:
+                after = self._processor.process(record, self._table.get(record.key))
+                await self._flush()
+            except RetryLater as reason:
+                log.warning("retry later", record=repr(record), reason=str(reason))
+                await asyncio.sleep(self._settings.retry_s)
+            else:
+                return after
+
+    def _refuse_hole(self, record: Record) -> None:
+        """Tracks are never compacted: an offset that is left out was lost on the way, and a restart reads it again."""
+        expected = self._next_offset.get(record.partition, record.offset)
+        if record.offset > expected:
+            raise Failed(f"{record!r} came where offset {expected} was due")
+        self._next_offset[record.partition] = record.offset + 1
+
+    async def _flush(self) -> None:
+        """Wait until the broker has every alert: what is remembered must have been said."""
+        loop = asyncio.get_running_loop()
+        while left := await loop.run_in_executor(None, self._producer.flush, self._settings.flush_timeout_s):
+            log.warning("waiting for the broker to take alerts", messages=left)
+
+
+def _record(event: Any) -> Record:
+    message = event.message
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=(message.key or b"").decode("utf-8", "replace"),
+        value=message.value,
+        timestamp_ms=round(message.timestamp * 1000),
+    )
+
+
+def _config(settings: RulesSettings, partitions: int) -> dict[str, Any]:
+    kafka = settings.kafka
+    return {
+        "id": APP,
+        "broker": [f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        "broker_credentials": _credentials(kafka),
+        "broker_session_timeout": kafka.session_timeout_s,
+        "broker_heartbeat_interval": kafka.session_timeout_s / HEARTBEATS,
+        "broker_request_timeout": kafka.session_timeout_s + REQUEST_MARGIN_S,
+        "broker_commit_interval": settings.commit_interval_s,
+        "broker_check_crcs": True,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_group_instance_id": f"{APP}-{settings.instance}",  # known by name after a restart
+        "consumer_max_fetch_size": max(MAX_STATE_BYTES, 2 * MAX_SMALL_RECORD_BYTES),
+        "producer_max_request_size": MAX_STATE_BYTES,
+        "producer_acks": -1,
+        "processing_guarantee": "at_least_once",
+        "stream_buffer_maxsize": settings.stream_buffer,
+        "topic_partitions": partitions,
+        "topic_replication_factor": settings.changelog_replicas,
+        "topic_allow_declare": True,
+        "topic_disable_leader": True,
+        "store": "memory://",
+        "datadir": str(settings.data_folder),
+        "web_enabled": False,
+    }
+
+
+def _credentials(kafka: KafkaSettings) -> Credentials | None:
+    if kafka.security_protocol == "PLAINTEXT":
+        return None
+    context = None if kafka.security_protocol == "SASL_PLAINTEXT" else _tls(kafka)
+    if kafka.security_protocol == "SSL":
+        return SSLCredentials(context)
+    return SASLCredentials(
+        username=kafka.username,
+        password=kafka.password.get_secret_value() if kafka.password else None,
+        mechanism=kafka.sasl_mechanism,
+        ssl_context=context,
+    )
+
+
+def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None)
+    if kafka.certificate_file is not None:
+        context.load_cert_chain(kafka.certificate_file, kafka.key_file)
+    return context

@@ -1,0 +1,120 @@
+"""One record of `tracks.v1` weighed: what to say, and what to remember. No Faust in here, and no clock in the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from pydantic import ValidationError
+
+from beffroi_common.bus import InvalidRecord, Producer, Record, StatusReporter
+from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.contracts import Alert, Camera, InvalidMessageError, Level, Tracks
+from beffroi_common.runtime import metrics
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.topics import ALERTS
+
+from .advance import advance
+from .loitering import ANALYTIC
+from .state import CameraState
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class TracksProcessor:
+    """Turns tracks into alerts.
+
+    Attributes:
+        cameras: looks a camera's configuration up; None: there is none that can be read.
+        producer: takes alerts; they are safe once it is flushed.
+        dead_letters: takes what can never be read.
+        status: hears how cameras are.
+        clock: for the age of pictures, never for the rules.
+    """
+
+    cameras: Callable[[str], Camera | None]
+    producer: Producer
+    dead_letters: DeadLetters
+    status: StatusReporter
+    clock: Clock
+    _recalled: dict[str, tuple[str, CameraState]] = field(default_factory=dict)
+
+    def process(self, record: Record, remembered: str | None) -> str | None:
+        """Count one record, send what is to be said, and return what to remember as JSON; None: nothing new.
+
+        Raises:
+            RetryLater: the queue to the broker is full. Nothing is remembered: weigh the record again.
+        """
+        try:
+            after = self._process(record, remembered)
+        except (InvalidRecord, InvalidMessageError) as reason:
+            log.warning("dead letter", record=repr(record), reason=str(reason))
+            self.dead_letters.publish(record, str(reason))
+            metrics.RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
+            return None
+        metrics.RECORDS_HANDLED.labels(topic=record.topic, outcome="ok").inc()
+        return after
+
+    def _process(self, record: Record, remembered: str | None) -> str | None:
+        tracks = _tracks(record)
+        camera = self.cameras(tracks.camera)
+        before = self._recall(record, remembered)
+        after, alerts = advance(before, tracks, camera)
+        if after is before:
+            return None
+        for alert in alerts:
+            self._say(alert, record)
+        self._report(tracks, camera)
+        written = after.model_dump_json(exclude_defaults=True)
+        self._recalled[tracks.camera] = (written, after)
+        return written
+
+    def _recall(self, record: Record, remembered: str | None) -> CameraState | None:
+        if remembered is None:
+            return None
+        known = self._recalled.get(record.key)
+        if known is not None and known[0] is remembered:
+            return known[1]  # what was written last, and by us: no need to read it again
+        try:
+            return CameraState.model_validate_json(remembered)
+        except ValidationError:
+            log.warning("what was remembered is of another version: the camera begins anew", camera=record.key)
+            return None
+
+    def _say(self, alert: Alert, record: Record) -> None:
+        self.producer.send(ALERTS, alert.camera, alert, partition=record.partition)
+        metrics.ALERTS.labels(camera=alert.camera, rule=alert.rule, state=alert.state.value).inc()
+        log.info(
+            "alert",
+            id=alert.id,
+            camera=alert.camera,
+            zone=alert.zone,
+            rule=alert.rule,
+            state=alert.state.value,
+            reason=alert.closed_reason,
+        )
+
+    def _report(self, tracks: Tracks, camera: Camera | None) -> None:
+        age_s = (self.clock.now() - tracks.capture_time).total_seconds()
+        metrics.CAPTURE_AGE_SECONDS.labels(camera=tracks.camera).observe(max(0.0, age_s))
+        if camera is None:
+            self.status.camera(
+                tracks.camera, Level.WARNING, "unknown_camera", "Tracks arrive of a camera that is not configured."
+            )
+        elif camera.basis_in_force(ANALYTIC, tracks.capture_time) is None:
+            self.status.camera(
+                tracks.camera, Level.OK, "no_legal_basis", "The rules rest: no legal basis is in force for this camera."
+            )
+        else:
+            self.status.camera(tracks.camera, Level.OK, "watching", "The rules look at this camera.")
+
+
+def _tracks(record: Record) -> Tracks:
+    if record.value is None:
+        raise InvalidRecord("tracks have no tombstones")
+    tracks = Tracks.decode(record.value)
+    if tracks.camera != record.key:
+        raise InvalidRecord(f"the key names camera {record.key!r}, the message {tracks.camera!r}")
+    return tracks

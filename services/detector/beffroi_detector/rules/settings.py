@@ -1,0 +1,33 @@
+"""What the rules can be told, by environment variables that begin with BEFFROI_RULES_."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from beffroi_common.runtime.settings import ServiceSettings
+
+
+class RulesSettings(ServiceSettings):
+    """Settings of one instance of the rules."""
+
+    model_config = SettingsConfigDict(env_prefix="BEFFROI_RULES_")
+
+    data_folder: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()) / "beffroi-rules")
+    """Faust wants a folder of its own. Nothing that matters is in it: the table lives on the bus."""
+    changelog_replicas: int = Field(default=1, ge=1, le=5)
+    """Copies of the table's changelog: as many as the other topics have."""
+    stream_buffer: int = Field(default=256, ge=1, le=4096)
+    """Messages read ahead of the rules, about a minute of one camera. Faust's own 4096 hide for a quarter of an hour
+    that they are late."""
+    commit_interval_s: float = Field(default=1.0, gt=0)
+    """A crash counts again at most about this much, and the rules know what they have counted."""
+    flush_timeout_s: float = Field(default=5.0, gt=0)
+    """Patience with the broker for an alert, before it is said that the rules wait."""
+    retry_s: float = Field(default=0.5, gt=0)
+    """Wait after "retry later"."""
+    retry_log_s: float = Field(default=5.0, gt=0)
+    """How often it is said that the broker is waited for."""

@@ -1,0 +1,111 @@
+"""`python -m beffroi_detector.vision`: frames.masked.v1 in, tracks.v1 and frames.annotated.v1 out."""
+
+from __future__ import annotations
+
+import structlog
+
+from beffroi_common.bus import StatusReporter, run
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.runtime.lifecycle import Runtime, running
+from beffroi_common.runtime.settings import SettingsError, load
+from beffroi_common.topics import FRAMES_MASKED
+from beffroi_detector.manifest import ModelError
+from beffroi_detector.prepare.environment import PrepareError
+from beffroi_detector.prepare.preparation import model_folder
+
+from .camera_stream import CameraStream
+from .configuration import BusConfiguration
+from .decoding import Decoder
+from .encoding import Quality
+from .model import Detector, ModelOptions
+from .processor import Pace, Vision
+from .settings import VisionSettings
+from .tracking import CameraTracker, TrackOptions
+
+SERVICE = "vision"
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run until asked to stop."""
+    settings = load(VisionSettings)
+    with running(SERVICE, settings) as runtime:
+        runtime.health.set_ready("model", False)
+        runtime.health.set_ready("assigned", False)
+        detector = _detector(settings)
+        runtime.health.set_ready("model")
+        log.info("model loaded", model=detector.name, device=settings.device)
+        bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
+        configuration = BusConfiguration(bus, runtime.clock)
+        configuration.start()
+        try:
+            if runtime.wait_for(
+                configuration.wait_caught_up,
+                settings.retry_log_s,
+                "waiting for the cameras' configuration, before which nothing is analysed: is the broker running?",
+                bootstrap_servers=settings.kafka.bootstrap_servers,
+            ):
+                _look(bus, configuration, detector, settings, runtime)
+        finally:
+            configuration.close()
+
+
+def _detector(settings: VisionSettings) -> Detector:
+    try:
+        folder = settings.model_folder or model_folder(settings.model)
+        return Detector(
+            folder,
+            ModelOptions(
+                device=settings.device,
+                threads=settings.threads,
+                input_wh=(settings.input_width, settings.input_height),
+                max_batch=settings.max_inference_batch,
+                confidence=settings.confidence_low,
+                overlap=settings.overlap,
+            ),
+        )
+    except (ModelError, PrepareError) as error:
+        raise SettingsError(f"BEFFROI_VISION_MODEL: {error}") from None
+
+
+def _look(
+    bus: KafkaBus, configuration: BusConfiguration, detector: Detector, settings: VisionSettings, runtime: Runtime
+) -> None:
+    producer = bus.producer()
+    tracking = TrackOptions(settings.confidence_high, settings.lost_track_s, settings.sample_period_s)
+    quality = Quality(settings.annotated_preset, settings.annotated_crf)
+    vision = Vision(
+        configuration=configuration,
+        producer=producer,
+        status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
+        clock=runtime.clock,
+        new_stream=lambda: CameraStream(Decoder(settings.max_pixels), detector, CameraTracker(tracking), quality),
+        pace=Pace(
+            period_s=settings.sample_period_s,
+            catch_up_after_s=settings.catch_up_after_s,
+            catch_up_period_s=settings.catch_up_period_s,
+            annotated_late_s=settings.annotated_late_s,
+        ),
+        idle=IdleTracker(runtime.clock, settings.idle_s),
+        max_rewind_batches=settings.max_rewind_batches,
+        on_assignment=lambda: runtime.health.set_ready("assigned"),
+    )
+    try:
+        run(
+            bus,
+            vision,
+            group=SERVICE,
+            service=SERVICE,
+            topics=[FRAMES_MASKED],
+            producer=producer,
+            stop=runtime.stop,
+            clock=runtime.clock,
+            beat=runtime.health.beat,
+        )
+    finally:
+        producer.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""One camera on its way through vision: decoded, sampled, analysed, tracked, drawn. No bus in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from av import VideoFrame
+
+from beffroi_common.bus.sequences import SequenceTracker
+from beffroi_common.contracts import Camera, Codec, FrameBatch, TrackedObject, Tracks
+from beffroi_common.contracts.frames import from_ns
+
+from .decoding import Decoder, Picture, UndecodableError
+from .detections import Detections
+from .drawing import annotate
+from .encoding import Quality, encode
+from .model import PERSON
+from .sampling import Sampler
+from .tracking import Tracked, Tracker
+
+ANALYTICS = ("loitering",)
+"""What needs tracks. Each runs only under a legal basis of its own."""
+
+
+class Finder(Protocol):
+    """Finds persons on pictures."""
+
+    def detect(self, pictures: Sequence[VideoFrame]) -> list[Detections]:
+        """Return the persons on each picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRequest:
+    """What is to be done with one batch.
+
+    Attributes:
+        camera: its configuration; None: there is none that can be read.
+        annotate: somebody watches the annotated picture.
+        period_s: between analysed pictures.
+    """
+
+    camera: Camera | None
+    annotate: bool
+    period_s: float
+
+    @property
+    def concerns_rules(self) -> bool:
+        """Whether the rules may remember something of this camera."""
+        return self.camera is not None and bool(self.camera.legal_bases)
+
+    def allows(self, at: datetime) -> bool:
+        """Whether an analytic of this camera has a legal basis in force at the capture time `at`."""
+        camera = self.camera
+        if camera is None or not camera.enabled:
+            return False
+        return any(camera.basis_in_force(analytic, at) is not None for analytic in ANALYTICS)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of one batch.
+
+    Attributes:
+        tracks: one for each analysed picture; a single empty one where nothing may be analysed.
+        annotated: the batch with everything drawn, if asked for.
+        analysed: whether an analysis was allowed.
+        trouble: why there are no pictures, e.g. `awaiting_key`.
+    """
+
+    tracks: tuple[Tracks, ...]
+    annotated: FrameBatch | None
+    analysed: bool
+    trouble: str | None = None
+
+
+@dataclass
+class CameraStream:
+    """The pictures of one camera, in order.
+
+    Attributes:
+        decoder: of the stream at hand.
+        finder: shared by all cameras.
+        tracker: of this camera alone.
+        quality: of annotated pictures.
+    """
+
+    decoder: Decoder
+    finder: Finder
+    tracker: Tracker
+    quality: Quality
+    _sampler: Sampler = field(default_factory=Sampler)
+    _sequences: SequenceTracker = field(default_factory=SequenceTracker)
+    _last: tuple[int, int] | None = None
+    _shown: tuple[Tracked, ...] = ()
+    _analysed_once: bool = False
+
+    def repeats(self, batch: FrameBatch) -> bool:
+        """Whether this batch, or a later one of its epoch, was here already.
+
+        Epochs are not compared: after a clock was set back, or on another instance of ingest, a new one may be lower.
+        """
+        return self._sequences.is_repeat(batch.epoch, batch.sequence)
+
+    def take(self, batch: FrameBatch, work: AnalysisRequest) -> BatchResult:
+        """AnalysisRequest on the next batch."""
+        if self._last != (batch.epoch, batch.sequence - 1):
+            self.decoder.reset()  # something is missing between the two
+        self._last = (batch.epoch, batch.sequence)
+        self._sequences.take(batch.epoch, batch.sequence)
+        analysed = work.allows(batch.capture_time)
+        if not analysed and not work.annotate:
+            self.decoder.reset()
+            return BatchResult(self._silence(batch, work), None, analysed=False)
+        if not (self.decoder.in_step or batch.starts_with_key):
+            return BatchResult((), None, analysed, "awaiting_key")
+        try:
+            pictures = self.decoder.decode(batch)
+        except UndecodableError:
+            return BatchResult((), None, analysed, "decoder_error")
+        return self._look(batch, pictures, work)
+
+    def _look(self, batch: FrameBatch, pictures: list[Picture], work: AnalysisRequest) -> BatchResult:
+        chosen = [
+            picture
+            for picture in pictures
+            if work.allows(from_ns(picture.unit.capture_time_ns))
+            and self._sampler.take(picture.unit.capture_time_ns, work.period_s)
+        ]
+        found = dict(
+            zip((id(each) for each in chosen), self.finder.detect([each.frame for each in chosen]), strict=True)
+        )
+        if not chosen and not work.allows(batch.capture_time):
+            self._shown = ()  # nothing may be shown of an analysis that has ended
+        tracks = []
+        drawn = []
+        for picture in pictures:
+            if id(picture) in found:
+                self._shown = tuple(self.tracker.follow(found[id(picture)], picture.unit.capture_time_ns))
+                tracks.append(_tracks(batch, picture, self._shown))
+            if work.annotate:
+                drawn.append(Picture(picture.unit, annotate(picture.frame, self._shown, _zones(work.camera))))
+        analysed = work.allows(batch.capture_time)
+        self._analysed_once = self._analysed_once or bool(tracks)
+        if not analysed and not tracks:
+            tracks.extend(self._silence(batch, work))
+        return BatchResult(tuple(tracks), self._annotated(batch, drawn), analysed)
+
+    def _silence(self, batch: FrameBatch, work: AnalysisRequest) -> tuple[Tracks, ...]:
+        """Time goes on where nothing may be analysed any more, so that the rules can close what was open."""
+        return (_nobody(batch),) if self._analysed_once or work.concerns_rules else ()
+
+    def _annotated(self, batch: FrameBatch, drawn: list[Picture]) -> FrameBatch | None:
+        if not drawn:
+            return None
+        size = (drawn[0].frame.width, drawn[0].frame.height)
+        same = [each for each in drawn if (each.frame.width, each.frame.height) == size]
+        units = encode(same, batch.time_base, self.quality)
+        return replace(batch, codec=Codec.H264, width=size[0], height=size[1], units=units)
+
+
+def _zones(camera: Camera | None) -> list[tuple[str, tuple[tuple[float, float], ...]]]:
+    return [] if camera is None else [(zone.name, zone.polygon) for zone in camera.zones]
+
+
+def _tracks(batch: FrameBatch, picture: Picture, tracked: Sequence[Tracked]) -> Tracks:
+    width, height = picture.frame.width, picture.frame.height
+    return Tracks(
+        camera=batch.camera,
+        epoch=batch.epoch,
+        sequence=batch.sequence,
+        capture_time=from_ns(picture.unit.capture_time_ns),
+        width=width,
+        height=height,
+        objects=tuple(
+            TrackedObject(
+                track=each.track,
+                label=PERSON,
+                box=_normalised(each.xyxy, width, height),
+                confidence=round(each.confidence, 3),
+            )
+            for each in tracked
+        ),
+    )
+
+
+def _nobody(batch: FrameBatch) -> Tracks:
+    return Tracks(
+        camera=batch.camera,
+        epoch=batch.epoch,
+        sequence=batch.sequence,
+        capture_time=batch.capture_time,
+        width=batch.width,
+        height=batch.height,
+    )
+
+
+def _normalised(xyxy: tuple[float, ...], width: int, height: int) -> tuple[float, float, float, float]:
+    left, top, right, bottom = xyxy
+    values = (left / width, top / height, right / width, bottom / height)
+    x1, y1, x2, y2 = (round(min(max(value, 0.0), 1.0), 5) for value in values)
+    return (x1, y1, x2, y2)

@@ -1,0 +1,40 @@
+"""Cameras and viewers, kept up to date from their topics."""
+
+from __future__ import annotations
+
+from beffroi_common.bus import Bus, Table
+from beffroi_common.contracts import Camera, Viewers
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.topics import CAMERAS, VIEWERS
+
+
+class BusConfiguration:
+    """Reads `cameras.v1` and `viewers.v1` in full and follows them."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._clock = clock
+        self._cameras = Table(bus, CAMERAS, Camera.decode, name="vision")
+        self._viewers = Table(bus, VIEWERS, Viewers.decode, name="vision")
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._cameras.start()
+        self._viewers.start()
+
+    def close(self) -> None:
+        """Stop following."""
+        self._cameras.close()
+        self._viewers.close()
+
+    def wait_caught_up(self, timeout_s: float) -> bool:
+        """Wait until all cameras are known; nobody waits for viewers."""
+        return self._cameras.wait_caught_up(timeout_s)
+
+    def camera(self, camera: str) -> Camera | None:
+        """See `processor.Configuration`."""
+        return self._cameras.get(camera)
+
+    def watched(self, camera: str) -> bool:
+        """See `processor.Configuration`."""
+        viewers = self._viewers.get(camera)
+        return viewers is not None and self._clock.now() < viewers.annotated_until

@@ -1,0 +1,124 @@
+"""`python -m beffroi_ingest`: cameras in, frames.raw.v1 out."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from beffroi_common.bus import Consumer
+from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.reporter import StatusReporter
+from beffroi_common.contracts import Camera, CameraSource
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.runtime.lifecycle import Runtime, running
+from beffroi_common.runtime.settings import KafkaSettings, load
+from beffroi_common.topics import CAMERAS
+
+from .batching import BatchLimits
+from .camera_stream import CameraStream
+from .outbox import Outbox, OutboxLimits, SideProducer
+from .owner import Owner
+from .settings import IngestSettings
+from .sources import Pause, Source, SourceOptions, open_source
+
+SERVICE = "ingest"
+POLL_S = 0.2
+FLUSH_S = 1.0
+CLOSE_S = 5.0
+
+PATIENCE_S = 1_000_000.0
+"""Eleven days: a broker that is away costs the oldest pictures, and never the process with all that waits in it."""
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run until asked to stop."""
+    settings = load(IngestSettings)
+    with running(SERVICE, settings) as runtime:
+        Ingest(settings, runtime).run()
+
+
+class Ingest:
+    """The parts of one instance, wired."""
+
+    def __init__(self, settings: IngestSettings, runtime: Runtime) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._bug: BaseException | None = None
+        self._bus = KafkaBus(_patient(settings.kafka), SERVICE, settings.instance)
+        self._producer = SideProducer(self._bus.producer, runtime.clock)
+        self._status = StatusReporter(self._producer, SERVICE, settings.instance, runtime.clock)
+        self._outbox = Outbox(
+            self._bus.producer,
+            OutboxLimits(settings.outbox_bytes, settings.in_flight_bytes, FLUSH_S),
+            on_bug=self._end_with,
+            beat=lambda: runtime.health.beat("outbox"),
+        )
+        dead_letters = DeadLetters(self._producer, SERVICE, {CAMERAS.name: CAMERAS}, runtime.clock)
+        self._owner = Owner(self._worker, self._outbox, self._status, dead_letters, runtime.clock)
+
+    def run(self) -> None:
+        """Run until asked to stop, or until a thread met a bug."""
+        self._outbox.start()
+        consumer = self._bus.consumer(SERVICE, [CAMERAS], self._owner, reread=True)
+        try:
+            self._follow(consumer)
+        finally:
+            self._owner.stop()
+            consumer.close()
+            self._outbox.close(CLOSE_S)
+            self._producer.close()
+        if self._bug is not None:
+            log.critical("a thread ended by a bug", exc_info=self._bug)
+            sys.exit(1)
+
+    def _follow(self, consumer: Consumer) -> None:
+        clock, said_at_s = self._runtime.clock, self._runtime.clock.monotonic_s()
+        while not self._runtime.stop.is_set():
+            self._runtime.health.beat()
+            record = consumer.poll(POLL_S)
+            if record is not None:
+                self._owner.take(record)
+            elif consumer.caught_up():
+                self._owner.reconcile()
+                self._runtime.health.set_ready("assigned")
+            elif clock.monotonic_s() - said_at_s > self._settings.retry_log_s:
+                said_at_s = clock.monotonic_s()
+                log.warning(
+                    "waiting to be given cameras: is the broker running and reachable, are the topics made, and are "
+                    "there fewer instances than partitions?",
+                    bootstrap_servers=self._settings.kafka.bootstrap_servers,
+                )
+
+    def _worker(self, camera: Camera) -> CameraStream:
+        return CameraStream(
+            camera,
+            self._open,
+            self._outbox,
+            self._status,
+            self._runtime.clock,
+            BatchLimits(self._settings.batch_s, self._settings.batch_bytes),
+            Backoff(self._runtime.clock, self._settings.retry_first_s, self._settings.retry_most_s),
+            on_bug=self._end_with,
+        )
+
+    def _open(self, source: CameraSource, pause: Pause) -> Source:
+        options = SourceOptions(
+            self._settings.secrets_dir, self._settings.open_timeout_s, self._settings.read_timeout_s
+        )
+        return open_source(source, options, self._runtime.clock, pause)
+
+    def _end_with(self, bug: BaseException) -> None:
+        self._bug = bug
+        self._runtime.stop.set()
+
+
+def _patient(kafka: KafkaSettings) -> KafkaSettings:
+    return kafka.model_copy(update={"delivery_timeout_s": PATIENCE_S})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""One camera: connects, reads, cuts, counts, tells how it goes, and connects again. One thread each."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import chain
+
+import structlog
+
+from beffroi_common.bus.reporter import REPEAT_S, StatusReporter
+from beffroi_common.contracts import AccessUnit, Camera, CameraSource, FrameBatch, Level, Stream
+from beffroi_common.runtime import metrics
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.runtime.clock import Clock
+
+from .batching import Batcher, BatchLimits, Stamp
+from .outbox import Outbox
+from .sources import EncodedUnit, Pause, Source, SourceError
+from .tally import Rate, Tally
+from .timing import CaptureClock, MediaClock
+
+log = structlog.get_logger(__name__)
+
+OpenSource = Callable[[CameraSource, Pause], Source]
+
+LASTING_S = 10.0
+"""A connection that held so long was a good one: after it the first wait is short again."""
+
+LOW_FPS_SHARE = 0.8
+"""Fewer pictures than this share of the nominal rate is worth telling."""
+
+NEEDS_CONNECTION = ("source", "source_version", "slot")
+"""Fields of a camera whose change needs another worker."""
+
+WRONG_PASSWORD_WAIT_S = 30.0
+"""Cameras lock accounts after a few wrong passwords within minutes."""
+
+
+class CameraStream:
+    """Runs one camera until it is stopped. A change of configuration that leaves the source alone disturbs nothing."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        open_source: OpenSource,
+        outbox: Outbox,
+        status: StatusReporter,
+        clock: Clock,
+        limits: BatchLimits,
+        backoff: Backoff,
+        on_bug: Callable[[BaseException], None],
+    ) -> None:
+        self.camera = camera
+        self._open_source = open_source
+        self._outbox = outbox
+        self._status = status
+        self._clock = clock
+        self._limits = limits
+        self._backoff = backoff
+        self._on_bug = on_bug
+        self._tally = Tally(camera.id)
+        self._rate = Rate()
+        self._last_epoch = 0
+        self._abandoned = False
+        self._sending = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"camera-{camera.id}", daemon=True)
+        self._log = log.bind(camera=camera.id)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def update(self, camera: Camera) -> bool:
+        """Take over a changed configuration; False when it needs a new connection, hence another worker."""
+        if any(getattr(camera, name) != getattr(self.camera, name) for name in NEEDS_CONNECTION):
+            return False
+        self.camera = camera
+        return True
+
+    def ask_to_stop(self) -> None:
+        """Let it stop at the next picture."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; False when it still waits for a camera that says nothing."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Go on without waiting any longer for its end: what it still reads is not sent behind who comes after it."""
+        with self._sending:
+            self._abandoned = True
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                started_s = self._clock.monotonic_s()
+                try:
+                    self._connect()
+                except SourceError as error:
+                    if self._clock.monotonic_s() - started_s > LASTING_S:
+                        self._backoff.reset()
+                    self._wait(error, self._backoff.failed())
+        except BaseException as error:  # noqa: BLE001 - a bug must end the process, not one thread in silence
+            self._on_bug(error)
+        finally:
+            metrics.CAMERA_UP.labels(camera=self.camera.id).set(0)
+
+    def _connect(self) -> None:
+        self._log.info("connecting")
+        with closing(self._open_source(self.camera.source, self._stop.wait)) as source:
+            self._log.info("connected", **_described(source))
+            self._tally.connections += 1
+            self._rate = Rate()
+            units = source.units()
+            first = next(units, None)
+            while first is not None and not self._stop.is_set():
+                first = self._epoch(source, first, units)
+        if not self._stop.is_set():
+            raise SourceError("disconnected", "The camera ended the stream.")
+
+    def _epoch(self, source: Source, first: EncodedUnit, units: Iterator[EncodedUnit]) -> EncodedUnit | None:
+        """Read units as long as their clocks go on; return the one with which a new epoch begins."""
+        capture, media = CaptureClock(self._clock), MediaClock(source.info.time_base)
+        stamp = Stamp(self.camera.id, Stream.MAIN, self.camera.source_version, self._new_epoch())
+        batcher = Batcher(stamp, source.info, self._limits)
+        try:
+            for unit in chain([first], units):
+                capture_time_ns = capture.stamp_ns()
+                # A clock that was set can wait for a key picture: before it nobody could decode the new epoch.
+                if media.breaks(unit.dts, capture_time_ns) or (unit.key and capture.stepped()):
+                    self._log.warning("the stream's clock or the machine's was set: a new epoch begins")
+                    return unit
+                self._take(unit, capture_time_ns, batcher)
+        finally:
+            self._queue(batcher.flush())
+        return None
+
+    def _new_epoch(self) -> int:
+        self._last_epoch = max(self._clock.now_ns(), self._last_epoch + 1)
+        return self._last_epoch
+
+    def _take(self, unit: EncodedUnit, capture_time_ns: int, batcher: Batcher) -> None:
+        self._rate.add(self._clock.monotonic_s(), len(unit.data))
+        self._queue(batcher.add(AccessUnit(unit.pts, unit.dts, capture_time_ns, unit.key, unit.data)))
+        self._tell_connected()
+
+    def _queue(self, batches: list[FrameBatch]) -> None:
+        with self._sending:
+            for batch in batches:
+                self._tally.taken(batch)
+                if self._abandoned:
+                    self._tally.lost(batch, "abandoned")
+                else:
+                    self._outbox.put(batch, self.camera.slot, self._tally)
+
+    def _tell_connected(self) -> None:
+        metrics.CAMERA_UP.labels(camera=self.camera.id).set(1)
+        nominal = self.camera.nominal_fps
+        if nominal is not None and self._rate.settled and self._rate.fps < LOW_FPS_SHARE * nominal:
+            message = f"{self._rate.fps:.1f} pictures a second come instead of {nominal:g}: look at the network."
+            self._say(Level.WARNING, "low_frame_rate", message)
+        else:
+            self._say(Level.OK, "connected", "Pictures arrive.")
+
+    def _wait(self, error: SourceError, wait_s: float) -> None:
+        metrics.CAMERA_UP.labels(camera=self.camera.id).set(0)
+        if error.code == "wrong_password":
+            wait_s = max(wait_s, WRONG_PASSWORD_WAIT_S)
+        wait_s *= random.uniform(0.75, 1.25)  # noqa: S311 - so that cameras do not all come back at once
+        self._log.warning("no picture", code=error.code, reason=error.message, next_try_s=round(wait_s, 1))
+        until_s = self._clock.monotonic_s() + wait_s
+        self._rate = Rate()
+        if not self._stop.is_set():  # nobody asks any more how a camera is that is let go
+            self._say(Level.ERROR, error.code, error.message)
+        while (left_s := until_s - self._clock.monotonic_s()) > 0 and not self._stop.wait(min(left_s, REPEAT_S)):
+            self._say(Level.ERROR, error.code, error.message)
+
+    def _say(self, level: Level, code: str, message: str) -> None:
+        rates = {"fps": round(self._rate.fps, 2), "bitrate_bps": round(self._rate.bitrate_bps)}
+        self._status.camera(self.camera.id, level, code, message, self._tally.counters() | rates)
+
+
+def _described(source: Source) -> dict[str, object]:
+    info = source.info
+    return {"codec": info.codec.value, "width": info.width, "height": info.height, "fps": info.fps}

@@ -1,0 +1,155 @@
+"""Which cameras are this instance's: those of the partitions of `cameras.v1` that its consumer group gave it.
+
+Partitions are read again from the beginning whenever they are given, so that nothing has to be remembered. Cameras
+start once everything was read: what was true last year must not be connected to for a moment.
+
+A loss is not a hand-over: it happens to everybody when the broker is away, and then nobody else films these cameras.
+They run on, their pictures wait, and the group decides when the broker is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from beffroi_common.bus import Partition, Record, RetryLater
+from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.reporter import StatusReporter
+from beffroi_common.contracts import Camera, InvalidMessageError, Level
+from beffroi_common.runtime.clock import Clock
+
+from .camera_stream import CameraStream
+from .outbox import Outbox
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 2.0
+"""Patience with all threads together when cameras go to another instance; who still waits for a dead camera sends
+nothing."""
+
+
+@dataclass
+class Owner:
+    """Starts, changes and stops the workers of this instance's cameras.
+
+    Attributes:
+        new_worker: makes the worker of a camera, not started.
+        outbox: where their batches wait.
+        status: where disabled cameras are named.
+        dead_letters: where configurations go that cannot be read.
+        clock: for time-outs.
+    """
+
+    new_worker: Callable[[Camera], CameraStream]
+    outbox: Outbox
+    status: StatusReporter
+    dead_letters: DeadLetters
+    clock: Clock
+    _wanted: dict[str, tuple[Camera, Partition]] = field(default_factory=dict)
+    _workers: dict[str, CameraStream] = field(default_factory=dict)
+    _undecided: frozenset[Partition] = frozenset()
+
+    def take(self, record: Record) -> None:
+        """Note what a record says; `reconcile` acts on it. Who is described unreadably is stopped."""
+        camera = self._read(record)
+        if camera is not None and camera.slot == record.partition and camera.id == record.key:
+            self._wanted[record.key] = (camera, record.source)
+        elif self._wanted.get(record.key, (None, record.source))[1] == record.source:
+            self._wanted.pop(record.key, None)
+
+    def reconcile(self) -> None:
+        """Make what runs what is wanted."""
+        wanted = {name: camera for name, (camera, _) in self._wanted.items() if camera.enabled}
+        self._stop([name for name in self._workers if name not in wanted])
+        self._stop([name for name, camera in wanted.items() if not self._goes_on(name, camera)])
+        for name, camera in wanted.items():
+            if name not in self._workers:
+                log.info("camera starts", camera=name, slot=camera.slot)
+                self._workers[name] = self.new_worker(camera)
+                self._workers[name].start()
+        self._tell()
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Their records follow. Of what was lost before, these come back, and the rest is another instance's."""
+        log.info("assigned", partitions=_slots(partitions))
+        gone, self._undecided = self._undecided - frozenset(partitions), frozenset()
+        # Their cameras run on meanwhile. Which are still wanted is said anew: a tombstone may be compacted away by now.
+        self._forget(partitions)
+        self.outbox.release(_slots(partitions))
+        if gone:
+            self._give_up(gone)
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        """Run on, and keep what is captured: see the module's text."""
+        log.warning("partitions lost: their cameras run on, and their pictures wait", partitions=_slots(partitions))
+        self._undecided |= frozenset(partitions)
+        self.outbox.hold(_slots(partitions))
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """Stop their cameras before another instance starts them, and send what they still had."""
+        self._forget(partitions)
+        self._stop(self._running_in(partitions))
+        self.outbox.drain(STOP_S)
+
+    def stop(self) -> None:
+        """Stop every camera."""
+        self._stop(list(self._workers))
+
+    def _give_up(self, partitions: Collection[Partition]) -> None:
+        """Stop the cameras of lost partitions that another instance was given, which filmed the same seconds.
+
+        Two interleaved epochs would make every reader cut at each switch: what was captured since is discarded.
+        """
+        self._forget(partitions)
+        self._stop(self._running_in(partitions))
+        batches = self.outbox.discard(_slots(partitions))
+        log.warning(
+            "another instance has these partitions: what was captured since their loss is discarded",
+            partitions=_slots(partitions),
+            batches=batches,
+        )
+
+    def _forget(self, partitions: Collection[Partition]) -> None:
+        self._wanted = {name: wanted for name, wanted in self._wanted.items() if wanted[1] not in partitions}
+
+    def _running_in(self, partitions: Collection[Partition]) -> list[str]:
+        slots = _slots(partitions)
+        return [name for name, worker in self._workers.items() if worker.camera.slot in slots]
+
+    def _read(self, record: Record) -> Camera | None:
+        if record.value is None:
+            return None
+        try:
+            return Camera.decode(record.value)
+        except InvalidMessageError as reason:
+            log.error("unreadable configuration: the camera is stopped", record=repr(record), reason=str(reason))
+            with suppress(RetryLater):  # it was said, and is met again at the next assignment
+                self.dead_letters.publish(record, str(reason))
+            return None
+
+    def _goes_on(self, name: str, camera: Camera) -> bool:
+        worker = self._workers.get(name)
+        return worker is None or worker.update(camera)
+
+    def _stop(self, names: Collection[str]) -> None:
+        workers = [self._workers.pop(name) for name in names if name in self._workers]
+        for worker in workers:
+            worker.ask_to_stop()
+        deadline_s = self.clock.monotonic_s() + STOP_S
+        for worker in workers:
+            log.info("camera stops", camera=worker.camera.id)
+            if not worker.join(max(0.0, deadline_s - self.clock.monotonic_s())):
+                worker.abandon()
+
+    def _tell(self) -> None:
+        for name, (camera, _) in self._wanted.items():
+            if not camera.enabled:
+                self.status.camera(name, Level.OK, "disabled", "The camera is switched off in its configuration.")
+        self.status.service(counters={"cameras": len(self._workers)})
+
+
+def _slots(partitions: Collection[Partition]) -> list[int]:
+    return sorted(number for _, number in partitions)

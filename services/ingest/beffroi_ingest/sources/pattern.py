@@ -1,0 +1,94 @@
+"""A generated camera: each picture says its number, floor(UTC seconds × fps), which so goes on over restarts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from av import VideoFrame
+
+from beffroi_common import pattern
+from beffroi_common.contracts import Codec
+from beffroi_common.runtime.clock import Clock
+from beffroi_ingest.batching import StreamInfo
+
+from .errors import SourceError
+from .seam import EncodedUnit, Pause
+
+TIME_BASE = Fraction(1, 90_000)
+"""That of RTP video."""
+
+GOP_S = 2
+"""As cameras are usually set."""
+
+MAX_BEHIND_S = 10.0
+"""After less, each picture due is made up for; after more (the machine slept, its clock was set) it begins anew."""
+
+_URL = re.compile(r"pattern:(\d{2,4})x(\d{2,4})@(\d{1,2})")
+
+
+class PatternSource:
+    """See `Source`."""
+
+    def __init__(self, url: str, clock: Clock, pause: Pause) -> None:
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise SourceError(
+                "wrong_address", "A test pattern reads pattern:WIDTHxHEIGHT@FPS, e.g. pattern:640x360@10."
+            )
+        width, height, self._fps = (int(each) for each in match.groups())
+        if width % 2 or height % 2 or self._fps == 0:
+            raise SourceError("wrong_address", "A test pattern needs an even width and height and at least 1 fps.")
+        self._clock = clock
+        self._pause = pause
+        self.info = StreamInfo(Codec.H264, width, height, TIME_BASE, float(self._fps))
+        self._encoder = _encoder(width, height, self._fps)
+        try:
+            pattern.draw(0, width, height)
+        except ValueError as error:
+            raise SourceError("wrong_address", f"{error}.") from None
+
+    def units(self) -> Iterator[EncodedUnit]:
+        """See `Source.units`."""
+        first = number = math.floor(self._now_s() * self._fps) + 1
+        while not self._pause(max(0.0, self._ahead_s(number))):
+            yield self._encode(number, number - first)
+            number += 1
+
+    def close(self) -> None:
+        """See `Source.close`: the encoder goes with the object."""
+
+    def _ahead_s(self, number: int) -> float:
+        ahead_s = number / self._fps - self._now_s()
+        if abs(ahead_s) > MAX_BEHIND_S:
+            raise SourceError("disconnected", "The machine slept or its clock was set: the test pattern begins anew.")
+        return ahead_s
+
+    def _now_s(self) -> float:
+        return self._clock.now_ns() / 1e9
+
+    def _encode(self, number: int, index: int) -> EncodedUnit:
+        frame = VideoFrame(self.info.width, self.info.height, "yuv420p")
+        luma, *chroma = (
+            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size) for plane in frame.planes
+        )
+        luma[:, : frame.width] = pattern.draw(number, frame.width, frame.height)
+        for plane in chroma:
+            plane[:] = 128
+        frame.pts = index * TIME_BASE.denominator // self._fps
+        (packet,) = self._encoder.encode(frame)
+        return EncodedUnit(frame.pts, frame.pts, packet.is_keyframe, bytes(packet))
+
+
+def _encoder(width: int, height: int, fps: int) -> av.VideoCodecContext:
+    encoder = av.VideoCodecContext.create("libx264", "w")
+    assert isinstance(encoder, av.VideoCodecContext)  # noqa: S101 - libx264 encodes video
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.time_base, encoder.framerate = TIME_BASE, Fraction(fps)
+    encoder.thread_count = 1
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "g": str(GOP_S * fps)}
+    return encoder

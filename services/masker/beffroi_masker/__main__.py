@@ -1,0 +1,73 @@
+"""`python -m beffroi_masker`: frames.raw.v1 in, frames.masked.v1 out."""
+
+from __future__ import annotations
+
+from beffroi_common.bus import Producer, run
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.reporter import StatusReporter
+from beffroi_common.runtime.lifecycle import Runtime, running
+from beffroi_common.runtime.settings import load
+from beffroi_common.topics import FRAMES_RAW
+
+from .decisions import Decisions
+from .encoding import Quality
+from .processor import Masker
+from .settings import MaskerSettings
+from .stream import Limits
+
+SERVICE = "masker"
+
+
+def main() -> None:
+    """Run until asked to stop."""
+    settings = load(MaskerSettings)
+    with running(SERVICE, settings) as runtime:
+        bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
+        decisions = Decisions(bus)
+        decisions.start()
+        try:
+            if runtime.wait_for(
+                decisions.wait_caught_up,
+                settings.retry_log_s,
+                "waiting for the mask decisions, before which nothing passes: is the broker running and reachable?",
+                bootstrap_servers=settings.kafka.bootstrap_servers,
+            ):
+                _mask(bus, decisions, settings, runtime)
+        finally:
+            decisions.close()
+
+
+def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> None:
+    producer = bus.producer()
+    try:
+        run(
+            bus,
+            _processor(settings, decisions, producer, runtime),
+            group=SERVICE,
+            service=SERVICE,
+            topics=[FRAMES_RAW],
+            producer=producer,
+            stop=runtime.stop,
+            clock=runtime.clock,
+            beat=runtime.health.beat,
+        )
+    finally:
+        producer.close()
+
+
+def _processor(settings: MaskerSettings, decisions: Decisions, producer: Producer, runtime: Runtime) -> Masker:
+    return Masker(
+        decisions=decisions,
+        producer=producer,
+        status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
+        clock=runtime.clock,
+        limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
+        quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),
+        idle=IdleTracker(runtime.clock, settings.idle_s),
+        on_assignment=lambda: runtime.health.set_ready("assigned"),
+    )
+
+
+if __name__ == "__main__":
+    main()

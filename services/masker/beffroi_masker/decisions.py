@@ -1,0 +1,59 @@
+"""What a person decided about each camera, as `cameras.v1` says now; anything less is a refusal."""
+
+from __future__ import annotations
+
+import threading
+
+from beffroi_common.bus import Bus, Record, Table
+from beffroi_common.contracts import Camera, MaskDecision
+from beffroi_common.topics import CAMERAS
+
+from .stream import Reason
+
+
+class Decisions:
+    """Follows `cameras.v1`."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._unreadable: set[str] = set()
+        self._lock = threading.Lock()
+        self._cameras: Table[Camera] = Table(
+            bus,
+            CAMERAS,
+            Camera.decode,
+            on_change=self._changed,
+            on_invalid=self._invalid,
+            name="decisions",
+        )
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._cameras.start()
+
+    def close(self) -> None:
+        """Stop following."""
+        self._cameras.close()
+
+    def wait_caught_up(self, timeout_s: float) -> bool:
+        """Wait until every decision made so far is known: before that nothing may pass."""
+        return self._cameras.wait_caught_up(timeout_s)
+
+    def of(self, camera: str, source_version: int) -> MaskDecision | Reason:
+        """The decision in force on pictures of this source of a camera, or why there is none."""
+        known = self._cameras.get(camera)
+        if known is not None:
+            if known.source_version != source_version:
+                return Reason.OTHER_SOURCE
+            return known.masking or Reason.NO_MASK_DECISION
+        with self._lock:
+            unreadable = camera in self._unreadable
+        return Reason.UNREADABLE_CONFIGURATION if unreadable else Reason.UNKNOWN_CAMERA
+
+    def _invalid(self, record: Record, _why: str) -> None:
+        with self._lock:
+            self._unreadable.add(record.key)
+
+    def _changed(self, camera: str, value: Camera | None) -> None:
+        if value is not None:
+            with self._lock:
+                self._unreadable.discard(camera)

@@ -1,0 +1,186 @@
+"""Decodes a stream batch by batch: one batch in, the same batch out with its pictures, or the reason why not.
+
+A decoder without reordering gives each picture as its access unit goes in. With B-frames it holds some back, and a
+batch is complete only once later ones went in. Pictures are dealt to batches in the order in which they are shown: the
+first batch gets as many as it brought, and so on; so sequence numbers, counts and order hold, and capture times, dealt
+likewise in the order of arrival, still only ever grow.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import av
+from av import Packet, VideoFrame
+from av.codec.context import ThreadType
+from av.stream import Stream
+
+from beffroi_common.contracts import AccessUnit, FrameBatch
+
+MAX_WAITING = 64
+"""Batches held back: half a minute. No reordering needs so many; a decoder that gives nothing back must not fill the
+memory."""
+
+
+class Trouble(StrEnum):
+    """Why a batch has no pictures."""
+
+    AWAITING_KEY = "awaiting_key"
+    """It lies before the first key frame after a start, a gap or damage."""
+    DECODER_ERROR = "decoder_error"
+    """Its bytes could not be decoded, or only with pieces missing."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of one raw batch.
+
+    Attributes:
+        batch: as it came.
+        units: those that are shown. Pictures that lean on what was before the start of decoding are not.
+        pictures: one for each of `units`, in the order in which they are shown; empty with `trouble`.
+        trouble: why there are none.
+    """
+
+    batch: FrameBatch
+    units: tuple[AccessUnit, ...] = ()
+    pictures: tuple[VideoFrame, ...] = ()
+    trouble: Trouble | None = None
+
+
+@dataclass
+class _Waiting:
+    batch: FrameBatch
+    units: tuple[AccessUnit, ...]
+    pictures: list[VideoFrame] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.pictures) == len(self.units)
+
+    def decoded(self) -> Decoded:
+        trouble = None if self.units else Trouble.AWAITING_KEY
+        return Decoded(self.batch, self.units, tuple(self.pictures), trouble)
+
+
+class _DamagedError(Exception):
+    """A picture has pieces missing, or is missing altogether."""
+
+
+class Decoder:
+    """Decodes one epoch of one stream, batches in order and without a gap.
+
+    Args:
+        threads: of the decoder; they work on slices of one picture, since working on several pictures delays them.
+        max_pixels: larger pictures are refused before memory is taken for them.
+    """
+
+    def __init__(self, *, threads: int, max_pixels: int) -> None:
+        self._threads = threads
+        self._max_pixels = max_pixels
+        self._codec: av.VideoCodecContext | None = None
+        self._start_pts = 0
+        self._started = False
+        self._reorders = False
+        self._expected: list[int] = []
+        self._waiting: deque[_Waiting] = deque()
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the next batch can be decoded though it starts with no key frame."""
+        return self._codec is not None
+
+    @property
+    def oldest_waiting(self) -> int | None:
+        """Sequence number of the first batch that is not complete yet."""
+        return self._waiting[0].batch.sequence if self._waiting else None
+
+    def decode(self, batch: FrameBatch) -> list[Decoded]:
+        """Put one batch in and return those that are complete by now, in order."""
+        self._reorders = self._reorders or _is_reordered(batch)
+        if self._codec is None:
+            if not batch.starts_with_key:
+                return [Decoded(batch, trouble=Trouble.AWAITING_KEY)]
+            self._codec = self._open(batch)
+            self._start_pts, self._started = batch.units[0].pts, False
+        shown = tuple(unit for unit in batch.units if unit.pts >= self._start_pts)
+        self._waiting.append(_Waiting(batch, shown))
+        try:
+            for unit in batch.units:
+                if unit.pts >= self._start_pts:
+                    insort(self._expected, unit.pts)
+                self._take(self._codec.decode(_packet(unit)))
+        except (av.FFmpegError, _DamagedError):
+            return self._complete() + self._give_up()
+        done = self._complete()
+        return done if len(self._waiting) <= MAX_WAITING else done + self._give_up()
+
+    def flush(self) -> list[Decoded]:
+        """Return what the decoder still holds back; from then on it waits for a key frame."""
+        if self._codec is None:
+            return []
+        with suppress(av.FFmpegError, _DamagedError):  # what is missing is counted below
+            self._take(self._codec.decode(None))
+        return self._complete() + self._give_up()
+
+    def _open(self, batch: FrameBatch) -> av.VideoCodecContext:
+        codec = av.VideoCodecContext.create(batch.codec.value, "r")
+        assert isinstance(codec, av.VideoCodecContext)  # noqa: S101 - each `Codec` is one of video
+        codec.thread_type = ThreadType.SLICE
+        codec.thread_count = self._threads
+        codec.options = {"max_pixels": str(self._max_pixels)}
+        if self._reorders:
+            # Where the stream does not say how far, FFmpeg would begin with a guess and lose pictures while it learns.
+            codec.options |= {"strict": "strict"}
+        return codec
+
+    def _take(self, pictures: Iterable[VideoFrame]) -> None:
+        for picture in pictures:
+            if picture.pts is None or picture.is_corrupt:
+                raise _DamagedError
+            if picture.pts < self._start_pts:
+                continue
+            if not self._started:
+                self._begin_at(picture.pts)
+            if self._expected[:1] != [picture.pts]:
+                raise _DamagedError  # one that is shown before it never came out
+            del self._expected[0]
+            next(each for each in self._waiting if not each.complete).pictures.append(picture)
+
+    def _begin_at(self, pts: int) -> None:
+        """Expect nothing before the first picture: a camera that refreshes bit by bit has none for a while."""
+        self._started = True
+        self._start_pts = pts
+        self._expected = [each for each in self._expected if each >= pts]
+        for waiting in self._waiting:
+            waiting.units = tuple(unit for unit in waiting.units if unit.pts >= pts)
+
+    def _complete(self) -> list[Decoded]:
+        done = []
+        while self._waiting and self._waiting[0].complete:
+            done.append(self._waiting.popleft().decoded())
+        return done
+
+    def _give_up(self) -> list[Decoded]:
+        lost = [Decoded(waiting.batch, trouble=Trouble.DECODER_ERROR) for waiting in self._waiting]
+        self._codec = None
+        self._waiting.clear()
+        self._expected.clear()
+        return lost
+
+
+def _is_reordered(batch: FrameBatch) -> bool:
+    """Whether pictures are not shown in the order in which they are decoded: then the stream has B-frames."""
+    shown = [unit.pts for unit in batch.units]
+    return shown != sorted(shown) or any(unit.pts != unit.dts for unit in batch.units)
+
+
+def _packet(unit: AccessUnit) -> Packet[Stream]:
+    packet = Packet(unit.data)
+    packet.pts, packet.dts = unit.pts, unit.dts
+    return packet

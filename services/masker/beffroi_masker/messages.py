@@ -1,0 +1,61 @@
+"""What each refusal means to a person, and what to do about it."""
+
+from __future__ import annotations
+
+from beffroi_common.contracts import Level
+
+from .stream import Reason
+
+MESSAGES: dict[Reason, tuple[Level, str]] = {
+    Reason.UNKNOWN_CAMERA: (
+        Level.ERROR,
+        "Pictures arrive of a camera that is not configured: none passes. Add the camera, or find who sends them.",
+    ),
+    Reason.NO_MASK_DECISION: (
+        Level.ERROR,
+        "Nobody has decided yet what must be masked: no picture passes. Draw the masks, or state that nothing private "
+        "is in view.",
+    ),
+    Reason.OTHER_SOURCE: (
+        Level.WARNING,
+        "Pictures are still on their way from the camera's source before, which its masks do not fit: none passes. If "
+        "this lasts, see whether ingest runs.",
+    ),
+    Reason.OTHER_SHAPE: (
+        Level.ERROR,
+        "The picture has another shape than the one the masks were drawn on, so they may lie elsewhere: none passes. "
+        "Draw the masks again, or set the camera's picture size back.",
+    ),
+    Reason.UNREADABLE_CONFIGURATION: (
+        Level.ERROR,
+        "The camera's configuration cannot be read, so its masks are not known: no picture passes. Save the camera "
+        "again in the console.",
+    ),
+    Reason.AWAITING_KEY: (
+        Level.WARNING,
+        "Waiting for the next key frame. If this lasts, set a shorter key frame interval on the camera (1 to 2 s).",
+    ),
+    Reason.DECODER_ERROR: (
+        Level.WARNING,
+        "Pictures arrive damaged: none passes until the next key frame. If this lasts, look at the network and at the "
+        "camera's encoder settings.",
+    ),
+    Reason.UNSUPPORTED_PIXEL_FORMAT: (
+        Level.ERROR,
+        "The camera's pixel format cannot be masked: no picture passes. Set the camera to H.264 with 8 bits and 4:2:0.",
+    ),
+    Reason.MIXED_SIZES: (
+        Level.WARNING,
+        "Pictures of different sizes arrived together and were left out. If this lasts, fix the camera's picture size.",
+    ),
+    Reason.ENCODER_ERROR: (
+        Level.ERROR,
+        "Masked pictures could not be encoded: none passes. Look at the camera's time stamps and picture size.",
+    ),
+    Reason.TOO_LARGE: (
+        Level.ERROR,
+        "Masked pictures are larger than the bus allows: none passes. Lower the masker's bit rate.",
+    ),
+    Reason.REPEATED: (Level.OK, "Pictures that came twice were left out the second time."),
+}
+"""For every reason its level and its words."""

@@ -1,0 +1,112 @@
+"""`python -m beffroi_recorder`: wires the recorder and runs it until it is asked to stop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+
+import structlog
+
+from beffroi_common.bus import Partition, Producer, StatusReporter, run
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import Level
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.runtime.lifecycle import Runtime, running
+from beffroi_common.runtime.settings import load
+from beffroi_common.store import ObjectStore, StoreError
+from beffroi_common.store.minio import MinioStore
+from beffroi_common.topics import FRAMES_MASKED
+
+from .auditor import Auditor, NotDestroyedError
+from .bucket import open_bucket
+from .cutting import CutRules
+from .heads import Heads
+from .processor import Recorder
+from .settings import RecorderSettings
+from .uploads import UploadQueue
+from .work_dir import WorkDir
+
+SERVICE = "recorder"
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run; a bucket that breaks its promise or a refused key ends the process with status 1."""
+    settings = load(RecorderSettings)
+    with running(SERVICE, settings) as runtime:
+        bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
+        producer = bus.producer()
+        reporter = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
+        try:
+            _record(settings, runtime, bus, producer, reporter, MinioStore(settings.store))
+        except (StoreError, NotDestroyedError) as reason:
+            log.error("cannot record", error=type(reason).__name__, reason=str(reason))
+            reporter.service(Level.ERROR, "store_refuses", str(reason))
+            sys.exit(1)
+        finally:
+            producer.close()
+
+
+def _record(
+    settings: RecorderSettings,
+    runtime: Runtime,
+    bus: KafkaBus,
+    producer: Producer,
+    reporter: StatusReporter,
+    store: ObjectStore,
+) -> None:
+    backoff = Backoff(runtime.clock, settings.store_retry_first_s, settings.store_retry_most_s)
+    runtime.health.set_ready("partitions", False)
+    with WorkDir(settings.work_dir, settings.work_bytes) as work:
+        if not open_bucket(
+            store,
+            settings.retention_days,
+            reporter=reporter,
+            clock=runtime.clock,
+            stop=runtime.stop,
+            beat=runtime.health.beat,
+            backoff=backoff,
+        ):
+            return
+        auditor = Auditor(
+            store,
+            producer,
+            runtime.clock,
+            retention_days=settings.retention_days,
+            interval_s=settings.audit_interval_s,
+            most=settings.audit_most,
+        )
+        heads = Heads(store, work)
+
+        def owned(partitions: Collection[Partition]) -> None:
+            runtime.health.set_ready("partitions", bool(partitions))
+
+        recorder = Recorder(
+            rules=CutRules(settings.segment_s, settings.max_gap_s, settings.max_drift_s),
+            idle=IdleTracker(runtime.clock, settings.silence_s),
+            backoff=backoff,
+            work=work,
+            heads=heads,
+            uploads=lambda stored: UploadQueue(store, producer, heads, stored),
+            auditor=auditor,
+            reporter=reporter,
+            clock=runtime.clock,
+            owned=owned,
+        )
+        run(
+            bus,
+            recorder,
+            group=SERVICE,
+            service=SERVICE,
+            topics=[FRAMES_MASKED],
+            producer=producer,
+            stop=runtime.stop,
+            clock=runtime.clock,
+            beat=runtime.health.beat,
+        )
+
+
+if __name__ == "__main__":
+    main()

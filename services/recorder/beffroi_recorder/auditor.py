@@ -1,0 +1,143 @@
+"""Destroys what is due, sees that it is gone, and says so. The store's own lifecycle is a scanner, not a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+import structlog
+
+from beffroi_common.bus import Partition, Producer, RetryLater
+from beffroi_common.contracts import InvalidMessageError, Recording, RecordingState
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.store import ObjectStore, StoredObject, StoreUnavailable
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
+
+from .expiry import ExpiryIndex
+from .heads import StoreAway
+from .uploads import FLUSH_TIMEOUT_S
+
+log = structlog.get_logger(__name__)
+
+AUDITED: Partition = (FRAMES_MASKED.name, 0)
+"""Whoever owns this partition does the audit: one at a time, without another coordinator."""
+
+LONGEST_ROUND_S = 0.5
+"""A round is made by the loop that records: it ends after this long, whatever is left."""
+
+BREATH_S = 1.0
+"""Between two rounds while more is due: the loop records meanwhile."""
+
+BROKER_S = 1.0
+"""Patience with the broker before anything is destroyed. The status said every few seconds waits if it is away."""
+
+
+class NotDestroyedError(Exception):
+    """The store said that it removed an object, and still has it."""
+
+
+class Auditor:
+    """Works in the one instance that owns `AUDITED`; a second would do no harm.
+
+    Nothing is destroyed unsaid: each object is destroyed, seen to be gone and said to be before the next, and none
+    while messages to the broker wait. What was interrupted is brought to its end before anything else.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        producer: Producer,
+        clock: Clock,
+        *,
+        retention_days: int,
+        interval_s: float,
+        most: int,
+    ) -> None:
+        self._active = False
+        self._store = store
+        self._producer = producer
+        self._clock = clock
+        self._retention_days = retention_days
+        self._interval_s = interval_s
+        self._most = most
+        self._expiry = ExpiryIndex(store, clock, timedelta(days=retention_days))
+        self._begun: StoredObject | None = None
+        self._next_s = 0.0
+
+    def own(self, partitions: Collection[Partition]) -> None:
+        """Hear which partitions this instance owns."""
+        active = AUDITED in partitions
+        if active and not self._active:
+            self._expiry.forget()  # another instance went on from it
+        self._active = active
+
+    def tick(self) -> None:
+        """Do a round when it is time.
+
+        Raises:
+            RetryLater: store or broker cannot at present; the round is made at the next call.
+            RetentionError: the bucket's rules are not the promise any more: nothing may be stored in it.
+            NotDestroyedError: an object cannot be destroyed.
+            StoreDenied: the store refuses our key.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s < self._next_s or not (self._active or self._begun):
+            return
+        try:
+            more = self._round(now_s + LONGEST_ROUND_S)
+        except StoreUnavailable as reason:
+            raise StoreAway(str(reason)) from None
+        self._next_s = self._clock.monotonic_s() + (BREATH_S if more else self._interval_s)
+
+    def _round(self, end_s: float) -> bool:
+        """Destroy some; return whether there may be more."""
+        self._store.check_retention(self._retention_days)
+        if self._producer.flush(BROKER_S):
+            raise RetryLater("the broker takes no messages at present, and nothing is destroyed unsaid")
+        self._finish()
+        for _ in range(self._most):
+            if not self._active or not self._step():
+                return False
+            if self._clock.monotonic_s() >= end_s:
+                break
+        return True
+
+    def _step(self) -> bool:
+        """Destroy the next that is due, or look for more; False: there is none."""
+        name = self._expiry.first()
+        if name is None:
+            return self._expiry.look_on()
+        found = self._store.stat(name)
+        if found is not None and self._expiry.is_due(found):  # it may have been stored anew since it was listed
+            self._begun = found
+            self._finish()
+        self._expiry.drop_first()
+        return True
+
+    def _finish(self) -> None:
+        """Bring what was begun to its end. Each step may be repeated."""
+        if self._begun is None:
+            return
+        name = self._begun.name
+        self._store.remove(name)
+        if self._store.stat(name) is not None:
+            raise NotDestroyedError(
+                f"{name} is still in the store after its removal: look for versions, locks or a copy in front of it"
+            )
+        self._say(self._begun)
+        self._begun = None
+        log.info("destroyed", object=name)
+
+    def _say(self, found: StoredObject) -> None:
+        try:
+            recording = Recording.decode(found.metadata.get("recording", "").encode())
+        except InvalidMessageError as reason:
+            log.warning("what was destroyed was not a recording of ours", object=found.name, reason=str(reason))
+            return
+        destroyed = recording.model_copy(
+            update={"state": RecordingState.DESTROYED, "changed_at": self._clock.now()}
+        )  # fmt: skip
+        partition = int(found.metadata["partition"])
+        self._producer.send(RECORDINGS, recording.object_name, destroyed, partition=partition)
+        if self._producer.flush(FLUSH_TIMEOUT_S):
+            raise RetryLater("the broker did not acknowledge a destruction in time")

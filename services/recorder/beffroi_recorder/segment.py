@@ -1,0 +1,148 @@
+"""A segment in the making, and one that is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from beffroi_common.bus import Partition
+from beffroi_common.contracts import FrameBatch, Recording, RecordingState
+from beffroi_common.contracts.frames import from_ns
+
+from .cutting import Extent, Shape
+from .muxing import FragmentMuxer
+from .naming import segment_name
+from .parameter_sets import ParameterSets
+from .ticks import Sample
+from .work_dir import GrowingFile, WorkDir
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a segment begins on the bus, and which one was before it."""
+
+    source: Partition
+    offset: int
+    previous_sha256: str | None
+
+
+@dataclass(frozen=True)
+class FinishedSegment:
+    """A complete segment, on local disk until it is in the store.
+
+    Attributes:
+        recording: as it is published once stored; `changed_at` is when it was completed.
+        taken: what had been taken of the camera at its end, epoch → last sequence number.
+    """
+
+    origin: Origin
+    recording: Recording
+    taken: Mapping[int, int]
+    file: GrowingFile
+
+
+class OpenSegment:
+    """A segment that still grows. Its bytes depend on the batches and the segment before alone."""
+
+    def __init__(
+        self, first: FrameBatch, samples: tuple[Sample, ...], sets: ParameterSets, origin: Origin, work: WorkDir
+    ) -> None:
+        """Begin with the first batch, without adding it yet.
+
+        Raises:
+            InvalidMessageError: it cannot be read as H.264.
+        """
+        self.origin = origin
+        self.sets = sets
+        self.shape = Shape.of(origin.source[1], first)
+        self._camera = first.camera
+        self._name = segment_name(first)
+        self._muxer = FragmentMuxer(samples[0].data, _tags(first, origin.previous_sha256))
+        self._origin_dts = samples[0].dts
+        self._extent = Extent(samples[0].capture_time_ns, samples[0].capture_time_ns, samples[0].dts, samples[0].dts)
+        self._sha256 = hashlib.sha256()
+        self._frames = 0
+        self._batches = 0
+        self._missing = 0
+        self._mask_versions: list[int] = []
+        self._file = work.new_file(f"{first.camera}-{first.epoch}-{first.sequence}")
+
+    @property
+    def extent(self) -> Extent:
+        """How far it goes."""
+        return self._extent
+
+    def add(self, batch: FrameBatch, samples: tuple[Sample, ...], missing: int) -> None:
+        """Add a batch, before which `missing` never came."""
+        for sample in samples:
+            self._muxer.add(_moved(sample, self._origin_dts))
+        self._take_bytes()
+        self._frames += len(samples)
+        self._batches += 1
+        self._missing += missing
+        if batch.mask_version not in self._mask_versions:
+            self._mask_versions.append(batch.mask_version)
+        first, latest = self._extent, samples[-1]
+        self._extent = Extent(
+            first.first_capture_ns,
+            max(first.last_capture_ns, latest.capture_time_ns),
+            first.first_dts,
+            latest.dts,
+        )
+
+    def finish(self, at: datetime, taken: Mapping[int, int]) -> FinishedSegment:
+        """Complete it."""
+        self._muxer.close()
+        self._take_bytes()
+        recording = Recording(
+            camera=self._camera,
+            object_name=self._name,
+            state=RecordingState.STORED,
+            starts_at=from_ns(self._extent.first_capture_ns),
+            ends_at=from_ns(self._extent.last_capture_ns),
+            frames=self._frames,
+            batches=self._batches,
+            missing_batches=self._missing,
+            width=self.shape.width,
+            height=self.shape.height,
+            codec=self.sets.codec,
+            mask_versions=tuple(self._mask_versions),
+            size_bytes=self._file.size_bytes,
+            sha256=self._sha256.hexdigest(),
+            previous_sha256=self.origin.previous_sha256,
+            changed_at=at,
+        )
+        return FinishedSegment(self.origin, recording, taken, self._file)
+
+    def discard(self) -> None:
+        """Drop it: somebody else will make it."""
+        self._file.discard()
+
+    def _take_bytes(self) -> None:
+        made = self._muxer.take()
+        self._sha256.update(made)
+        self._file.add(made)
+
+
+def _moved(sample: Sample, origin_dts: int) -> Sample:
+    return Sample(
+        sample.pts - origin_dts,
+        sample.dts - origin_dts,
+        sample.duration,
+        sample.key,
+        sample.capture_time_ns,
+        sample.data,
+    )
+
+
+def _tags(first: FrameBatch, previous_sha256: str | None) -> dict[str, str]:
+    """Date, time and camera go with the stream (technical order of 3 August 2007); so does the chain."""
+    chain = {"epoch": first.epoch, "sequence": first.sequence, "previous_sha256": previous_sha256}
+    return {
+        "title": first.camera,
+        "date": first.capture_time.isoformat(timespec="milliseconds"),
+        "comment": json.dumps(chain, separators=(",", ":")),
+    }

@@ -1,0 +1,119 @@
+"""A finished segment into the store and onto the bus: once, however often it is tried."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+
+import structlog
+
+from beffroi_common.bus import Partition, Producer, RetryLater
+from beffroi_common.contracts import InvalidMessageError, Recording
+from beffroi_common.runtime.metrics import OBJECTS_STORED, STORED_BYTES
+from beffroi_common.store import ObjectStore, StoreUnavailable
+from beffroi_common.topics import RECORDINGS
+
+from .heads import Head, Heads, StoreAway
+from .segment import FinishedSegment
+
+log = structlog.get_logger(__name__)
+
+CONTENT_TYPE = "video/mp4"
+FLUSH_TIMEOUT_S = 5.0
+"""Patience with the broker for one small message; longer is "retry later"."""
+
+
+class UploadQueue:
+    """Finished segments in the order of their ends, until each is stored, published and the head of its chain.
+
+    The order of one segment's steps makes each safe to repeat: object, message, head; only then may its offsets be
+    committed. A crash before the head makes the same segment again out of the bus, and finds it stored.
+    """
+
+    def __init__(
+        self, store: ObjectStore, producer: Producer, heads: Heads, stored: Callable[[Recording], None]
+    ) -> None:
+        self._store = store
+        self._producer = producer
+        self._heads = heads
+        self._stored = stored
+        self._waiting: deque[FinishedSegment] = deque()
+        self._put: Recording | None = None
+
+    def __iter__(self) -> Iterator[FinishedSegment]:
+        """Those not done yet."""
+        return iter(self._waiting)
+
+    def add(self, segment: FinishedSegment) -> None:
+        """Take a segment."""
+        self._waiting.append(segment)
+
+    def store_next(self) -> bool:
+        """Do the oldest one; False when there is none.
+
+        Raises:
+            RetryLater: store, broker or disk cannot at present; the segment stays where it is.
+            StoreDenied: the store refuses our key.
+        """
+        if not self._waiting:
+            return False
+        segment = self._waiting[0]
+        try:
+            recording = self._put or self._put_object(segment)
+            self._put = recording
+            segment.file.discard()  # before anything else that needs room
+            self._publish(segment, recording)
+            self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
+        except StoreUnavailable as reason:
+            raise StoreAway(str(reason)) from None
+        self._put = None
+        self._waiting.popleft()
+        self._stored(recording)
+        return True
+
+    def drop(self, partitions: Collection[Partition]) -> None:
+        """Forget segments of partitions that are somebody else's now."""
+        if self._waiting and self._waiting[0].origin.source in partitions:
+            self._put = None
+        for segment in [each for each in self._waiting if each.origin.source in partitions]:
+            segment.file.discard()
+            self._waiting.remove(segment)
+
+    def _put_object(self, segment: FinishedSegment) -> Recording:
+        recording = segment.recording
+        found = self._store.stat(recording.object_name)
+        if found is not None and found.metadata.get("sha256") == recording.sha256:
+            log.info("stored already", camera=recording.camera, object=recording.object_name)
+            return _as_stored(found.metadata.get("recording", "")) or recording
+        segment.file.write()
+        metadata = {
+            "recording": recording.model_dump_json(),
+            "sha256": recording.sha256,
+            "partition": str(segment.origin.source[1]),
+        }
+        self._store.put(recording.object_name, segment.file.path, CONTENT_TYPE, metadata)
+        OBJECTS_STORED.labels(camera=recording.camera).inc()
+        STORED_BYTES.labels(camera=recording.camera).inc(recording.size_bytes)
+        log.info(
+            "stored",
+            camera=recording.camera,
+            object=recording.object_name,
+            frames=recording.frames,
+            missing_batches=recording.missing_batches,
+            size_bytes=recording.size_bytes,
+        )
+        return recording
+
+    def _publish(self, segment: FinishedSegment, recording: Recording) -> None:
+        # One key per segment, or compaction would keep only a camera's last; the camera's partition keeps the order.
+        self._producer.send(RECORDINGS, recording.object_name, recording, partition=segment.origin.source[1])
+        if self._producer.flush(FLUSH_TIMEOUT_S):
+            raise RetryLater("the broker did not acknowledge a recording in time; it is away or too slow")
+
+
+def _as_stored(recording: str) -> Recording | None:
+    """What was published when the object was stored first, so that a repeat says the very same."""
+    try:
+        return Recording.decode(recording.encode())
+    except InvalidMessageError:
+        return None

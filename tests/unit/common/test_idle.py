@@ -1,0 +1,70 @@
+"""A camera is silent when nothing comes from it while somebody listens, and not before."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_testing import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def idle(clock: ManualClock) -> IdleTracker:
+    return IdleTracker(clock, 10.0)
+
+
+def batch(clock: ManualClock, age_s: float = 0.0) -> FrameBatch:
+    taken_ns = clock.now_ns() - int(age_s * 1e9)
+    return FrameBatch(
+        camera="gate",
+        stream=Stream.MAIN,
+        epoch=1,
+        sequence=0,
+        time_base=Fraction(1, 90_000),
+        codec=Codec.H264,
+        width=64,
+        height=64,
+        mask_version=1,
+        units=(AccessUnit(0, 0, taken_ns, True, b"\0"),),
+    )
+
+
+def listen(idle: IdleTracker, clock: ManualClock, turns: int, turn_s: float = 1.0) -> None:
+    for _ in range(turns):
+        clock.advance(turn_s)
+        idle.tick()
+
+
+def test_a_camera_that_says_nothing_for_longer_than_it_may_is_silent(idle: IdleTracker, clock: ManualClock) -> None:
+    heard_at_s = idle.observe(batch(clock))
+    listen(idle, clock, 10)
+    assert not idle.is_idle(heard_at_s)
+    listen(idle, clock, 1)
+    assert idle.is_idle(heard_at_s)
+    assert idle.idle_for_s(heard_at_s) == 11
+
+
+def test_a_long_turn_is_not_time_spent_listening(idle: IdleTracker, clock: ManualClock) -> None:
+    heard_at_s = idle.observe(batch(clock))
+    listen(idle, clock, 5, turn_s=300)
+    assert not idle.is_idle(heard_at_s)
+    listen(idle, clock, 6)
+    assert idle.is_idle(heard_at_s)
+
+
+def test_nobody_is_silent_while_a_backlog_is_worked_off(idle: IdleTracker, clock: ManualClock) -> None:
+    heard_at_s = idle.observe(batch(clock))
+    for _ in range(100):
+        listen(idle, clock, 1)
+        idle.observe(batch(clock, age_s=60))
+    assert not idle.is_idle(heard_at_s)
+    listen(idle, clock, 11)
+    assert idle.is_idle(heard_at_s)

@@ -1,0 +1,206 @@
+"""Records weighed and written down, without Faust's broker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.unit.detector.scenes import START, camera, times, tracks
+
+from beffroi_common.bus import Producer, Record, RetryLater, StatusReporter
+from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.contracts import Alert, AlertState, CameraStatus, DeadLetter, Tracks
+from beffroi_common.contracts.status import decode_status
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
+from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _StateWriter
+from beffroi_detector.rules.processor import TracksProcessor
+from beffroi_detector.rules.settings import RulesSettings
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
+
+HERE = (0.5, 0.5)
+SETTINGS = RulesSettings(kafka=KafkaSettings(bootstrap_servers="a:1, b:2"), retry_s=0.001)
+
+
+class Bench:
+    """A processor with a broker in memory."""
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker(clock=ManualClock(START))
+        self.producer = MemoryBus(self.broker).producer()
+        self.configured = {"cam": camera()}
+        clock = self.broker.clock
+        self.processor = TracksProcessor(
+            cameras=self.configured.get,
+            producer=self.producer,
+            dead_letters=DeadLetters(self.producer, "rules", {TRACKS.name: TRACKS}, clock),
+            status=StatusReporter(self.producer, "rules", "test", clock),
+            clock=clock,
+        )
+
+    @property
+    def said(self) -> list[Alert]:
+        return [Alert.decode(record.value or b"") for record in self.broker.records(ALERTS)]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def record(message: Tracks | bytes | None, key: str = "cam", offset: int = 0) -> Record:
+    value = message.encode() if isinstance(message, Tracks) else message
+    return Record(TRACKS.name, 1, offset, key, value, 0)
+
+
+def test_alerts_go_to_the_partition_of_their_camera(bench: Bench) -> None:
+    remembered: str | None = None
+    for at_s in times(0, 11):
+        remembered = bench.processor.process(record(tracks(at_s, {"a": HERE})), remembered)
+    (opened,) = bench.said
+    assert opened.state is AlertState.OPENED
+    assert bench.broker.log((ALERTS.name, 1))
+    status = decode_status(bench.broker.records(STATUS)[-1].value or b"")
+    assert isinstance(status, CameraStatus)
+    assert status.code == "watching"
+
+
+def test_what_was_counted_is_not_written_again(bench: Bench) -> None:
+    first = bench.processor.process(record(tracks(0, {"a": HERE})), None)
+    assert bench.processor.process(record(tracks(0, {"a": HERE})), first) is None
+
+
+def test_what_another_version_remembered_is_forgotten(bench: Bench) -> None:
+    assert bench.processor.process(record(tracks(0, {"a": HERE})), '{"shape": "of old"}') is not None
+
+
+def test_a_camera_nobody_configured_is_said(bench: Bench) -> None:
+    bench.configured.clear()
+    bench.processor.process(record(tracks(0, {"a": HERE})), None)
+    status = decode_status(bench.broker.records(STATUS)[-1].value or b"")
+    assert isinstance(status, CameraStatus)
+    assert status.code == "unknown_camera"
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "reason"),
+    [
+        (None, "cam", "tombstones"),
+        (b"{", "cam", "Tracks"),
+        (tracks(0, {}).encode()[:-1] + b',"mood":"angry"}', "cam", "mood"),
+        (tracks(0, {}).encode(), "other", "names camera"),
+    ],
+)
+def test_what_can_never_be_read_is_buried(bench: Bench, value: bytes | None, key: str, reason: str) -> None:
+    assert bench.processor.process(record(value, key), None) is None
+    (letter,) = bench.broker.records(dead_letter_topic(TRACKS))
+    assert reason in DeadLetter.decode(letter.value or b"").reason
+
+
+class Stream:
+    """Faust's stream and events, as far as the writer sees them."""
+
+    def __init__(self, messages: list[Tracks], offsets: list[int] | None = None) -> None:
+        self.messages = messages
+        self.offsets = offsets or list(range(len(messages)))
+        self.acked: list[int] = []
+
+    async def events(self) -> AsyncIterator[Any]:
+        for offset, each in zip(self.offsets, self.messages, strict=True):
+            message = SimpleNamespace(
+                topic=TRACKS.name, partition=1, offset=offset, key=b"cam", value=each.encode(), timestamp=0.0
+            )
+            yield SimpleNamespace(message=message)
+
+    async def ack(self, event: Any) -> None:
+        self.acked.append(event.message.offset)
+
+
+class Hesitant:
+    """A producer that is full at first, and delivers late."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self.refusals = 2
+        self.late = 2
+        self.table_when_flushed: list[int] = []
+        self.table: dict[str, str] = {}
+
+    def send(self, *arguments: Any, **more: Any) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise RetryLater("full")
+        self._producer.send(*arguments, **more)
+
+    def flush(self, _timeout_s: float) -> int:
+        self.table_when_flushed.append(len(self.table))
+        self.late -= 1
+        return max(0, self.late)
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_remembered_before_it_was_said(bench: Bench) -> None:
+    hesitant = Hesitant(bench.producer)
+    bench.processor.producer = hesitant
+    state: str | None = None
+    for at_s in times(0, 10):
+        state = bench.processor.process(record(tracks(at_s, {"a": HERE})), state)
+    assert state is not None
+    hesitant.table = {"cam": state}
+    stream = Stream([tracks(10.0, {"a": HERE})])
+    await _StateWriter(SETTINGS, bench.processor, hesitant, hesitant.table).write_all(stream, stream.events())
+    assert stream.acked == [0]
+    assert hesitant.table["cam"] != state
+    assert [alert.state for alert in bench.said] == [AlertState.OPENED]
+
+
+@pytest.mark.asyncio
+async def test_a_bug_acknowledges_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(bench.processor, "process", fail)
+    stream = Stream([tracks(0, {})])
+    with pytest.raises(RuntimeError, match="a bug"):
+        await _StateWriter(SETTINGS, bench.processor, bench.producer, {}).write_all(stream, stream.events())
+    assert stream.acked == []
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_was_lost_on_the_way_ends_the_process(bench: Bench) -> None:
+    stream = Stream([tracks(at_s, {}) for at_s in times(0, 0.8)], offsets=[7, 8, 8, 10])
+    writer = _StateWriter(SETTINGS, bench.processor, bench.producer, {})
+    with pytest.raises(Failed, match="offset 9 was due"):
+        await writer.write_all(stream, stream.events())
+    assert stream.acked == [7, 8, 8]
+    await writer.begin()
+    again = Stream([tracks(1.0, {})], offsets=[20])
+    await writer.write_all(again, again.events())
+    assert again.acked == [20]
+
+
+def test_resuming_twice_throws_nothing_away() -> None:
+    flow = SteadyFlow()
+    cleared: list[bool] = []
+    flow.clear = lambda: cleared.append(True)  # type: ignore[method-assign]
+    flow.resume()
+    flow.resume()
+    assert len(cleared) == 1
+    flow.suspend()
+    flow.resume()
+    assert len(cleared) == 2
+
+
+def test_faust_is_told_what_matters() -> None:
+    config = _config(SETTINGS, partitions=7)
+    assert config["broker"] == ["kafka://a:1", "kafka://b:2"]
+    assert config["topic_partitions"] == 7
+    assert config["processing_guarantee"] == "at_least_once"
+    assert config["stream_buffer_maxsize"] < 4096
+    assert config["consumer_group_instance_id"].startswith("rules-")
+    assert config["web_enabled"] is False
