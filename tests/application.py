@@ -20,14 +20,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from beffroi_api import migrations
-from beffroi_api.access import API_PREFIX, Role
-from beffroi_api.app import create_app
-from beffroi_api.database import Database
-from beffroi_api.security import CSRF_HEADER
+from beffroi_api.authz.roles import API_PREFIX, Role
+from beffroi_api.db import migrations
+from beffroi_api.db.database import Database
+from beffroi_api.http.app import create_app
+from beffroi_api.http.security import CSRF_HEADER
+from beffroi_api.modules.users import repository as users
 from beffroi_api.services import Services, build
 from beffroi_api.settings import ApiSettings
-from beffroi_api.users import repository as users
 from beffroi_common import pattern
 from beffroi_common.bus import Bus
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream

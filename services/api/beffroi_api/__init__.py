@@ -1,5 +1,6 @@
-"""The only door to Beffroi: one application, one folder per noun, each with the same file names.
+"""The only way into Beffroi for people.
 
-`endpoints` speak HTTP, `service` decides, `repository` speaks SQL, `schemas` are what travels. `services` wires them,
-`app` puts the doors together, `__main__` starts the process. Nothing connects at import.
+`http` serves and renders errors, `authz` says who may do what, `db` and `bus` are the two things the api stands on,
+`modules` has a folder per noun, each with the same file names. `services` wires them, `__main__` starts the process.
+Nothing connects at import.
 """

@@ -8,14 +8,13 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from beffroi_api.http.app import create_app
+from beffroi_api.services import Services, build
+from beffroi_api.settings import ApiSettings
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.runtime import lifecycle, settings
 from beffroi_common.runtime.health import Health
 from beffroi_common.store.minio import MinioStore
-
-from .app import create_app
-from .services import Services, build
-from .settings import ApiSettings
 
 log = structlog.get_logger(__name__)
 

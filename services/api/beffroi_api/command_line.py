@@ -8,11 +8,10 @@ import sys
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from beffroi_api.db import migrations
+from beffroi_api.db.database import Database
+from beffroi_api.settings import DatabaseUrl
 from beffroi_common.contracts.base import explain
-
-from . import migrations
-from .database import Database
-from .settings import DatabaseUrl
 
 
 class DatabaseSettings(BaseSettings):

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from beffroi_api.db.database import AWAY
 from beffroi_common.runtime.clock import Clock
-
-from .database import AWAY
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from .app import create_app
+from beffroi_api.http.app import create_app
 
 CHECKED_IN = Path("services/api/openapi.json")
 """From the root of the repository."""

@@ -11,37 +11,36 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from beffroi_api.authz.roles import Identity
+from beffroi_api.bus.intake import IndexIntake, LiveIntake
+from beffroi_api.bus.publisher import Publisher
+from beffroi_api.db import installation, migrations
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import RecordingRow
+from beffroi_api.housekeeping import Chore, Housekeeping
+from beffroi_api.modules.alerts.service import Alerts
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.service import Cameras
+from beffroi_api.modules.events.fanout import Fanout
+from beffroi_api.modules.events.schemas import CameraRemoved, RecordingNews
+from beffroi_api.modules.health.service import HealthReport, Status, Statuses, StoreProbe, summary
+from beffroi_api.modules.live.annotated import AnnotatedLeases
+from beffroi_api.modules.live.buffer import LiveBuffer
+from beffroi_api.modules.live.service import Reasons
+from beffroi_api.modules.live.stills import Stills
+from beffroi_api.modules.recordings.service import Recordings
+from beffroi_api.modules.session.service import Sessions
+from beffroi_api.modules.users.passwords import Passwords
+from beffroi_api.settings import ApiSettings
+from beffroi_api.workers import Worker
 from beffroi_common.bus import Bus, Table
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.health import Health
 from beffroi_common.store import ObjectStore
 from beffroi_common.topics import STATUS
-
-from . import installation, migrations
-from .access import Identity
-from .alerts.service import Alerts
-from .audit.schemas import Action
-from .audit.service import Entry, Trail
-from .cameras.service import Cameras
-from .database import Database
-from .decisions import Decisions
-from .events.schemas import CameraRemoved, RecordingNews
-from .fanout import Fanout
-from .health.service import HealthReport, Status, Statuses, StoreProbe, summary
-from .housekeeping import Chore, Housekeeping
-from .intake import IndexIntake, LiveIntake
-from .live.annotated import AnnotatedLeases
-from .live.buffer import LiveBuffer
-from .live.service import Reasons
-from .live.stills import Stills
-from .publisher import Publisher
-from .recordings.service import Recordings
-from .session.service import Sessions
-from .settings import ApiSettings
-from .tables import RecordingRow
-from .users.passwords import Passwords
-from .workers import Worker
 
 STORE_EVERY_S = 15.0
 SESSIONS_EVERY_S = 300.0

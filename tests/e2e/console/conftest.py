@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 from tests.application import PASSWORD
 
-from beffroi_api.access import Role
-from beffroi_api.console import BUILT
+from beffroi_api.authz.roles import Role
+from beffroi_api.http.console import BUILT
 
 from .footage import Footage, pattern_footage
 from .stage import Stage, staged

@@ -16,8 +16,8 @@ import httpx
 import uvicorn
 from tests.application import PASSWORD, Surroundings, eventually, prepare
 
-from beffroi_api.app import create_app
-from beffroi_api.console import BUILT
+from beffroi_api.http.app import create_app
+from beffroi_api.http.console import BUILT
 from beffroi_api.services import Services, build
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import (

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select
 from tests.application import NS, Running, eventually, film, number_of
 
-from beffroi_api.audit.service import Entry
-from beffroi_api.tables import AlertRow
+from beffroi_api.db.tables import AlertRow
+from beffroi_api.modules.audit.service import Entry
 from beffroi_common.contracts import Alert, AlertState, CloseReason
 from beffroi_common.topics import ALERTS, FRAMES_MASKED
 
@@ -201,7 +201,7 @@ def test_alerts_are_forgotten_with_the_recordings_that_show_them(
 def test_an_alert_past_its_retention_is_not_served_until_it_is_forgotten(
     place: Any, door: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beffroi_api.alerts.repository.forget", lambda *_, **__: None)  # its hour has not come
+    monkeypatch.setattr("beffroi_api.modules.alerts.repository.forget", lambda *_, **__: None)  # its hour has not come
     alert = send()
     eventually(lambda: listed(door))
     url = f"{V1}/alerts/{alert.id}"

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from tests.application import Running
 
-from beffroi_api.audit.schemas import Action
-from beffroi_api.audit.service import Entry
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry
 
 AUDIT = "/api/v1/audit"
 

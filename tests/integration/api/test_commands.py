@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from beffroi_api import migrate
-from beffroi_api.audit import __main__ as audit
-from beffroi_api.users import __main__ as users
+from beffroi_api.db import migrate
+from beffroi_api.modules.audit import __main__ as audit
+from beffroi_api.modules.users import __main__ as users
 
 PASSWORD = "correct horse battery"
 

@@ -13,9 +13,9 @@ import pytest
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from tests.application import NS, Running, eventually, film, number_of
 
-from beffroi_api.audit.service import Entry
-from beffroi_api.live import pictures
-from beffroi_api.live.pictures import Still
+from beffroi_api.modules.audit.service import Entry
+from beffroi_api.modules.live import pictures
+from beffroi_api.modules.live.pictures import Still
 from beffroi_common.contracts import FrameBatch, Viewers
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
 

@@ -13,9 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
-from beffroi_api import migrations
-from beffroi_api.database import Database
-from beffroi_api.tables import Base
+from beffroi_api.db import migrations
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import Base
 
 
 def test_they_fit_the_tables(database_url: str) -> None:
@@ -35,7 +35,7 @@ def test_they_can_be_undone(database_url: str) -> None:
     with database.engine.execution_options(beffroi_writes=True).begin() as connection:
         command.downgrade(migrations._config(connection), "base")
     assert inspect(database.engine).get_table_names() == ["alembic_version"]
-    with pytest.raises(migrations.DatabaseNotReady, match=r"python -m beffroi_api\.migrate"):
+    with pytest.raises(migrations.DatabaseNotReady, match=r"python -m beffroi_api\.db\.migrate"):
         migrations.check(database)
     database.close()
 

@@ -88,7 +88,7 @@ class Process:
 
     def user(self, role: str) -> httpx2.Client:
         words = ["add", "--username", role, "--display-name", role, "--role", role]
-        command = [sys.executable, "-m", "beffroi_api.users", *words]
+        command = [sys.executable, "-m", "beffroi_api.modules.users", *words]
         subprocess.run(command, env=self.environment, input=PASSWORD + "\n", text=True, check=True)
         return self.sign_in(role)
 
@@ -313,7 +313,7 @@ def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Pa
         (second.id, None),
         (first.id, "administrator"),
     ]
-    command = [sys.executable, "-m", "beffroi_api.audit", "verify"]
+    command = [sys.executable, "-m", "beffroi_api.modules.audit", "verify"]
     verified = subprocess.run(command, env=real.api.environment, capture_output=True, text=True, check=True)
     assert "whole" in verified.stdout
 

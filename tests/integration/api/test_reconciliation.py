@@ -8,8 +8,8 @@ from sqlalchemy import delete, insert, select
 from structlog.testing import capture_logs
 from tests.application import Running, eventually
 
-from beffroi_api.database import Database
-from beffroi_api.tables import CameraRow
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import CameraRow
 from beffroi_common.contracts import Camera
 from beffroi_common.topics import CAMERAS
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.application import Running, eventually
 
-from beffroi_api.access import COOKIE, Identity
+from beffroi_api.authz.roles import COOKIE, Identity
 from beffroi_common.contracts import RecordingState
 
 RECORDINGS = "/api/v1/cameras/gate/recordings"

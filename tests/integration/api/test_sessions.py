@@ -14,14 +14,14 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 from tests.application import ADDRESS, CHEAP, PASSWORD, Running
 
-from beffroi_api.access import Role
+from beffroi_api.authz.roles import Role
 from beffroi_api.errors import Busy, Throttled
-from beffroi_api.session import repository
-from beffroi_api.session.throttle import Throttle
-from beffroi_api.users import repository as users
-from beffroi_api.users.passwords import Passwords
-from beffroi_api.users.schemas import NewPassword
-from beffroi_api.users.service import Users
+from beffroi_api.modules.session import repository
+from beffroi_api.modules.session.throttle import Throttle
+from beffroi_api.modules.users import repository as users
+from beffroi_api.modules.users.passwords import Passwords
+from beffroi_api.modules.users.schemas import NewPassword
+from beffroi_api.modules.users.service import Users
 
 SESSION = "/api/v1/session"
 LOOK = "/api/v1/cameras/gate/still"

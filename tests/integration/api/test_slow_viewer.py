@@ -13,7 +13,7 @@ import pytest
 from tests.application import Running, eventually, film
 from websockets.sync.client import connect
 
-from beffroi_api.live.schemas import View
+from beffroi_api.modules.live.schemas import View
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.topics import FRAMES_MASKED
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from beffroi_api import database
-from beffroi_api.database import Database
+from beffroi_api.db import database
+from beffroi_api.db.database import Database
 
 
 def test_writers_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

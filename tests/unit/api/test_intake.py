@@ -13,8 +13,8 @@ from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from tests.application import film
 
-from beffroi_api.intake import IndexIntake, LiveIntake
-from beffroi_api.live.schemas import View
+from beffroi_api.bus.intake import IndexIntake, LiveIntake
+from beffroi_api.modules.live.schemas import View
 from beffroi_common.bus import InvalidRecord, Record, RetryLater
 from beffroi_common.contracts import FrameBatch, Recording, RecordingState
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS

@@ -15,17 +15,17 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 from tests.application import eventually
 
-from beffroi_api import migrations
-from beffroi_api.access import Identity, Role
-from beffroi_api.audit.service import Trail
-from beffroi_api.cameras import repository
-from beffroi_api.cameras.schemas import CameraInput, MaskingInput, StatusSummary
-from beffroi_api.cameras.service import Cameras
-from beffroi_api.database import Database
-from beffroi_api.decisions import Decisions
-from beffroi_api.live.annotated import AnnotatedLeases
-from beffroi_api.publisher import Publisher
-from beffroi_api.tables import AuditTableRow, CameraRow
+from beffroi_api.authz.roles import Identity, Role
+from beffroi_api.bus.publisher import Publisher
+from beffroi_api.db import migrations
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import AuditTableRow, CameraRow
+from beffroi_api.modules.audit.service import Trail
+from beffroi_api.modules.cameras import repository
+from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
+from beffroi_api.modules.cameras.service import Cameras
+from beffroi_api.modules.live.annotated import AnnotatedLeases
 from beffroi_api.workers import Worker
 from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS

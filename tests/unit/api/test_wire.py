@@ -8,8 +8,8 @@ import struct
 import pytest
 from tests.application import film
 
-from beffroi_api.live.schemas import View
-from beffroi_api.live.wire import avc_codec, message
+from beffroi_api.modules.live.schemas import View
+from beffroi_api.modules.live.wire import avc_codec, message
 
 START_NS = 1_793_534_400_000_000_000
 

@@ -1,0 +1,1 @@
+"""What the api reads from the bus, and what it publishes."""

@@ -1,0 +1,134 @@
+"""What the api hears on the bus: pictures for the live views, alerts and recordings for the index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+from sqlalchemy.exc import DataError
+
+from beffroi_api.db.database import AWAY
+from beffroi_api.modules.alerts.service import Alerts
+from beffroi_api.modules.live.buffer import LiveBuffer
+from beffroi_api.modules.live.schemas import View
+from beffroi_api.modules.recordings.service import Recordings
+from beffroi_common.bus import Bus, InvalidRecord, Partition, Record, RetryLater, Start, run
+from beffroi_common.bus.batches import masked_batch
+from beffroi_common.contracts import Alert, InvalidMessageError, Recording
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.metrics import BATCHES_DROPPED
+from beffroi_common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.2
+EXPIRE_EVERY_S = 1.0
+"""Old pictures leave memory so often."""
+
+VIEWS = {FRAMES_MASKED.name: View.MASKED, FRAMES_ANNOTATED.name: View.ANNOTATED}
+
+
+class LiveIntake:
+    """Reads the newest pictures of all cameras into the buffer. It commits nothing: after a start only now matters."""
+
+    def __init__(self, bus: Bus, buffer: LiveBuffer, clock: Clock, beat: Callable[[], None]) -> None:
+        self._bus = bus
+        self._buffer = buffer
+        self._clock = clock
+        self._beat = beat
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until `stop` is set."""
+        consumer = self._bus.follower([FRAMES_MASKED, FRAMES_ANNOTATED], Start.END)
+        expire_at_s = self._clock.monotonic_s()
+        try:
+            while not stop.is_set():
+                self._beat()
+                record = consumer.poll(POLL_S)
+                if record is not None:
+                    self._take(record)
+                if self._clock.monotonic_s() >= expire_at_s:
+                    self._buffer.expire()
+                    expire_at_s = self._clock.monotonic_s() + EXPIRE_EVERY_S
+        finally:
+            consumer.close()
+
+    def _take(self, record: Record) -> None:
+        try:
+            self._buffer.offer(VIEWS[record.topic], masked_batch(record))
+        except (InvalidMessageError, InvalidRecord) as reason:
+            # The recorder, which reads the same topic in a group, writes the dead letter: one is enough.
+            log.warning("unreadable batch", record=repr(record), reason=str(reason))
+            BATCHES_DROPPED.labels(camera="unknown", reason="invalid").inc()
+
+
+class IndexIntake:
+    """Writes alerts and recordings into the database, each before its offset is committed."""
+
+    def __init__(
+        self, bus: Bus, alerts: Alerts, recordings: Recordings, group: str, clock: Clock, beat: Callable[[], None]
+    ) -> None:
+        self._bus = bus
+        self._alerts = alerts
+        self._recordings = recordings
+        self._group = group
+        self._clock = clock
+        self._beat = beat
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until `stop` is set.
+
+        Raises:
+            DeliveryError: a dead letter was refused; run again, with a new producer.
+        """
+        producer = self._bus.producer()
+        try:
+            run(
+                self._bus,
+                self,
+                group=self._group,
+                service="api",
+                topics=[ALERTS, RECORDINGS],
+                producer=producer,
+                stop=stop,
+                clock=self._clock,
+                beat=self._beat,
+            )
+        finally:
+            producer.close()
+
+    def handle(self, record: Record) -> None:
+        """Write one message down.
+
+        Raises:
+            RetryLater: the database does not answer.
+            InvalidRecord: the database cannot keep it.
+            InvalidMessageError: it breaks its contract.
+        """
+        if record.value is None:
+            return
+        try:
+            if record.topic == ALERTS.name:
+                self._alerts.take(Alert.decode(record.value))
+            else:
+                self._recordings.take(Recording.decode(record.value))
+        except AWAY as error:
+            raise RetryLater(f"the database does not answer ({type(getattr(error, 'orig', error)).__name__})") from None
+        except DataError as error:
+            raise InvalidRecord(
+                f"the database cannot keep it ({type(error.orig).__name__}): a text holds U+0000"
+            ) from None
+
+    def tick(self) -> None:
+        """Nothing is due between messages."""
+
+    def needed(self) -> Mapping[Partition, int]:
+        """What was handled is in the database."""
+        return {}
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Nothing is kept by partition."""
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """Nothing is kept by partition."""

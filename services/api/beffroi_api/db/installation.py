@@ -1,0 +1,22 @@
+"""The identity of this database.
+
+It is part of the consumer group's name: a database that was made anew has no index yet, so it must read alerts and
+recordings from the beginning, whatever the group of the one before had committed.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import InstallationRow
+
+
+def database_id(database: Database) -> str:
+    """Return this database's identity, given at its first start."""
+    with database.write() as session:
+        row = session.get(InstallationRow, 1, with_for_update=True)
+        if row is None:
+            row = InstallationRow(id=1, database_id=secrets.token_hex(8))
+            session.add(row)
+        return row.database_id

@@ -1,0 +1,162 @@
+"""All tables. A change here needs a migration (`migrations/versions`); a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from beffroi_api.db.database import UtcDateTime
+
+RowId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts by itself only in an INTEGER key."""
+
+
+class Base(DeclarativeBase):
+    """Root of the tables; constraints have names, so that migrations can change them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[float]: JSON, list[int]: JSON}  # noqa: RUF012
+
+
+class InstallationRow(Base):
+    """One row: this database's identity. A new database has a new one, and reads the bus from the beginning."""
+
+    __tablename__ = "installation"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    database_id: Mapped[str] = mapped_column(String(32))
+
+
+class UserRow(Base):
+    """A person. Never deleted: the audit trail names them."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    username: Mapped[str] = mapped_column(String(63), unique=True)
+    display_name: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(20))
+    language: Mapped[str] = mapped_column(String(10))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+class SessionRow(Base):
+    """A sign-in. Only a hash of its token is kept: who reads the database cannot use it."""
+
+    __tablename__ = "sessions"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    address: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class SignInFailureRow(Base):
+    """A wrong password, kept as long as it counts."""
+
+    __tablename__ = "sign_in_failures"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    account: Mapped[str] = mapped_column(String(63), index=True)
+    address: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[datetime]
+
+
+class CameraRow(Base):
+    """A camera: the contract as JSON, and what is asked for by itself. Kept when removed: slot and versions go on."""
+
+    __tablename__ = "cameras"
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    slot: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(Integer)
+    mask_version: Mapped[int] = mapped_column(Integer)
+    """Highest version ever decided: a version never means two decisions."""
+    published_version: Mapped[int] = mapped_column(Integer)
+    removed_at: Mapped[datetime | None]
+    document: Mapped[str] = mapped_column(Text)
+
+
+class AlertRow(Base):
+    """An alert as it stands after its latest message."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (Index("ix_alerts_newest", "opened_at", "id"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    camera: Mapped[str] = mapped_column(String(63), index=True)
+    zone: Mapped[str] = mapped_column(String(63))
+    rule: Mapped[str] = mapped_column(String(40))
+    rule_version: Mapped[int] = mapped_column(Integer)
+    parameters: Mapped[dict[str, Any]]
+    legal_basis: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    onset: Mapped[datetime]
+    onset_unknown: Mapped[bool]
+    opened_at: Mapped[datetime]
+    occurred_at: Mapped[datetime]
+    closed_reason: Mapped[str | None] = mapped_column(String(40))
+    track: Mapped[str] = mapped_column(String(63))
+    box: Mapped[list[float]]
+    """At `opened_at`."""
+    received_at: Mapped[datetime]
+    acknowledged_by: Mapped[str | None] = mapped_column(String(63))
+    acknowledged_at: Mapped[datetime | None]
+
+
+class RecordingRow(Base):
+    """A segment in the object store, or one that was. `id` is derived from the object's name."""
+
+    __tablename__ = "recordings"
+    __table_args__ = (Index("ix_recordings_timeline", "camera", "starts_at"),)
+    id: Mapped[str] = mapped_column(String(24), primary_key=True)
+    object_name: Mapped[str] = mapped_column(String(500), unique=True)
+    camera: Mapped[str] = mapped_column(String(63))
+    state: Mapped[str] = mapped_column(String(20))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    frames: Mapped[int] = mapped_column(Integer)
+    missing_batches: Mapped[int] = mapped_column(Integer)
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    codec: Mapped[str] = mapped_column(String(40))
+    mask_versions: Mapped[list[int]]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    changed_at: Mapped[datetime]
+
+
+class PlaybackRow(Base):
+    """A session looks at a segment: one row of the audit trail, however many ranges of it the browser asks for.
+
+    `last_at` is when it last did, give or take half a minute; after some quiet the next request is another look.
+    """
+
+    __tablename__ = "playbacks"
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    recording_id: Mapped[str] = mapped_column(String(24), primary_key=True)
+    last_at: Mapped[datetime]
+
+
+class AuditTableRow(Base):
+    """A row of the trail; `hash` covers all of it and the hash of the row before."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    user: Mapped[str] = mapped_column(String(63), index=True)
+    address: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(40))
+    camera: Mapped[str | None] = mapped_column(String(63), index=True)
+    subject: Mapped[str | None] = mapped_column(String(500))
+    details: Mapped[dict[str, Any]]
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))

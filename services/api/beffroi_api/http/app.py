@@ -1,0 +1,91 @@
+"""The application: all doors, one error tree, one lifespan that owns every client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
+
+from beffroi_api.authz import roles as access
+from beffroi_api.http import console, document, problems
+from beffroi_api.http.security import SecurityMiddleware
+from beffroi_api.modules.alerts.endpoints import router as alerts
+from beffroi_api.modules.audit.endpoints import router as audit
+from beffroi_api.modules.cameras.endpoints import router as cameras
+from beffroi_api.modules.events.endpoints import router as events
+from beffroi_api.modules.health.endpoints import router as health
+from beffroi_api.modules.live.endpoints import router as live
+from beffroi_api.modules.meta.endpoints import router as meta
+from beffroi_api.modules.recordings.endpoints import router as recordings
+from beffroi_api.modules.session.endpoints import router as session
+from beffroi_api.services import Services
+from beffroi_api.settings import ApiSettings
+
+ROUTERS = (meta, session, cameras, live, alerts, recordings, events, health, audit)
+
+
+class SecuredApp(FastAPI):
+    """Has the shell around all else: around a middleware there is still what answers a bug, and would do so bare."""
+
+    def __init__(self, settings: ApiSettings | None, **fields: Any) -> None:
+        self._settings = settings
+        super().__init__(**fields)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """See starlette."""
+        inner = super().build_middleware_stack()
+        if self._settings is None:
+            return inner
+        return SecurityMiddleware(inner, self._settings.max_body_bytes, self._settings.public_origin)
+
+
+def create_app(
+    settings: ApiSettings | None, build: Callable[[], Services] | None, console_folder: Path = console.BUILT
+) -> FastAPI:
+    """Put the application together. `build` is called when it starts, never before.
+
+    Without settings and parts it cannot serve, only be described (`beffroi_api.openapi`).
+
+    Raises:
+        TypeError: an endpoint does not declare who may use it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if build is None:
+            raise RuntimeError("this application is for its description only")
+        services = build()
+        app.state.services = services
+        try:
+            await run_in_threadpool(services.start)
+            yield
+        finally:
+            services.end_streams()
+            await run_in_threadpool(services.close)
+
+    app = SecuredApp(
+        settings,
+        title="Beffroi",
+        version=version("beffroi-api"),
+        description="Municipal video protection: the only door.",
+        lifespan=lifespan,
+        docs_url=None,  # they load scripts from elsewhere; the document is services/api/openapi.json
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    api = APIRouter(prefix=access.API_PREFIX)
+    for router in ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    app.include_router(console.router(console_folder))
+    problems.install(app)
+    document.install(app)
+    access.table(app)
+    return app

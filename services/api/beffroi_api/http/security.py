@@ -1,0 +1,148 @@
+"""What every request goes through: bounded bodies, own origin, strict headers, one count.
+
+Plain ASGI, so that streams stay streams.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from beffroi_api.authz.roles import API_PREFIX
+from beffroi_api.errors import ApiError, ForeignOrigin, TooLarge
+from beffroi_api.http.problems import render
+from beffroi_common.runtime.metrics import HTTP_REQUESTS
+
+CSRF_HEADER = "x-beffroi-request"
+"""Another site's form cannot set this header, and its script may not."""
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing from elsewhere, nothing inline."""
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+HSTS_S = 31_536_000
+"""A year; sent by https only."""
+
+
+class SecurityMiddleware:
+    """Wraps the application, from outside of what answers a bug."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, public_origin: str | None) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._public_origin = public_origin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        send = _with_headers(scope, send)
+        try:
+            _refuse_foreign(HTTPConnection(scope), self._public_origin)
+            _refuse_large(Headers(scope=scope), self._max_body_bytes)
+        except ApiError as error:
+            await _answer(error, scope, receive, send)
+            return
+        await self._app(scope, _bounded(receive, self._max_body_bytes), send)
+
+
+def _refuse_foreign(connection: HTTPConnection, public_origin: str | None) -> None:
+    """A change, or a live view, must be meant: asked for by this console, or by a script that is no browser's."""
+    is_websocket = connection.scope["type"] == "websocket"
+    if not is_websocket and connection.scope["method"] in SAFE:
+        return
+    origin = connection.headers.get("origin")
+    if origin is not None and not _is_own(origin, connection.headers.get("host", ""), public_origin):
+        raise ForeignOrigin("The request comes from another site. If this is the right address, set public_origin.")
+    if not is_websocket and connection.headers.get(CSRF_HEADER) != "1":
+        raise ForeignOrigin("Requests that change something need the header X-Beffroi-Request: 1.")
+
+
+def _is_own(origin: str, host: str, public_origin: str | None) -> bool:
+    if public_origin is not None:
+        return origin == public_origin
+    return origin in (f"http://{host}", f"https://{host}")
+
+
+def _refuse_large(headers: Headers, max_body_bytes: int) -> None:
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > max_body_bytes:
+        raise TooLarge(f"A request may have {max_body_bytes} bytes at most.")
+
+
+def _bounded(receive: Receive, max_body_bytes: int) -> Receive:
+    """A body without a stated length is counted as it comes."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > max_body_bytes:  # FastAPI, which reads here, lets no other exception through
+                raise HTTPException(TooLarge.status, f"A request may have {max_body_bytes} bytes at most.")
+        return message
+
+    return counted
+
+
+def _with_headers(scope: Scope, send: Send) -> Send:
+    in_api = str(scope["path"]).startswith(API_PREFIX)
+
+    async def sending(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            headers = MutableHeaders(raw=list(message.get("headers", ())))
+            headers.update(HEADERS)
+            if in_api:
+                headers["Cache-Control"] = "no-store"  # pictures and names stay in no cache
+            if scope["scheme"] in ("https", "wss"):
+                headers["Strict-Transport-Security"] = f"max-age={HSTS_S}"
+            message = {**message, "headers": headers.raw}
+            _count(scope, int(message["status"]))
+        await send(message)
+
+    return sending
+
+
+def _count(scope: Scope, status: int) -> None:
+    # The endpoint's name, not the address: a metric must not grow with what people ask for.
+    route = getattr(scope.get("endpoint"), "__name__", "other")
+    HTTP_REQUESTS.labels(route=route, method=scope.get("method", "WEBSOCKET"), status=str(status)).inc()
+
+
+async def _answer(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    response: Response = render(error)
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)

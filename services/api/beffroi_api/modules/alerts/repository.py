@@ -1,0 +1,61 @@
+"""Alerts in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from beffroi_api.db.tables import AlertRow
+from beffroi_common.contracts import AlertState
+
+from .schemas import Life
+
+
+def find(session: Session, alert: str, *, for_change: bool = False) -> AlertRow | None:
+    """One alert."""
+    query = select(AlertRow).where(AlertRow.id == alert)
+    return session.scalars(query.with_for_update() if for_change else query).first()
+
+
+def not_closed(session: Session, camera: str) -> list[AlertRow]:
+    """A camera's alerts whose event goes on, kept from others until the transaction ends."""
+    query = select(AlertRow).where(AlertRow.camera == camera, AlertRow.state != AlertState.CLOSED.value)
+    return list(session.scalars(query.with_for_update()))
+
+
+def page(
+    session: Session,
+    *,
+    after: datetime,
+    camera: str | None,
+    life: Life,
+    acknowledged: bool | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[AlertRow]:
+    """Alerts of after a moment, newest first; `before` is (opened_at, id) of the last one of the page before."""
+    query = (
+        select(AlertRow)
+        .where(AlertRow.occurred_at > after)
+        .order_by(AlertRow.opened_at.desc(), AlertRow.id.desc())
+        .limit(limit)
+    )
+    if camera is not None:
+        query = query.where(AlertRow.camera == camera)
+    if life is not Life.ALL:
+        closed = AlertRow.state == AlertState.CLOSED.value
+        query = query.where(closed if life is Life.CLOSED else ~closed)
+    if acknowledged is not None:
+        empty = AlertRow.acknowledged_at.is_(None)
+        query = query.where(~empty if acknowledged else empty)
+    if before is not None:
+        at, alert = before
+        query = query.where(or_(AlertRow.opened_at < at, (AlertRow.opened_at == at) & (AlertRow.id < alert)))
+    return list(session.scalars(query))
+
+
+def forget(session: Session, *, until: datetime) -> None:
+    """Alerts of that moment and before, which `page` gives no more."""
+    session.execute(delete(AlertRow).where(AlertRow.occurred_at <= until))

@@ -1,0 +1,188 @@
+"""Alerts as they come, and who took them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from beffroi_api.authz.roles import Identity
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import AlertRow
+from beffroi_api.errors import AlreadyAcknowledged, Invalid, NotFound
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_common.contracts import Alert, AlertState, Camera, CloseReason
+from beffroi_common.runtime.clock import Clock
+
+from . import repository
+from .schemas import AlertPage, AlertView, Life
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """The alerts, kept from `alerts.v1`."""
+
+    database: Database
+    trail: Trail
+    clock: Clock
+    retention: timedelta
+    camera: Callable[[str], Camera | None]
+    on_news: Callable[[AlertView], None]
+
+    def take(self, alert: Alert) -> None:
+        """Learn how an alert stands. Learning it twice changes nothing; a late word undoes no newer one.
+
+        One whose time is over is not learnt at all: a new database reads the bus from the beginning.
+        """
+        if alert.occurred_at <= self._horizon():
+            return
+        with self.database.write() as session:
+            row = repository.find(session, alert.id, for_change=True)
+            if row is not None and not _is_newer(alert, row):
+                return
+            if row is None:
+                row = AlertRow(
+                    id=alert.id, received_at=self.clock.now(), opened_at=alert.occurred_at, box=list(alert.box)
+                )
+                session.add(row)
+            _copy(alert, row)
+        self.on_news(self._view(row))
+
+    def camera_changed(self, camera: str, _version: int, now: Camera | None) -> None:
+        """Close what is open of a camera that was removed or switched off: no picture will come that could end it."""
+        if now is not None and now.enabled:
+            return
+        with self.database.write() as session:
+            rows = repository.not_closed(session, camera)
+            for row in rows:
+                row.state, row.closed_reason = AlertState.CLOSED.value, CloseReason.NO_PICTURE.value
+        for row in rows:
+            self.on_news(self._view(row))
+
+    def page(
+        self, *, camera: str | None, life: Life, acknowledged: bool | None, before: str | None, limit: int
+    ) -> AlertPage:
+        """Alerts, newest first, none past its retention.
+
+        Raises:
+            Invalid: `before` is not a `next` of an earlier page.
+        """
+        cursor = _read_cursor(before) if before else None
+        with self.database.read() as session:
+            rows = repository.page(
+                session,
+                after=self._horizon(),
+                camera=camera,
+                life=life,
+                acknowledged=acknowledged,
+                before=cursor,
+                limit=limit + 1,
+            )
+        items = [self._view(row) for row in rows[:limit]]
+        return AlertPage(items=items, next=_cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+    def get(self, alert: str) -> AlertView:
+        """One alert.
+
+        Raises:
+            NotFound: there is none, or its time is over.
+        """
+        with self.database.read() as session:
+            return self._view(self._found(repository.find(session, alert), alert))
+
+    def acknowledge(self, who: Identity, alert: str) -> AlertView:
+        """Take an alert. Taking one's own again changes nothing.
+
+        Raises:
+            NotFound: there is none, or its time is over.
+            AlreadyAcknowledged: somebody else took it, and when.
+        """
+        with self.database.write() as session:
+            row = self._found(repository.find(session, alert, for_change=True), alert)
+            if row.acknowledged_at is not None and row.acknowledged_by != who.username:
+                raise AlreadyAcknowledged(
+                    f"{row.acknowledged_by} took this alert at {row.acknowledged_at:%H:%M:%S} UTC.",
+                    acknowledged_by=row.acknowledged_by,
+                    acknowledged_at=row.acknowledged_at.isoformat(),
+                )
+            first = row.acknowledged_at is None
+            if first:
+                row.acknowledged_by, row.acknowledged_at = who.username, self.clock.now()
+                self.trail.add(session, Entry.of(who, Action.ALERT_ACKNOWLEDGED, camera=row.camera, subject=row.id))
+        view = self._view(row)
+        if first:
+            self.on_news(view)
+        return view
+
+    def forget_old(self) -> None:
+        """Housekeeping: an alert lives as long as the recordings that show it."""
+        with self.database.write() as session:
+            repository.forget(session, until=self._horizon())
+
+    def _horizon(self) -> datetime:
+        return self.clock.now() - self.retention
+
+    def _found(self, row: AlertRow | None, alert: str) -> AlertRow:
+        """Housekeeping comes by once an hour: what is due to be forgotten is not there any more."""
+        if row is None or row.occurred_at <= self._horizon():
+            raise NotFound(f"There is no alert {alert}: its time may be over. Load the list again.")
+        return row
+
+    def _view(self, row: AlertRow) -> AlertView:
+        camera = self.camera(row.camera)
+        zones = {zone.id: zone.name for zone in camera.zones} if camera else {}
+        x1, y1, x2, y2 = row.box
+        return AlertView(
+            id=row.id,
+            camera=row.camera,
+            camera_name=camera.name if camera else row.camera,
+            zone=row.zone,
+            zone_name=zones.get(row.zone, row.zone),
+            rule=row.rule,
+            rule_version=row.rule_version,
+            parameters=row.parameters,
+            legal_basis=row.legal_basis,
+            state=AlertState(row.state),
+            onset=row.onset,
+            onset_unknown=row.onset_unknown,
+            opened_at=row.opened_at,
+            occurred_at=row.occurred_at,
+            closed_reason=CloseReason(row.closed_reason) if row.closed_reason else None,
+            track=row.track,
+            box=(x1, y1, x2, y2),
+            received_at=row.received_at,
+            acknowledged_by=row.acknowledged_by,
+            acknowledged_at=row.acknowledged_at,
+        )
+
+
+def _is_newer(alert: Alert, row: AlertRow) -> bool:
+    if row.state == AlertState.CLOSED.value:
+        return False
+    if alert.state is AlertState.CLOSED:
+        return True
+    return alert.occurred_at > row.occurred_at
+
+
+def _copy(alert: Alert, row: AlertRow) -> None:
+    row.camera, row.zone, row.rule, row.rule_version = alert.camera, alert.zone, alert.rule, alert.rule_version
+    row.parameters, row.legal_basis = alert.parameters, alert.legal_basis
+    row.state, row.closed_reason = alert.state.value, alert.closed_reason.value if alert.closed_reason else None
+    row.onset, row.onset_unknown, row.occurred_at = alert.onset, alert.onset_unknown, alert.occurred_at
+    row.track = alert.track
+
+
+def _cursor(row: AlertRow) -> str:
+    return base64.urlsafe_b64encode(f"{row.opened_at.isoformat()} {row.id}".encode()).decode()
+
+
+def _read_cursor(text: str) -> tuple[datetime, str]:
+    try:
+        at, alert = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
+        opened_at = datetime.fromisoformat(at).astimezone(UTC)
+    except (ValueError, binascii.Error, OverflowError):
+        raise Invalid("`before` must be the `next` of the page before.") from None
+    return opened_at, alert

@@ -1,0 +1,51 @@
+"""The audit trail in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from beffroi_api.db.database import lock_chain
+from beffroi_api.db.tables import AuditTableRow
+
+READ_AT_ONCE = 1000
+"""Rows fetched at a time when the whole trail is read."""
+
+
+BEFORE_ALL = -(2**63)
+"""A row slipped in under a number that was never given out is read too."""
+
+
+def last(session: Session) -> AuditTableRow | None:
+    """The end of the chain, held until the transaction ends: nobody else adds to it meanwhile."""
+    lock_chain(session)
+    return session.scalars(select(AuditTableRow).order_by(AuditTableRow.id.desc()).limit(1)).first()
+
+
+def page(
+    session: Session, *, before: int | None, limit: int, user: str | None, camera: str | None
+) -> list[AuditTableRow]:
+    """Rows, newest first."""
+    query = select(AuditTableRow).order_by(AuditTableRow.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AuditTableRow.id < before)
+    if user is not None:
+        query = query.where(AuditTableRow.user == user)
+    if camera is not None:
+        query = query.where(AuditTableRow.camera == camera)
+    return list(session.scalars(query))
+
+
+def oldest_first(session: Session) -> Iterator[AuditTableRow]:
+    """The whole trail, a bounded number of rows in memory."""
+    last = BEFORE_ALL
+    while True:
+        query = select(AuditTableRow).where(AuditTableRow.id > last).order_by(AuditTableRow.id).limit(READ_AT_ONCE)
+        rows = list(session.scalars(query))
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1].id
+        session.expunge_all()

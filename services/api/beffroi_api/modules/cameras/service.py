@@ -1,0 +1,217 @@
+"""Changing cameras: the database decides, and everyone who listens hears of it after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from beffroi_api.authz.roles import Identity, Role
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import CameraRow
+from beffroi_api.errors import ChangedInBetween, Invalid, NotFound
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_common.contracts import Camera, LegalBasis, MaskDecision, Zone
+from beffroi_common.contracts.base import explain
+from beffroi_common.runtime.clock import Clock
+
+from . import repository
+from .schemas import CameraInput, CameraView, MaskingInput, StatusSummary
+from .slots import least_loaded
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[str, int, Camera | None], None]
+"""Hears the id, the version, and the camera as it is then; None: removed. Of two changes at once either may be heard
+first: the version says which is newer."""
+
+Change = Callable[[Camera], dict[str, Any]]
+"""Fields of a camera that become different."""
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """The cameras of this installation."""
+
+    database: Database
+    trail: Trail
+    clock: Clock
+    slots: int
+    summarise: Callable[[Camera], StatusSummary]
+    listeners: list[Listener] = field(default_factory=list)
+
+    def every(self) -> list[Camera]:
+        """All cameras."""
+        with self.database.read() as session:
+            return [repository.document(row) for row in repository.present(session)]
+
+    def get(self, camera: str) -> Camera:
+        """One camera.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self.database.read() as session:
+            return repository.document(_present(repository.find(session, camera), camera))
+
+    def known(self, camera: str) -> Camera | None:
+        """One camera, a removed one included: its recordings live on until their time is over."""
+        with self.database.read() as session:
+            row = repository.find(session, camera)
+            return repository.document(row) if row else None
+
+    def views(self, who: Identity | None) -> list[CameraView]:
+        """All cameras as `who` may see them."""
+        with self.database.read() as session:
+            return [self._view(row, who) for row in repository.present(session)]
+
+    def view(self, camera: str, who: Identity | None) -> CameraView:
+        """One camera as `who` may see it; None: as everybody may.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self.database.read() as session:
+            return self._view(_present(repository.find(session, camera), camera), who)
+
+    def save(self, who: Identity, camera: str, wanted: CameraInput, expected: int | None) -> None:
+        """Make a camera, or replace what an administrator says of it.
+
+        A source with another address shows something else, so the decision on masks made for the old one ends:
+        nothing passes until somebody decides again.
+        """
+        fields = wanted.model_dump()
+
+        def change(before: Camera) -> dict[str, Any]:
+            kept = before.source.url == wanted.source.url
+            return fields if kept else fields | {"masking": None, "source_version": before.source_version + 1}
+
+        with self.database.read() as session:
+            row = repository.find(session, camera)
+        if row is None or row.removed_at is not None:
+            self._make(who, camera, fields, expected)
+        else:
+            self._change(who, camera, expected, Action.CAMERA_SAVED, change)
+
+    def decide_masking(self, who: Identity, camera: str, wanted: MaskingInput, expected: int | None) -> None:
+        """Record a person's decision on what must never be seen."""
+        decided = {"decided_by": who.username, "decided_at": self.clock.now()}
+        masking = wanted.model_dump() | decided
+        self._change(who, camera, expected, Action.MASKING_DECIDED, lambda _before: {"masking": dict(masking)})
+
+    def save_zones(self, who: Identity, camera: str, zones: tuple[Zone, ...], expected: int | None) -> None:
+        """Replace the zones and their rules."""
+        dumped = [zone.model_dump() for zone in zones]
+        self._change(who, camera, expected, Action.ZONES_SAVED, lambda _before: {"zones": dumped})
+
+    def save_legal_bases(self, who: Identity, camera: str, bases: tuple[LegalBasis, ...], expected: int | None) -> None:
+        """Replace the legal bases."""
+        dumped = [basis.model_dump() for basis in bases]
+        self._change(who, camera, expected, Action.LEGAL_BASES_SAVED, lambda _before: {"legal_bases": dumped})
+
+    def remove(self, who: Identity, camera: str, expected: int | None) -> None:
+        """Take a camera out: its services stop. Its recordings live on until their time is over."""
+        self._change(who, camera, expected, Action.CAMERA_REMOVED, lambda _before: {"enabled": False}, removed=True)
+
+    def _make(self, who: Identity, camera: str, fields: dict[str, Any], expected: int | None) -> None:
+        if expected is not None:
+            raise ChangedInBetween(f"There is no camera {camera} any more: load the page again.")
+        with self.database.write() as session:
+            row = repository.find(session, camera, for_change=True)
+            if row is not None and row.removed_at is None:
+                raise ChangedInBetween(f"Somebody just made a camera {camera}: load the page again.")
+            others = [repository.document(each) for each in repository.present(session)]
+            slot = row.slot if row else least_loaded(others, self.slots)
+            version = row.version + 1 if row else 1
+            source_version = repository.document(row).source_version + 1 if row else 1
+            made = _validated(
+                {"id": camera, "slot": slot, "version": version, "source_version": source_version, **fields}
+            )
+            if row is None:
+                row = CameraRow(id=camera, slot=slot, mask_version=0, published_version=0)
+                session.add(row)
+            row.removed_at = None
+            repository.write(row, made)
+            self.trail.add(session, Entry.of(who, Action.CAMERA_SAVED, camera=camera, version=version))
+        self.tell(made)
+
+    def _change(
+        self,
+        who: Identity,
+        camera: str,
+        expected: int | None,
+        action: Action,
+        change: Change,
+        *,
+        removed: bool = False,
+    ) -> None:
+        with self.database.write() as session:
+            row = _present(repository.find(session, camera, for_change=True), camera)
+            before = repository.document(row)
+            if expected is not None and expected != before.version:
+                raise ChangedInBetween(
+                    f"Camera {camera} is at version {before.version}, you changed version {expected}: load it again."
+                )
+            fields = change(before)
+            if fields.get("masking") is not None:
+                fields["masking"]["version"] = row.mask_version + 1
+            after = _validated(before.model_dump() | fields | {"version": before.version + 1})
+            repository.write(row, after)
+            row.removed_at = self.clock.now() if removed else None
+            details = {"version": after.version} | _decided(action, after)
+            self.trail.add(session, Entry.of(who, action, camera=camera, **details))
+        self.tell(after, removed=removed)
+
+    def tell(self, camera: Camera, *, removed: bool = False) -> None:
+        """Let everyone hear of a change that is committed."""
+        for listener in self.listeners:
+            listener(camera.id, camera.version, None if removed else camera)
+
+    def _view(self, row: CameraRow, who: Identity | None) -> CameraView:
+        camera = repository.document(row)
+        sees_source = who is not None and who.role is Role.ADMINISTRATOR
+        return CameraView(
+            id=camera.id,
+            name=camera.name,
+            commune=camera.commune,
+            slot=camera.slot,
+            enabled=camera.enabled,
+            source=camera.source if sees_source else None,
+            nominal_fps=camera.nominal_fps,
+            masking=camera.masking,
+            zones=camera.zones,
+            legal_bases=camera.legal_bases,
+            version=camera.version,
+            published=row.published_version >= row.version,
+            status=self.summarise(camera),
+        )
+
+
+def _present(row: CameraRow | None, camera: str) -> CameraRow:
+    if row is None or row.removed_at is not None:
+        raise NotFound(f"There is no camera {camera}: see the list of cameras.")
+    return row
+
+
+def _validated(fields: dict[str, Any]) -> Camera:
+    try:
+        return Camera.model_validate(fields)
+    except ValidationError as error:
+        raise Invalid(explain(error)) from None
+
+
+def _decided(action: Action, camera: Camera) -> dict[str, Any]:
+    """What the trail says of a decision on masks: what was decided, not only that something was."""
+    decision: MaskDecision | None = camera.masking
+    if action is not Action.MASKING_DECIDED or decision is None:
+        return {}
+    return {
+        "mode": decision.mode.value,
+        "mask_version": decision.version,
+        "polygons": [[list(point) for point in polygon] for polygon in decision.polygons],
+        "reason": decision.reason,
+    }

@@ -1,0 +1,99 @@
+"""News from the threads of the bus to the consoles that listen, through bounded queues."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from beffroi_api.errors import Busy
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One piece of news: its name and its JSON."""
+
+    name: str
+    data: str
+
+
+class Subscription:
+    """One listener. It ends when it is too slow: it then has to ask for everything again anyway."""
+
+    def __init__(self, size: int) -> None:
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue(size)
+        self._loop = asyncio.get_running_loop()
+        self.ended = False
+
+    def offer(self, event: Event | None) -> None:
+        """Hand over from any thread; None ends it."""
+        self._loop.call_soon_threadsafe(self._put, event)
+
+    async def next(self, timeout_s: float) -> Event | None:
+        """Wait for news; None when none came in time or the subscription ended (see `ended`)."""
+        try:
+            async with asyncio.timeout(timeout_s):  # `wait_for` may lose a cancel, see `Viewer.next`
+                event = await self._queue.get()
+        except TimeoutError:
+            return None
+        if event is None:
+            self.ended = True
+        return event
+
+    def _put(self, event: Event | None) -> None:
+        if event is None or self._queue.full():
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            event = None
+        self._queue.put_nowait(event)
+
+
+class Fanout:
+    """Hands each piece of news to every subscription."""
+
+    def __init__(self, max_subscriptions: int, queue_size: int) -> None:
+        self._max = max_subscriptions
+        self._queue_size = queue_size
+        self._subscriptions: set[Subscription] = set()
+        self._lock = threading.Lock()
+
+    def refuse_when_full(self) -> None:
+        """See that one more may listen.
+
+        Raises:
+            Busy: too many do already.
+        """
+        with self._lock:
+            if len(self._subscriptions) >= self._max:
+                raise Busy(f"{self._max} consoles listen already: close one, or ask for a higher max_event_streams.")
+
+    def subscribe(self) -> Subscription:
+        """Begin to listen; call it on the event loop."""
+        subscription = Subscription(self._queue_size)
+        with self._lock:
+            self._subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Stop listening."""
+        with self._lock:
+            self._subscriptions.discard(subscription)
+
+    def publish(self, name: str, news: BaseModel) -> None:
+        """Tell everybody; from any thread."""
+        with self._lock:
+            listening = tuple(self._subscriptions)
+        if not listening:
+            return
+        event = Event(name, news.model_dump_json())
+        for subscription in listening:
+            subscription.offer(event)
+
+    def end_all(self) -> None:
+        """Send everybody home: the process stops."""
+        with self._lock:
+            listening = tuple(self._subscriptions)
+        for subscription in listening:
+            subscription.offer(None)

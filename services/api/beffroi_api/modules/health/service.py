@@ -1,0 +1,157 @@
+"""How everything is: the latest word of each service, whether it can still be believed, and two dependencies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from beffroi_api.modules.cameras.schemas import StatusSummary
+from beffroi_common.bus import Table
+from beffroi_common.contracts import Camera, CameraStatus, Level, ServiceStatus
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.store import ObjectStore, StoreError
+
+from .schemas import CameraHealth, CameraServiceHealth, Dependency, HealthView, ServiceHealth
+
+Status = CameraStatus | ServiceStatus
+
+PROBE_OBJECT = "beffroi-api-probe"
+"""Asked for to see that the store answers; it is not there, which is an answer."""
+
+WORST_FIRST = (Level.ERROR, Level.WARNING, Level.OK)
+
+
+@dataclass
+class Statuses:
+    """`status.v1` as it is, and news where a word differs from the one before."""
+
+    clock: Clock
+    stale_after: timedelta
+    on_news: Callable[[ServiceHealth | CameraServiceHealth], None]
+    own_key: str
+    """Our own word. That it comes back by the bus shows that the broker takes and gives messages."""
+    table: Table[Status] | None = None
+    _said: dict[str, tuple[Level, str, str]] = field(default_factory=dict)
+
+    def changed(self, key: str, now: Status | None) -> None:
+        """A status came; on the table's thread."""
+        if now is None:
+            self._said.pop(key, None)
+            return
+        said = (now.level, now.code, now.message)
+        if self._said.get(key) != said:
+            self._said[key] = said
+            self.on_news(self._judged(now))
+
+    def of_camera(self, camera: str) -> list[CameraStatus]:
+        """What may be believed of one camera, the worst first."""
+        found = [
+            each
+            for each in self._values()
+            if isinstance(each, CameraStatus) and each.camera == camera and not self.is_stale(each)
+        ]
+        return sorted(found, key=lambda each: WORST_FIRST.index(each.level))
+
+    def all_services(self) -> list[ServiceHealth]:
+        """Every instance of every service."""
+        found = (each for each in self._values() if isinstance(each, ServiceStatus))
+        judged = (ServiceHealth(**each.model_dump(), stale=self.is_stale(each)) for each in found)
+        return sorted(judged, key=lambda each: (each.service, each.instance))
+
+    def all_cameras(self, cameras: list[Camera]) -> list[CameraHealth]:
+        """Every camera that is configured, and what is said of it."""
+        said: dict[str, list[CameraServiceHealth]] = {camera.id: [] for camera in cameras}
+        for each in self._values():
+            if isinstance(each, CameraStatus) and each.camera in said:
+                said[each.camera].append(CameraServiceHealth(**each.model_dump(), stale=self.is_stale(each)))
+        return [
+            CameraHealth(camera=camera, statuses=sorted(found, key=lambda each: each.service))
+            for camera, found in said.items()
+        ]
+
+    def is_stale(self, status: Status) -> bool:
+        """Whether it was said too long ago to be believed."""
+        return self.clock.now() - status.at > self.stale_after
+
+    def broker(self) -> Dependency:
+        """Whether our own word came back lately."""
+        own = self.table.get(self.own_key) if self.table is not None else None
+        if own is None:
+            return Dependency(
+                reachable=False,
+                message="The broker has not answered since the api started: is it running, and are its topics made?",
+                checked_at=None,
+            )
+        if self.is_stale(own):
+            message = f"The broker has not answered since {own.at:%Y-%m-%d %H:%M:%S} UTC: is it running and reachable?"
+            return Dependency(reachable=False, message=message, checked_at=own.at)
+        return Dependency(reachable=True, message="", checked_at=own.at)
+
+    def _judged(self, status: Status) -> ServiceHealth | CameraServiceHealth:
+        fields = status.model_dump()
+        if isinstance(status, ServiceStatus):
+            return ServiceHealth(**fields, stale=False)
+        return CameraServiceHealth(**fields, stale=False)
+
+    def _values(self) -> list[Status]:
+        return list(self.table.values().values()) if self.table is not None else []
+
+
+class StoreProbe:
+    """Asks the store now and then, so that nobody waits for it who wants to know how everything is."""
+
+    def __init__(self, store: ObjectStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found = Dependency(reachable=False, message="The object store was not asked yet.", checked_at=None)
+
+    def ask(self) -> None:
+        """Ask, and remember."""
+        message = ""
+        try:
+            self._store.stat(PROBE_OBJECT)
+        except StoreError as error:
+            message = str(error)
+        found = Dependency(reachable=not message, message=message, checked_at=self._clock.now())
+        with self._lock:
+            self._found = found
+
+    def found(self) -> Dependency:
+        """What was found last."""
+        with self._lock:
+            return self._found
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """Everything at a glance."""
+
+    statuses: Statuses
+    store: StoreProbe
+    cameras: Callable[[], list[Camera]]
+
+    def now(self) -> HealthView:
+        """How everything is at present."""
+        return HealthView(
+            services=self.statuses.all_services(),
+            cameras=self.statuses.all_cameras(self.cameras()),
+            broker=self.statuses.broker(),
+            store=self.store.found(),
+        )
+
+
+def summary(camera: Camera, said: list[CameraStatus], now: datetime) -> StatusSummary:
+    """The worst of what is said of a camera; what its configuration says comes first."""
+    if not camera.enabled:
+        return StatusSummary(level=Level.OK, code="disabled", message="Switched off.", service=None, at=now)
+    if camera.masking is None:
+        message = "Nobody decided on the masks yet: nothing is shown or recorded."
+        return StatusSummary(level=Level.ERROR, code="no_mask_decision", message=message, service=None, at=now)
+    if not said:
+        message = "No service has said anything of this camera lately."
+        return StatusSummary(level=Level.WARNING, code="unknown", message=message, service=None, at=None)
+    worst = said[0]
+    return StatusSummary(level=worst.level, code=worst.code, message=worst.message, service=worst.service, at=worst.at)

@@ -1,0 +1,196 @@
+"""The last minute or so of every camera in memory, bounded in bytes, and who watches it.
+
+Filled by the thread of the bus, read by the event loop and by the threads that make stills.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from itertools import dropwhile
+
+from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.settings import LiveSettings
+from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, QUEUE_BYTES
+
+from .schemas import View
+from .viewer import Held, Viewer
+from .wire import avc_codec
+
+REMEMBERED = 1024
+"""Identities of batches kept to drop repeats: minutes of one camera, longer than anyone hands again after a crash."""
+
+ANNOTATED_S = 10.0
+"""Annotated pictures are for looking now; stills and recordings are never made of them."""
+
+UNIT_OVERHEAD_BYTES = 200
+"""What Python keeps around one access unit."""
+
+
+class Channel:
+    """One view of one camera."""
+
+    def __init__(self) -> None:
+        self.held: deque[Held] = deque()
+        self.size_bytes = 0
+        self.codec = ""
+        self.viewers: set[Viewer] = set()
+        self._seen: OrderedDict[tuple[str, str, int, int], None] = OrderedDict()
+        self._newest = (0, -1)
+
+    def is_repeat(self, batch: FrameBatch) -> bool:
+        """Whether it was here before, or is older than what was in the same epoch."""
+        epoch, sequence = self._newest
+        if batch.identity in self._seen or (batch.epoch == epoch and batch.sequence <= sequence):
+            return True
+        self._newest = (batch.epoch, batch.sequence)
+        self._seen[batch.identity] = None
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return False
+
+    def add(self, held: Held) -> None:
+        """Append the newest."""
+        self.held.append(held)
+        self.size_bytes += held.size_bytes
+
+    def drop_oldest(self) -> None:
+        """Forget the oldest."""
+        self.size_bytes -= self.held.popleft().size_bytes
+
+    def keep(self, held: list[Held]) -> None:
+        """Forget all but these."""
+        self.held = deque(held)
+        self.size_bytes = sum(each.size_bytes for each in held)
+
+    def from_last_key(self) -> list[Held]:
+        """The newest batches a decoder can start with."""
+        newest: list[Held] = []
+        for each in reversed(self.held):
+            newest.append(each)
+            if each.batch.starts_with_key:
+                return newest[::-1]
+        return []
+
+
+class LiveBuffer:
+    """Recent batches by camera and view."""
+
+    def __init__(self, settings: LiveSettings, decisions: Decisions, clock: Clock) -> None:
+        self._settings = settings
+        self._decisions = decisions
+        self._clock = clock
+        self._channels: dict[tuple[str, View], Channel] = {}
+        self._lock = threading.Lock()
+
+    def offer(self, view: View, batch: FrameBatch) -> bool:
+        """Take a batch in and hand it to who watches; False when it may not be shown or was here before."""
+        with self._lock:
+            # Asked under the lock: a new decision is known before `changed` forgets what is older, so a batch is
+            # either refused here or forgotten there.
+            reason = self._refusal(batch)
+            channel = self._channels.setdefault((batch.camera, view), Channel()) if reason is None else None
+            if channel is not None and channel.is_repeat(batch):
+                reason = "repeat"
+            if channel is None or reason is not None:
+                BATCHES_DROPPED.labels(camera=_label(batch.camera, reason), reason=reason).inc()
+                return False
+            BATCHES_IN.labels(camera=batch.camera).inc()
+            held = self._hold(channel, batch)
+            channel.add(held)
+            self._trim(channel, view)
+            for viewer in channel.viewers:
+                viewer.offer(held)
+        return True
+
+    def watch(self, camera: str, view: View) -> Viewer:
+        """Open a view that begins with the newest pictures a decoder can start with. On the event loop."""
+        viewer = Viewer(self._settings.queue_bytes_per_viewer)
+        with self._lock:
+            channel = self._channels.setdefault((camera, view), Channel())
+            viewer.begin(channel.from_last_key())
+            channel.viewers.add(viewer)
+        return viewer
+
+    def leave(self, camera: str, view: View, viewer: Viewer) -> None:
+        """Close a view."""
+        with self._lock:
+            self._channels[camera, view].viewers.discard(viewer)
+
+    def run_to(self, camera: str, at_ns: int | None) -> list[FrameBatch]:
+        """Batches to decode for the masked picture at `at_ns` (None: the newest), from a key picture on; or none."""
+        with self._lock:
+            channel = self._channels.get((camera, View.MASKED))
+            # Looked at once more: a decision may be known already whose `changed` still waits for the lock.
+            held = [each.batch for each in channel.held if self._may_show(each.batch)] if channel else []
+        batches = [batch for batch in held if at_ns is None or batch.units[0].capture_time_ns <= at_ns]
+        starts = [index for index, batch in enumerate(batches) if batch.starts_with_key]
+        return batches[starts[-1] :] if starts else []
+
+    def shows(self, camera: str, mask_version: int) -> bool:
+        """Whether a picture that came out of the buffer some time ago may still be shown."""
+        return self._decisions.shows(camera, mask_version)
+
+    def changed(self, camera: str, _version: int, _now: Camera | None) -> None:
+        """The decision on a camera's masks may have changed: forget what may be shown no longer."""
+        with self._lock:
+            for view in View:
+                channel = self._channels.get((camera, view))
+                if channel is not None:
+                    channel.keep([each for each in channel.held if self._may_show(each.batch)])
+
+    def expire(self) -> None:
+        """Forget what is too old, of silent cameras too: memory is no archive."""
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            for (_, view), channel in self._channels.items():
+                oldest_s = now_s - self._seconds(view)
+                channel.keep(list(dropwhile(lambda each: each.received_s < oldest_s, channel.held)))  # noqa: B023
+            QUEUE_BYTES.labels(queue="live_buffer").set(self._size_bytes())
+
+    def end_views(self) -> None:
+        """Close all views: the process stops."""
+        with self._lock:
+            for channel in self._channels.values():
+                for viewer in channel.viewers:
+                    viewer.end()
+
+    def _refusal(self, batch: FrameBatch) -> str | None:
+        if batch.stream is not Stream.MAIN:
+            return "sub_stream"
+        if batch.codec is not Codec.H264:
+            return "codec"
+        return None if self._may_show(batch) else "not_allowed"
+
+    def _may_show(self, batch: FrameBatch) -> bool:
+        return self.shows(batch.camera, batch.mask_version)
+
+    def _hold(self, channel: Channel, batch: FrameBatch) -> Held:
+        if batch.starts_with_key:
+            channel.codec = avc_codec(batch.units[0].data) or channel.codec
+        size_bytes = batch.size_bytes + UNIT_OVERHEAD_BYTES * len(batch.units)
+        return Held(batch, channel.codec, size_bytes, self._clock.monotonic_s())
+
+    def _trim(self, channel: Channel, view: View) -> None:
+        oldest_s = self._clock.monotonic_s() - self._seconds(view)
+        limit = self._settings.buffer_bytes_per_camera
+        while len(channel.held) > 1 and (channel.size_bytes > limit or channel.held[0].received_s < oldest_s):
+            channel.drop_oldest()
+        while self._size_bytes() > self._settings.buffer_bytes:
+            fullest = max(self._channels.values(), key=lambda each: each.size_bytes)
+            if len(fullest.held) <= 1:
+                break
+            fullest.drop_oldest()
+
+    def _size_bytes(self) -> int:
+        return sum(channel.size_bytes for channel in self._channels.values())
+
+    def _seconds(self, view: View) -> float:
+        return self._settings.buffer_s if view is View.MASKED else ANNOTATED_S
+
+
+def _label(camera: str, reason: str | None) -> str:
+    # A name nobody configured must not make metrics grow.
+    return "unknown" if reason == "not_allowed" else camera

@@ -1,0 +1,75 @@
+"""Live views and stills."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, WebSocket
+
+from beffroi_api.authz.roles import Identity, Watcher
+from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway
+from beffroi_api.http.moments import Moment
+from beffroi_api.http.problems import Responses, problems
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry
+from beffroi_api.services import Services, ServicesOf
+from beffroi_common.contracts import CameraId
+
+from .pictures import Still
+from .schemas import View
+from .session import LiveSession
+
+router = APIRouter(prefix="/cameras/{camera}", tags=["live"])
+
+JPEG: Responses = {
+    200: {
+        "description": "The picture",
+        "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            "X-Capture-Time": {"description": "ISO 8601, UTC", "schema": {"type": "string", "format": "date-time"}},
+            "X-Mask-Version": {"description": "Absent where a segment holds several", "schema": {"type": "integer"}},
+        },
+    }
+}
+
+
+@router.get(
+    "/still", response_class=Response, responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway)
+)
+def still(
+    camera: CameraId,
+    who: Watcher,
+    services: ServicesOf,
+    at: Annotated[Moment | None, Query(description="The moment; the newest picture where it is absent")] = None,
+) -> Response:
+    """One masked picture of a camera."""
+    if services.cameras.known(camera) is None:
+        raise NotFound(f"There is no camera {camera}: see the list of cameras.")
+    found = services.stills.latest(camera) if at is None else services.stills.at(camera, at)
+    return picture(services, who, camera, found, Action.STILL_SEEN)
+
+
+@router.websocket("/live")
+async def live(
+    websocket: WebSocket,
+    camera: CameraId,
+    who: Watcher,
+    services: ServicesOf,
+    view: Annotated[View, Query()] = View.MASKED,
+) -> None:
+    """Pictures as they come; see `LiveHeader` and `LiveState` for what travels."""
+    await LiveSession(websocket, services, who, camera, view).run()
+
+
+def picture(
+    services: Services, who: Identity, camera: str, found: Still, action: Action, subject: str | None = None
+) -> Response:
+    """A still as an answer, after a row in the trail."""
+    taken = found.captured_at.isoformat()
+    services.trail.record(Entry.of(who, action, camera=camera, subject=subject, captured_at=taken))
+    # The row may have waited for the transaction of a new decision on masks, which is in force by now.
+    services.stills.refuse_outdated(camera, found)
+    headers = {"X-Capture-Time": taken}
+    if found.mask_version is not None:
+        headers["X-Mask-Version"] = str(found.mask_version)
+    return Response(found.jpeg, media_type="image/jpeg", headers=headers)

@@ -1,0 +1,135 @@
+"""One open live view, from the row in the trail at its start to the one at its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+from anyio import CancelScope
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from beffroi_api.authz.roles import COOKIE, Identity
+from beffroi_api.errors import Busy, NotFound
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry
+from beffroi_api.services import Services
+from beffroi_common.runtime.metrics import LIVE_VIEWERS
+
+from .schemas import LiveState, View
+from .viewer import Held, Viewer
+from .wire import message
+
+SESSION_ENDED = 4401
+"""Close code: sign in again."""
+GOING_AWAY = 1001
+"""Close code of RFC 6455: the server stops."""
+
+
+class LiveSession:
+    """Sends batches as they come, says why where none come, and closes when the session ends."""
+
+    def __init__(self, websocket: WebSocket, services: Services, who: Identity, camera: str, view: View) -> None:
+        self._websocket = websocket
+        self._services = services
+        self._who = who
+        self._camera = camera
+        self._view = view
+        self._batches = 0
+        self._said: LiveState | None = None
+
+    async def run(self) -> None:
+        """Serve until one side leaves.
+
+        Raises:
+            NotFound: no such camera.
+            Busy: too many live views are open.
+        """
+        if self._services.decisions.camera(self._camera) is None:
+            raise NotFound(f"There is no camera {self._camera}: see the list of cameras.")
+        limit = self._services.settings.live.max_viewers
+        if self._services.open_views >= limit:
+            raise Busy(f"{limit} live views are open already: close one, or ask for a higher live.max_viewers.")
+        self._services.open_views += 1
+        started_s = self._services.clock.monotonic_s()
+        try:
+            await self._remember(Action.LIVE_STARTED)
+            await self._websocket.accept()
+            await self._watch()
+        finally:
+            self._services.open_views -= 1
+            seconds = round(self._services.clock.monotonic_s() - started_s)
+            # The end belongs in the trail also when the server stops and cancels this: it waits for the row here,
+            # since a task left to itself ends with the loop.
+            with CancelScope(shield=True):
+                await self._remember(Action.LIVE_ENDED, seconds=seconds, batches=self._batches)
+
+    async def _watch(self) -> None:
+        viewer = self._services.buffer.watch(self._camera, self._view)
+        gauge = LIVE_VIEWERS.labels(camera=self._camera, view=self._view.value)
+        gauge.inc()
+        if self._view is View.ANNOTATED:
+            self._services.leases.open(self._camera)
+        sending, listening = asyncio.create_task(self._send(viewer)), asyncio.create_task(self._listen())
+        try:
+            await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._services.buffer.leave(self._camera, self._view, viewer)
+            gauge.dec()
+            if self._view is View.ANNOTATED:
+                self._services.leases.close(self._camera)
+            for task in (sending, listening):
+                task.cancel()
+            # Both end at once, also when the server stops and cancels this.
+            with CancelScope(shield=True):
+                outcomes = await asyncio.gather(sending, listening, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
+                raise outcome
+
+    async def _listen(self) -> None:
+        """Nothing is expected from the browser but that it leaves."""
+        while (await self._websocket.receive())["type"] != "websocket.disconnect":
+            pass
+
+    async def _send(self, viewer: Viewer) -> None:
+        settings, clock = self._services.settings.live, self._services.clock
+        check_at_s = clock.monotonic_s() + settings.session_check_s
+        patience_s = 0.0  # at first: whoever opens a dark camera is told at once why
+        while True:
+            held = await viewer.next(patience_s)
+            patience_s = settings.silence_s
+            if viewer.ended:
+                await self._websocket.close(GOING_AWAY)
+                return
+            if clock.monotonic_s() >= check_at_s:
+                check_at_s = clock.monotonic_s() + settings.session_check_s
+                if not await self._in_force():
+                    await self._websocket.close(SESSION_ENDED, "Your session has ended: sign in again.")
+                    return
+            await (self._picture(held) if held is not None else self._state())
+
+    async def _picture(self, held: Held) -> None:
+        # Looked at once more here: a batch may have waited in the queue while a new decision was taken.
+        if not self._services.decisions.shows(self._camera, held.batch.mask_version):
+            return
+        now_ms = self._services.clock.now_ns() // 1_000_000
+        await self._websocket.send_bytes(message(held.batch, self._view, held.codec, now_ms))
+        self._batches += 1
+        self._said = None
+
+    async def _state(self) -> None:
+        state = self._services.reasons.why(self._camera, self._view)
+        if state != self._said:
+            self._said = state
+            await self._websocket.send_text(state.model_dump_json())
+
+    async def _in_force(self) -> bool:
+        """Whether the session still is; an open view counts as its use."""
+        token, address = self._websocket.cookies.get(COOKIE), self._who.address
+        now = await run_in_threadpool(self._services.identify, token, address)
+        return now is not None and now.role is self._who.role
+
+    async def _remember(self, action: Action, **details: int) -> None:
+        told = {"view": self._view.value, **details}
+        entry = Entry(self._who.username, self._who.address, action, self._camera, details=told)
+        await run_in_threadpool(self._services.trail.record, entry)

@@ -1,0 +1,118 @@
+"""Stills on demand: out of the buffer while it holds the moment, out of a stored segment later. Never stored."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import BinaryIO, cast
+
+from beffroi_api.errors import Busy, Destroyed, NoPicture, StoreAway
+from beffroi_api.modules.recordings.object_file import ObjectFile
+from beffroi_api.modules.recordings.service import Recordings
+from beffroi_api.settings import LiveSettings
+from beffroi_common.contracts import FrameBatch
+from beffroi_common.store import ObjectMissing, ObjectStore, StoreError
+
+from . import pictures
+from .buffer import LiveBuffer
+from .pictures import Still
+
+
+@dataclass(frozen=True)
+class Stills:
+    """Makes one picture of a camera."""
+
+    buffer: LiveBuffer
+    recordings: Recordings
+    store: ObjectStore
+    settings: LiveSettings
+    turn: threading.BoundedSemaphore
+    why_not: Callable[[str], str]
+    """Says why a camera has no live picture."""
+
+    def latest(self, camera: str) -> Still:
+        """The newest picture that may be shown. Never one out of a recording: it may be under an older mask.
+
+        Raises:
+            NoPicture: there is none, and why.
+            Busy: too many pictures are being made.
+        """
+        with self._turn():
+            batches = self.buffer.run_to(camera, None)
+            if not batches:
+                raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
+            return self._decoded(camera, batches, None)
+
+    def at(self, camera: str, at: datetime) -> Still:
+        """The picture of a moment.
+
+        Raises:
+            NoPicture: there is none, and why.
+            Destroyed: the moment is past its retention.
+            Busy: too many pictures are being made.
+            StoreAway: the object store does not answer.
+        """
+        self.recordings.refuse_past_retention(at)
+        with self._turn():
+            return self._from_buffer(camera, at) or self._from_segment(camera, at)
+
+    def refuse_outdated(self, camera: str, still: Still) -> None:
+        """See that a picture out of memory may be shown under the decision in force. Whoever waits asks again.
+
+        Raises:
+            NoPicture: it may not.
+        """
+        if still.recorded:
+            return
+        if still.mask_version is None or not self.buffer.shows(camera, still.mask_version):
+            raise NoPicture("The masks of this camera were just changed: try again in a moment.")
+
+    def _from_buffer(self, camera: str, at: datetime) -> Still | None:
+        batches = self.buffer.run_to(camera, _ns(at))
+        if not batches:
+            return None
+        still = self._decoded(camera, batches, _ns(at))
+        return still if at - still.captured_at <= self._tolerance else None
+
+    def _decoded(self, camera: str, batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
+        """A picture out of memory, if the decision in force when it is ready lets it be shown."""
+        still = pictures.from_batches(batches, at_ns)
+        self.refuse_outdated(camera, still)
+        return still
+
+    def _from_segment(self, camera: str, at: datetime) -> Still:
+        segment = self.recordings.covering(camera, at, self._tolerance)
+        if segment is None:
+            raise NoPicture(
+                "That moment is neither in memory nor in a recording. A recording comes about a minute after its "
+                "pictures; if it is longer ago, the camera sent nothing then."
+            )
+        # A file that PyAV reads from; it is no BinaryIO by name, but it is one by its methods.
+        file = cast("BinaryIO", ObjectFile(self.store, segment.object_name, segment.size_bytes))
+        try:
+            return pictures.from_segment(file, at, segment.mask_versions)
+        except ObjectMissing:
+            raise Destroyed("The recording of that moment is no longer kept.") from None
+        except StoreError as error:
+            raise StoreAway(str(error)) from None
+
+    @property
+    def _tolerance(self) -> timedelta:
+        return timedelta(seconds=self.settings.still_tolerance_s)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self.turn.acquire(timeout=self.settings.still_wait_s):
+            raise Busy("Many pictures are being made at present: try again in a moment.", headers={"Retry-After": "2"})
+        try:
+            yield
+        finally:
+            self.turn.release()
+
+
+def _ns(at: datetime) -> int:
+    """The last nanosecond of that microsecond: times in JSON are cut to microseconds, pictures are not."""
+    return int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000 + 999

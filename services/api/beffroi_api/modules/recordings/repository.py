@@ -1,0 +1,64 @@
+"""The index of recordings in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from beffroi_api.db.tables import PlaybackRow, RecordingRow
+from beffroi_common.contracts import RecordingState
+
+THERE = (RecordingState.STORED.value, RecordingState.HELD.value)
+
+
+def find(session: Session, recording: str, *, for_change: bool = False) -> RecordingRow | None:
+    """One segment."""
+    query = select(RecordingRow).where(RecordingRow.id == recording)
+    return session.scalars(query.with_for_update() if for_change else query).first()
+
+
+def overlapping(session: Session, camera: str, since: datetime, until: datetime) -> list[RecordingRow]:
+    """Segments that are there and overlap a span, oldest first."""
+    query = (
+        select(RecordingRow)
+        .where(
+            RecordingRow.camera == camera,
+            RecordingRow.starts_at <= until,
+            RecordingRow.ends_at >= since,
+            RecordingRow.state.in_(THERE),
+        )
+        .order_by(RecordingRow.starts_at)
+    )
+    return list(session.scalars(query))
+
+
+def last_played(session: Session, session_id: int, recording: str) -> datetime | None:
+    """When a session was last noted to play a segment; None: never, or the session ended."""
+    row = session.get(PlaybackRow, (session_id, recording))
+    return row.last_at if row is not None else None
+
+
+def note_playback(session: Session, session_id: int, recording: str, *, at: datetime, quiet: timedelta) -> bool:
+    """Note that a session plays a segment; True when that begins a look: the first, or one after so much quiet.
+
+    Of several at once one begins it: the others wait for its row, or collide with it.
+
+    Raises:
+        IntegrityError: another request wrote the first row meanwhile, or there is no such session any more.
+    """
+    row = session.get(PlaybackRow, (session_id, recording), with_for_update=True)
+    if row is None:
+        session.add(PlaybackRow(session_id=session_id, recording_id=recording, last_at=at))
+        session.flush()
+        return True
+    begins = between(row.last_at, at) >= quiet
+    row.last_at = at
+    session.flush()
+    return begins
+
+
+def between(one: datetime, other: datetime) -> timedelta:
+    """Time from one to the other, whichever comes first: a clock that was put back must not hide looks for hours."""
+    return abs(other - one)

@@ -1,0 +1,208 @@
+"""What is recorded, and the door to its video."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import IntegrityError
+
+from beffroi_api.authz.roles import API_PREFIX, Identity
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import RecordingRow
+from beffroi_api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreAway
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.store import ObjectMissing, ObjectStore, StoreError
+
+from . import repository
+from .ranges import Span, span_of
+from .schemas import SegmentPage, SegmentView
+
+USUAL_WINDOW = timedelta(days=1)
+LONGEST_WINDOW = timedelta(days=2)
+"""Of one answer: 2,880 segments; a timeline shows a day."""
+
+CHUNK_BYTES = 256 * 1024
+"""In memory at a time while video is handed on."""
+
+NEW_LOOK_AFTER = timedelta(minutes=5)
+"""Without a request for so long, the next one is another look. A segment lasts a minute, and a player asks for its
+ranges while it plays: who comes back after several times that looks again, and the trail must say so."""
+
+NOTED_EVERY = timedelta(seconds=30)
+"""That a look goes on is written down at most so often: a range must not mean writing the database. Quiet is
+measured from what was written, so a look may count as new this much earlier, never later."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A part of a segment on its way."""
+
+    span: Span
+    total_bytes: int
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """The index, kept from `recordings.v1`, and the objects behind it."""
+
+    database: Database
+    trail: Trail
+    store: ObjectStore
+    clock: Clock
+    retention: timedelta
+    on_news: Callable[[RecordingRow], None]
+
+    def take(self, recording: Recording) -> None:
+        """Learn what became of a segment. Learning it twice changes nothing; a late word undoes no newer one."""
+        with self.database.write() as session:
+            row = repository.find(session, segment_id(recording.object_name), for_change=True)
+            if row is not None and row.changed_at >= recording.changed_at:
+                return
+            if row is None:
+                row = RecordingRow(id=segment_id(recording.object_name), object_name=recording.object_name)
+                session.add(row)
+            _copy(recording, row)
+        self.on_news(row)
+
+    def page(self, camera: str, since: datetime | None, until: datetime | None) -> SegmentPage:
+        """Segments that overlap a span (the last day where nothing is said), none past its retention.
+
+        Raises:
+            Invalid: the span is upside down or too long.
+        """
+        until = until or self.clock.now()
+        since = since or until - USUAL_WINDOW
+        if not timedelta() <= until - since <= LONGEST_WINDOW:
+            raise Invalid(f"Ask for a span of at most {LONGEST_WINDOW.days} days, its beginning before its end.")
+        with self.database.read() as session:
+            rows = repository.overlapping(session, camera, max(since, self._horizon()), until)
+            kept = [_view(row) for row in rows if row.starts_at > self._horizon()]
+        return SegmentPage(segments=kept, retention_days=self.retention.days)
+
+    def covering(self, camera: str, at: datetime, tolerance: timedelta) -> RecordingRow | None:
+        """The segment that shows a moment."""
+        with self.database.read() as session:
+            rows = repository.overlapping(session, camera, at - tolerance, at)
+        return rows[-1] if rows else None
+
+    def refuse_past_retention(self, at: datetime) -> None:
+        """See that a moment is not so long ago that nothing of it may be served.
+
+        Raises:
+            Destroyed: it is.
+        """
+        if at <= self._horizon():
+            raise Destroyed(f"Recordings are kept for {self.retention.days} days; that moment is longer ago.")
+
+    def play(self, who: Identity, camera: str, recording: str, range_header: str | None) -> Video:
+        """Open the video of a segment, and leave a row in the trail where that begins a look.
+
+        Raises:
+            NotSignedIn: the session ended meanwhile.
+            NotFound: no such segment of this camera.
+            Destroyed: past its retention, or its object is gone.
+            RangeNotSatisfiable: the range lies outside.
+            StoreAway: the object store does not answer.
+        """
+        with self.database.read() as session:
+            row = repository.find(session, recording)
+        if row is None or row.camera != camera:
+            raise NotFound(f"There is no recording {recording} of camera {camera}: load the timeline again.")
+        self.refuse_past_retention(row.starts_at)
+        if row.state == RecordingState.DESTROYED.value:
+            raise Destroyed(f"This recording was destroyed on {row.changed_at:%Y-%m-%d %H:%M} UTC.")
+        span = span_of(range_header, row.size_bytes)
+        self._remember(who, row)
+        chunks = self.store.stream(row.object_name, span.first, span.length, CHUNK_BYTES)
+        return Video(span, row.size_bytes, _begun(chunks))
+
+    def _remember(self, who: Identity, row: RecordingRow) -> None:
+        """Leave one row in the trail for a look, however many ranges of it are asked for, also at once."""
+        now = self.clock.now()
+        noted_at = self._last_played(who, row)
+        if noted_at is not None and repository.between(noted_at, now) < NOTED_EVERY:
+            return
+        try:
+            with self.database.write() as session:
+                if repository.note_playback(session, who.session_id, row.id, at=now, quiet=NEW_LOOK_AFTER):
+                    self.trail.add(session, _look(who, row))
+        except IntegrityError:
+            # Either the browser asked for two ranges at once and the other request wrote the row, or the session
+            # ended and none can be written: then nothing may be seen.
+            if self._last_played(who, row) is None:
+                raise NotSignedIn("Your session has ended: sign in again.") from None
+
+    def _last_played(self, who: Identity, row: RecordingRow) -> datetime | None:
+        with self.database.read() as session:
+            return repository.last_played(session, who.session_id, row.id)
+
+    def _horizon(self) -> datetime:
+        return self.clock.now() - self.retention
+
+
+def segment_id(object_name: str) -> str:
+    """Name of a segment in web addresses: the same after the index was built anew."""
+    return hashlib.sha256(object_name.encode()).hexdigest()[:24]
+
+
+def _look(who: Identity, row: RecordingRow) -> Entry:
+    return Entry.of(
+        who,
+        Action.VIDEO_SEEN,
+        camera=row.camera,
+        subject=row.object_name,
+        starts_at=row.starts_at.isoformat(),
+        ends_at=row.ends_at.isoformat(),
+    )
+
+
+def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Fetch the first chunk now, while an error can still be said in words."""
+    try:
+        first = next(chunks, b"")
+    except ObjectMissing:
+        raise Destroyed("This recording is no longer kept: its object is gone from the store.") from None
+    except StoreError as error:
+        raise StoreAway(str(error)) from None
+    return _then(first, chunks)
+
+
+def _then(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _copy(recording: Recording, row: RecordingRow) -> None:
+    row.camera = recording.camera
+    row.state = recording.state.value
+    row.starts_at, row.ends_at = recording.starts_at, recording.ends_at
+    row.frames, row.missing_batches = recording.frames, recording.missing_batches
+    row.width, row.height, row.codec = recording.width, recording.height, recording.codec
+    row.mask_versions = list(recording.mask_versions)
+    row.size_bytes, row.sha256 = recording.size_bytes, recording.sha256
+    row.changed_at = recording.changed_at
+
+
+def _view(row: RecordingRow) -> SegmentView:
+    return SegmentView(
+        id=row.id,
+        object=row.object_name,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        frames=row.frames,
+        missing_batches=row.missing_batches,
+        width=row.width,
+        height=row.height,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        codec=row.codec,
+        mask_versions=row.mask_versions,
+        video_url=f"{API_PREFIX}/cameras/{row.camera}/recordings/{row.id}/video",
+    )

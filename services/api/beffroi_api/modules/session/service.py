@@ -1,0 +1,142 @@
+"""Who may come in, and for how long."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from beffroi_api.authz.roles import Identity, Role
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import SessionRow, UserRow
+from beffroi_api.errors import SignInFailed
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_api.modules.users import repository as users
+from beffroi_api.modules.users.passwords import Passwords
+from beffroi_api.settings import SessionSettings
+from beffroi_common.runtime.clock import Clock
+
+from . import repository
+from .schemas import SignIn
+from .throttle import Throttle
+
+TOKEN_BYTES = 32
+MAX_TOKEN_CHARACTERS = 100
+UNKNOWN = "(unknown)"
+TOUCH_EVERY = timedelta(seconds=30)
+"""A session in use is written down at most so often: reading pages must not mean writing the database."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Opaque tokens: the browser holds the token, the database its hash."""
+
+    database: Database
+    trail: Trail
+    passwords: Passwords
+    clock: Clock
+    settings: SessionSettings
+
+    def sign_in(self, who: SignIn, address: str) -> tuple[str, Identity]:
+        """Check name and password, and begin a session. Returns the token and whose it is.
+
+        Raises:
+            Throttled: too many wrong passwords lately.
+            SignInFailed: wrong name or password, or a disabled account; it never says which.
+        """
+        self._throttle.admit(who.username, address)
+        with self.database.read() as session:
+            user = users.by_name(session, who.username)
+        usable = user if user is not None and user.disabled_at is None else None
+        right = self.passwords.matches(usable.password_hash if usable else None, who.password.get_secret_value())
+        begun = self._begin(usable, address) if usable is not None and right else None
+        if begun is None:
+            self._record_failure(who.username, address, known=user is not None)
+            raise SignInFailed("User name or password is wrong: try again, or ask your administrator.")
+        return begun
+
+    def identify(self, token: str | None, address: str, *, is_use: bool) -> Identity | None:
+        """Who holds this token, if the session is in force."""
+        found = self._find(token)
+        if found is None:
+            return None
+        row, user = found
+        now = self.clock.now()
+        if is_use and now - row.seen_at >= TOUCH_EVERY:
+            with self.database.write() as session:
+                repository.touch(session, row.id, now)
+        return _identity(user, row, address)
+
+    def in_force(self, token: str | None) -> bool:
+        """Whether the session still is. Does not count as use: a console left open hears the news for ever."""
+        return self._find(token) is not None
+
+    def sign_out(self, who: Identity) -> None:
+        """End the session."""
+        with self.database.write() as session:
+            repository.end(session, who.session_id)
+            self.trail.add(session, Entry.of(who, Action.SIGNED_OUT))
+
+    def forget_ended(self) -> None:
+        """Housekeeping: sessions and attempts that no longer count."""
+        now = self.clock.now()
+        with self.database.write() as session:
+            repository.end_expired(session, created_before=now - self._absolute, seen_before=now - self._idle)
+            self._throttle.forget_old(session)
+
+    def _find(self, token: str | None) -> tuple[SessionRow, UserRow] | None:
+        if not token or len(token) > MAX_TOKEN_CHARACTERS:
+            return None
+        with self.database.read() as session:
+            found = repository.find(session, hash_token(token))
+        if found is None:
+            return None
+        now, row = self.clock.now(), found[0]
+        ended = now - row.created_at >= self._absolute or now - row.seen_at >= self._idle
+        return None if ended else found
+
+    @property
+    def _idle(self) -> timedelta:
+        return timedelta(seconds=self.settings.idle_timeout_s)
+
+    @property
+    def _absolute(self) -> timedelta:
+        return timedelta(seconds=self.settings.absolute_timeout_s)
+
+    @property
+    def _throttle(self) -> Throttle:
+        return Throttle(self.database, self.clock, self.settings)
+
+    def _record_failure(self, account: str, address: str, *, known: bool) -> None:
+        # What is no user's name may be a password typed into the wrong field: it is not kept in the trail.
+        self.trail.record(Entry(account if known else UNKNOWN, address, Action.SIGN_IN_FAILED))
+
+    def _begin(self, checked: UserRow, address: str) -> tuple[str, Identity] | None:
+        """Begin a session; None: the account is not any more what the password was checked against.
+
+        The check waits for its turn, and whoever sets a password or disables an account meanwhile ends the sessions
+        that exist, not this one. So the account is looked at again, and held until the session is there to be ended.
+        """
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        with self.database.write() as session:
+            user = users.by_name(session, checked.username, for_change=True)
+            if user is None or user.disabled_at is not None or user.password_hash != checked.password_hash:
+                return None
+            row = repository.add(
+                session, token_hash=hash_token(token), user_id=user.id, address=address, at=self.clock.now()
+            )
+            self._throttle.forgive(session, user.username, address)
+            identity = _identity(user, row, address)
+            self.trail.add(session, Entry.of(identity, Action.SIGNED_IN))
+        return token, identity
+
+
+def hash_token(token: str) -> str:
+    """What is kept of a token. It is 256 random bits, so a plain hash is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _identity(user: UserRow, row: SessionRow, address: str) -> Identity:
+    return Identity(user.username, user.display_name, Role(user.role), user.language, row.id, address)

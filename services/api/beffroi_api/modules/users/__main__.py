@@ -1,0 +1,86 @@
+"""`python -m beffroi_api.modules.users`: add, list and disable people. Passwords come on standard input."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+
+from pydantic import ValidationError
+
+from beffroi_api.authz.roles import Role
+from beffroi_api.command_line import database_from_environment, invoked_by
+from beffroi_api.modules.audit.service import Trail
+from beffroi_common.contracts.base import explain
+from beffroi_common.runtime.clock import SystemClock
+
+from .passwords import MIN_LENGTH, Passwords
+from .schemas import NewPassword, NewUser
+from .service import UserError, Users
+
+
+def main() -> None:
+    """Run one command; end with status 1 and a reason where it cannot be done."""
+    arguments = _parser().parse_args()
+    database = database_from_environment()
+    clock = SystemClock()
+    users = Users(database, Trail(database, clock), Passwords(parallel=1), clock, invoked_by())
+    try:
+        _COMMANDS[arguments.command](users, arguments)
+    except ValidationError as error:
+        sys.exit(f"users: {explain(error)}")
+    except UserError as error:
+        sys.exit(f"users: {error}")
+    finally:
+        database.close()
+
+
+def _add(users: Users, arguments: argparse.Namespace) -> None:
+    fields = {name: getattr(arguments, name) for name in ("username", "display_name", "role", "language")}
+    new = NewUser.model_validate(fields | {"password": _password()})
+    users.add(new)
+    print(f"user {new.username} added as {new.role}")
+
+
+def _set_password(users: Users, arguments: argparse.Namespace) -> None:
+    users.set_password(NewPassword.model_validate({"username": arguments.username, "password": _password()}))
+    print(f"password of {arguments.username} set")
+
+
+def _disable(users: Users, arguments: argparse.Namespace) -> None:
+    users.disable(arguments.username)
+    print(f"user {arguments.username} disabled")
+
+
+def _list(users: Users, _arguments: argparse.Namespace) -> None:
+    for user in users.every():
+        state = "disabled" if user.disabled_at else "active"
+        print(f"{user.username}\t{user.role}\t{state}\t{user.display_name}")
+
+
+_COMMANDS = {"add": _add, "set-password": _set_password, "disable": _disable, "list": _list}
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass(f"Password (at least {MIN_LENGTH} characters): ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m beffroi_api.modules.users", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("add", help="add a person; the password comes on standard input")
+    add.add_argument("--username", required=True)
+    add.add_argument("--display-name", required=True)
+    add.add_argument("--role", required=True, choices=[role.value for role in Role])
+    add.add_argument("--language", default="fr", choices=["fr", "en"])
+    for name, text in (("set-password", "set a password from standard input"), ("disable", "keep a person out")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--username", required=True)
+    commands.add_parser("list", help="everybody with role and state")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

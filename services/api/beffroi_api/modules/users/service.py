@@ -1,0 +1,92 @@
+"""Adding people, disabling them, setting their password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from beffroi_api.db.database import Database
+from beffroi_api.db.tables import UserRow
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_api.modules.session import repository as sessions
+from beffroi_common.runtime.clock import Clock
+
+from . import repository
+from .passwords import Passwords
+from .schemas import NewPassword, NewUser
+
+LOCAL = "local"
+"""Address in the audit trail of what is done on the machine itself."""
+
+
+class UserError(Exception):
+    """It cannot be done; says why."""
+
+
+@dataclass(frozen=True)
+class Users:
+    """The accounts. `by` is who acts, for the audit trail."""
+
+    database: Database
+    trail: Trail
+    passwords: Passwords
+    clock: Clock
+    by: str
+
+    def add(self, new: NewUser) -> None:
+        """Add a person.
+
+        Raises:
+            UserError: the name is taken.
+        """
+        password_hash = self.passwords.hash(new.password.get_secret_value())
+        with self.database.write() as session:
+            if repository.by_name(session, new.username) is not None:
+                raise UserError(f"there is a user {new.username} already: use `set-password`, or another name")
+            repository.add(
+                session,
+                username=new.username,
+                display_name=new.display_name,
+                role=new.role.value,
+                language=new.language,
+                password_hash=password_hash,
+                at=self.clock.now(),
+            )
+            self.trail.add(session, self._entry(Action.USER_ADDED, new.username, role=new.role.value))
+
+    def set_password(self, new: NewPassword) -> None:
+        """Set a password, and let the account in again; its open sessions end.
+
+        Raises:
+            UserError: there is no such user.
+        """
+        password_hash = self.passwords.hash(new.password.get_secret_value())
+        with self.database.write() as session:
+            user = repository.by_name(session, new.username, for_change=True)
+            if user is None:
+                raise UserError(f"there is no user {new.username}: add it first")
+            user.password_hash, user.disabled_at = password_hash, None
+            sessions.end_all_of(session, user.id)
+            self.trail.add(session, self._entry(Action.PASSWORD_SET, new.username))
+
+    def disable(self, username: str) -> None:
+        """Keep a person out from now on; their open sessions end.
+
+        Raises:
+            UserError: there is no such user.
+        """
+        with self.database.write() as session:
+            user = repository.by_name(session, username, for_change=True)
+            if user is None:
+                raise UserError(f"there is no user {username}")
+            user.disabled_at = self.clock.now()
+            sessions.end_all_of(session, user.id)
+            self.trail.add(session, self._entry(Action.USER_DISABLED, username))
+
+    def every(self) -> list[UserRow]:
+        """All people by name."""
+        with self.database.read() as session:
+            return repository.every(session)
+
+    def _entry(self, action: Action, subject: str, **details: str) -> Entry:
+        return Entry(self.by, LOCAL, action, subject=subject, details=details)

@@ -1,1 +1,0 @@
-"""People who may use Beffroi. Made on the command line: `python -m beffroi_api.users`."""
