@@ -96,7 +96,7 @@ class Parts:
         values |= self._own_settings().get(name, {})
         return Program(
             name,
-            [sys.executable, "-m", MODULES.get(name, f"beffroi.{name}")],
+            [sys.executable, "-m", MODULES.get(name, f"beffroi_{name}")],
             # Arenas of one process for many threads let memory grow with no need: two are enough.
             {"MALLOC_ARENA_MAX": "2"} | {prefix + key: value for key, value in values.items()},
             self.service_memory_mb,

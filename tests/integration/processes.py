@@ -75,7 +75,7 @@ class Service:
         prefix = f"BEFFROI_{self.name.upper()}_"
         settings = {"KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers, "INSTANCE": "test"} | self.settings
         environment = {prefix + name: value for name, value in settings.items()}
-        module = MODULES.get(self.name, f"beffroi.{self.name}")
+        module = MODULES.get(self.name, f"beffroi_{self.name}")
         return Command(self.name, [sys.executable, "-m", module], self.folder, environment)
 
 

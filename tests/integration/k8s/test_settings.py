@@ -32,7 +32,7 @@ UNITS = {"Mi": 2**20, "Gi": 2**30}
 
 def module_of(service: str) -> str:
     """The program of a workload."""
-    return MODULES.get(service, f"beffroi.{service}")
+    return MODULES.get(service, f"beffroi_{service}")
 
 
 def settings_class(service: str) -> type[ServiceSettings]:
