@@ -6,8 +6,8 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console
 # What the formatter, linter and type checker look at.
-SOURCES := libs services local tests bench
-PACKAGES := libs/*/beffroi_* services/*/beffroi_* local/beffroi_local
+SOURCES := libs services tools local tests bench
+PACKAGES := libs/*/beffroi_* services/*/beffroi_* tools/*/beffroi_* local/beffroi_local
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -15,8 +15,7 @@ from av import VideoFrame
 from tests.integration.detector import vtest
 
 from beffroi_common.contracts import Alert
-from beffroi_detector.prepare.preparation import prepare
-from beffroi_detector.prepare.settings import PrepareSettings
+from beffroi_detector.catalogue import model_folder
 from beffroi_detector.rules.advance import advance
 from beffroi_detector.rules.state import CameraState
 from beffroi_detector.vision.camera_stream import AnalysisRequest, CameraStream
@@ -128,7 +127,7 @@ def main() -> None:
     parser.add_argument("--input", default=f"{DEFAULTS['input_width']}x{DEFAULTS['input_height']}")
     arguments = parser.parse_args()
     width, height = (int(side) for side in arguments.input.split("x"))
-    folder = prepare(PrepareSettings(model=arguments.model), print)
+    folder = model_folder(arguments.model)
     options = ModelOptions(
         device="CPU",
         threads=1,

@@ -34,12 +34,26 @@ while read -r folder; do echo "$folder"; done < <(distributions) >"$sources"
 compile "${inputs[@]}" "$sources" "${groups[@]}" "${unnamed[@]}" --output-file requirements/dev.txt "$@"
 say "requirements/dev.txt: $(grep -c '==' requirements/dev.txt) packages"
 
+# needed_libraries FOLDER: the distributions of libs/ that the one in FOLDER depends on, through others too, one a line.
+needed_libraries() {
+  local name
+  while read -r name; do
+    echo "$name"
+    needed_libraries "libs/$name"
+  done < <(sed -n 's/^dependencies = .*"beffroi-\([a-z]*\)".*/\1/p; s/^  "beffroi-\([a-z]*\)".*/\1/p' "$1/pyproject.toml")
+}
+
 # What each image installs: the same versions, and no more than its service needs.
 mkdir -p requirements/images
-echo "$ROOT/libs/common" >"$sources"
 for folder in services/*/; do
   name=$(basename "$folder")
-  compile "$folder/pyproject.toml" "$sources" --constraint requirements/dev.txt --no-emit-package beffroi-common \
+  unnamed=()
+  : >"$sources"
+  while read -r library; do
+    echo "$ROOT/libs/$library" >>"$sources"
+    unnamed+=(--no-emit-package "beffroi-$library")
+  done < <(needed_libraries "$folder" | sort -u)
+  compile "$folder/pyproject.toml" "$sources" --constraint requirements/dev.txt "${unnamed[@]}" \
     --output-file "requirements/images/$name.txt"
   say "requirements/images/$name.txt: $(grep -c '==' "requirements/images/$name.txt") packages"
 done

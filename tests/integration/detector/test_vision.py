@@ -18,8 +18,6 @@ from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.contracts import DeadLetter, FrameBatch, Tracks, Viewers
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, VIEWERS, dead_letter_topic
-from beffroi_detector.prepare.preparation import prepare
-from beffroi_detector.prepare.settings import PrepareSettings
 from beffroi_local.process import await_condition
 
 StartService = Callable[..., Service]
@@ -43,7 +41,6 @@ def tracks(records: list[Record]) -> list[Tracks]:
 
 @needs_footage
 def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, start_service: StartService) -> None:
-    prepare(PrepareSettings(), print)
     now = datetime.now(UTC)
     basis = (
         vtest.camera()
@@ -84,4 +81,4 @@ def test_without_a_model_it_ends_and_says_what_to_do(
     start_service: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     vision = start_service("vision", MODEL_FOLDER=str(tmp_path_factory.mktemp("empty")))
-    await_condition(lambda: "python -m beffroi_detector.prepare" in vision.log, PATIENCE_S, "vision to say what to do")
+    await_condition(lambda: "python -m beffroi_prepare_model" in vision.log, PATIENCE_S, "vision to say what to do")

@@ -14,9 +14,8 @@ from tests.integration.detector import vtest
 from tests.integration.detector.vtest import FPS, FRAMES, ONSETS, SIZE_WH, START, THRESHOLD_S, Verdict
 
 from beffroi_common.contracts import Alert, AlertState, TrackedObject, Tracks
+from beffroi_detector.catalogue import DEFAULT_MODEL, model_folder
 from beffroi_detector.manifest import read_manifest
-from beffroi_detector.prepare.preparation import prepare
-from beffroi_detector.prepare.settings import PrepareSettings
 from beffroi_detector.rules.advance import advance
 from beffroi_detector.rules.state import CameraState
 from beffroi_detector.vision.camera_stream import AnalysisRequest, CameraStream
@@ -56,7 +55,7 @@ class RememberingFinder:
 
 
 def detector() -> Detector:
-    folder = prepare(PrepareSettings(), print)
+    folder = model_folder(DEFAULT_MODEL)
     assert read_manifest(folder).name == "yolo26n"
     return Detector(
         folder,

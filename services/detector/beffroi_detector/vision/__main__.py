@@ -10,9 +10,8 @@ from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import SettingsError, load
 from beffroi_common.topics import FRAMES_MASKED
+from beffroi_detector.catalogue import model_folder
 from beffroi_detector.manifest import ModelError
-from beffroi_detector.prepare.environment import PrepareError
-from beffroi_detector.prepare.preparation import model_folder
 
 from .camera_stream import CameraStream
 from .configuration import BusConfiguration
@@ -65,7 +64,7 @@ def _detector(settings: VisionSettings) -> Detector:
                 overlap=settings.overlap,
             ),
         )
-    except (ModelError, PrepareError) as error:
+    except ModelError as error:
         raise SettingsError(f"BEFFROI_VISION_MODEL: {error}") from None
 
 

@@ -10,21 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from beffroi_detector.catalogue import CATALOGUE, Weights
-from beffroi_detector.manifest import (
-    GRAPH,
-    MANIFEST,
-    NUMBERS,
-    Manifest,
-    ModelError,
-    models_folder,
-    read_manifest,
-    sha256_of,
-)
+from beffroi_detector.catalogue import export_folder
+from beffroi_detector.manifest import GRAPH, MANIFEST, NUMBERS, Manifest, ModelError, read_manifest, sha256_of
 
 from .environment import PrepareError, environment, lock_file, npm_command, run
 from .settings import PrepareSettings
 from .sources import NoWeightsError, Say, fetch
+from .weights import WEIGHTS, Weights
 
 EXPORT_SCRIPT = Path(__file__).with_name("export_openvino.py")
 """Not imported: what it needs is in the exporting environment alone."""
@@ -33,15 +25,6 @@ EXPORTERS = ("openvino", "torch", "ultralytics-opencv-headless")
 
 TRACED_SIZE_HW = (384, 512)
 """Any size that is a multiple of the stride can be run: the axes are left open. One has to be traced."""
-
-
-def model_folder(name: str) -> Path:
-    """Where the model of this name, made by this release, lies in the cache.
-
-    Raises:
-        PrepareError: no such model.
-    """
-    return models_folder() / f"{name}-{_key(_weights(name))}"
 
 
 def prepare(settings: PrepareSettings, say: Say, *, again: bool = False) -> Path:
@@ -56,7 +39,7 @@ def prepare(settings: PrepareSettings, say: Say, *, again: bool = False) -> Path
         PrepareError: says what to do.
     """
     weights = _weights(settings.model)
-    folder = model_folder(settings.model)
+    folder = export_folder(weights.name, export_key(weights))
     if not again:
         try:
             read_manifest(folder)
@@ -103,7 +86,7 @@ def _keep(workshop: Path, weights: Weights, about: dict[str, Any]) -> None:
     manifest = Manifest(
         name=weights.name,
         weights_sha256=weights.sha256,
-        key=_key(weights),
+        key=export_key(weights),
         exporter=about["exporter"],
         license=weights.license,
         classes=about["classes"],
@@ -114,9 +97,9 @@ def _keep(workshop: Path, weights: Weights, about: dict[str, Any]) -> None:
 
 
 def _weights(name: str) -> Weights:
-    if name not in CATALOGUE:
-        raise PrepareError(f"there is no model {name!r}: choose one of {', '.join(CATALOGUE)}")
-    return CATALOGUE[name]
+    if name not in WEIGHTS:
+        raise PrepareError(f"there is no model {name!r}: choose one of {', '.join(WEIGHTS)}")
+    return WEIGHTS[name]
 
 
 def exporting_versions() -> list[str]:
@@ -125,8 +108,8 @@ def exporting_versions() -> list[str]:
     return [f"{name}=={version}" for name, version in pins if name in EXPORTERS]
 
 
-def _key(weights: Weights) -> str:
-    """Of everything that the result depends on."""
+def export_key(weights: Weights) -> str:
+    """Digest of everything that the result depends on; the detector's catalogue names the one it looks for."""
     parts = (
         weights.sha256,
         "openvino dynamic",

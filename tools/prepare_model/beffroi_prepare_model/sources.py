@@ -11,10 +11,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from beffroi_detector.catalogue import Weights
 from beffroi_detector.manifest import CHUNK_BYTES, sha256_of
 
 from .settings import PrepareSettings
+from .weights import Weights
 
 Say = Callable[[str], None]
 NpmCommand = Callable[[], Sequence[str]]

@@ -1,4 +1,4 @@
-"""`python -m beffroi_detector.prepare`: make the model that vision runs. At once when it is there."""
+"""`python -m beffroi_prepare_model`: make the model that vision runs. At once when it is there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .settings import PrepareSettings
 
 def main() -> None:
     """Prepare the model and print its folder last."""
-    parser = argparse.ArgumentParser(prog="python -m beffroi_detector.prepare", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m beffroi_prepare_model", description=__doc__)
     parser.add_argument("--again", action="store_true", help="make it anew even where it is in the cache")
     arguments = parser.parse_args()
     try:

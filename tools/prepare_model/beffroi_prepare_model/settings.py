@@ -1,4 +1,4 @@
-"""What the preparation can be told, by environment variables that begin with BEFFROI_DETECTOR_."""
+"""Settings of the preparation, by environment variables that begin with BEFFROI_DETECTOR_."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from beffroi_detector.catalogue import DEFAULT_MODEL
 
 
 class PrepareSettings(StrictSettings):
-    """Settings of `python -m beffroi_detector.prepare`."""
+    """Settings of `python -m beffroi_prepare_model`."""
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_DETECTOR_")
 
     model: str = DEFAULT_MODEL
-    """Name in the catalogue."""
+    """Name of one of `WEIGHTS`."""
     weights: Path | None = None
     """A file of weights that is here already; its digest is checked all the same."""
     download_timeout_s: float = Field(default=15.0, gt=0)

