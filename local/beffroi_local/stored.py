@@ -11,13 +11,13 @@ from typing import Any
 
 import av
 from av.video.frame import VideoFrame
+from pydantic import SecretStr
 
-from minio import Minio
+from beffroi_common.runtime.settings import StoreSettings
+from beffroi_common.store.minio import MinioStore
 
 from .loops import StoredPicture, thumbnail
 from .minio import ObjectServer
-
-BUCKET = "beffroi-recordings"
 
 
 class StoredWronglyError(RuntimeError):
@@ -50,11 +50,11 @@ def read_back(
     Raises:
         StoredWronglyError: an object's digest or number of pictures is not the index's.
     """
-    client = Minio(endpoint=store.endpoint, access_key=store.access_key, secret_key=store.secret_key, secure=False)
+    objects = recordings_store(store)
     pictures: list[StoredPicture] = []
     leaking = 0
     for segment in segments:
-        data = _get(client, segment["object"])
+        data = objects.read(segment["object"])
         if hashlib.sha256(data).hexdigest() != segment["sha256"]:
             raise StoredWronglyError(f"{segment['object']} is not the object that the index describes (SHA-256)")
         began_s = datetime.fromisoformat(segment["starts_at"]).timestamp()
@@ -68,13 +68,16 @@ def read_back(
     return StoredFigures(tuple(pictures), leaking)
 
 
-def _get(client: Minio, name: str) -> bytes:
-    answer = client.get_object(bucket_name=BUCKET, object_name=name)
-    try:
-        return bytes(answer.read())
-    finally:
-        answer.close()
-        answer.release_conn()
+def recordings_store(server: ObjectServer) -> MinioStore:
+    """The store of recordings on that server."""
+    return MinioStore(
+        StoreSettings(
+            endpoint=server.endpoint,
+            access_key=server.access_key,
+            secret_key=SecretStr(server.secret_key),
+            secure=False,
+        )
+    )
 
 
 def _pictures(data: bytes) -> Iterator[tuple[float, VideoFrame]]:

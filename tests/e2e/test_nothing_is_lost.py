@@ -20,11 +20,10 @@ from tests.e2e.system import Camera, System, running_system, wait_for
 
 from beffroi_common import pattern
 from beffroi_common.contracts import Recording
-from beffroi_common.runtime.settings import StoreSettings
-from beffroi_common.store.minio import MinioStore
+from beffroi_common.recordings.index import recordings_in
 from beffroi_local import scene
 from beffroi_local.programs import SERVICES
-from beffroi_local.stored import BUCKET
+from beffroi_local.stored import recordings_store
 
 FPS = 12
 BATCH_S = 1.0
@@ -55,24 +54,9 @@ def segments(system: System) -> int:
 
 def stored(system: System) -> list[tuple[Recording, bytes]]:
     """Every object of the pattern, out of the store itself, in order of capture."""
-    parts = system.stack.parts.store
-    store = MinioStore(
-        StoreSettings(
-            endpoint=parts.endpoint,
-            access_key=parts.access_key,
-            secret_key=parts.secret_key,
-            secure=False,
-            bucket=BUCKET,
-        )
-    )
-    found = []
-    for each in store.list("segments/"):
-        about = store.stat(each.name)
-        assert about is not None
-        recording = Recording.decode(about.metadata["recording"].encode())
-        if recording.camera == scene.PATTERN:
-            found.append((recording, store.read(each.name)))
-    return sorted(found, key=lambda pair: pair[0].starts_at)
+    store = recordings_store(system.stack.parts.store)
+    recordings = [each for each in recordings_in(store) if each.camera == scene.PATTERN]
+    return [(each, store.read(each.object_name)) for each in sorted(recordings, key=lambda each: each.starts_at)]
 
 
 def kill(system: System, service: str) -> float:

@@ -18,14 +18,14 @@ from beffroi_common.store import ObjectStore, StoreError
 from beffroi_common.store.minio import MinioStore
 from beffroi_common.topics import FRAMES_MASKED
 
-from .auditor import Auditor, NotDestroyedError
 from .bucket import open_bucket
-from .cutting import CutRules
-from .heads import Heads
-from .processor import Recorder
+from .keep.auditor import Auditor, NotDestroyedError
+from .record.cutting import CutRules
+from .record.heads import Heads
+from .record.processor import Recorder
+from .record.uploads import UploadQueue
+from .record.work_dir import WorkDir
 from .settings import RecorderSettings
-from .uploads import UploadQueue
-from .work_dir import WorkDir
 
 SERVICE = "recorder"
 

@@ -17,8 +17,8 @@ import pytest
 import uvicorn
 from tests.application import FPS, NS, Running, Surroundings, eventually, film, in_memory, running, segment
 
-from beffroi_api.modules.recordings.service import segment_id
 from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.recordings.naming import segment_id
 from beffroi_common.topics import RECORDINGS
 from beffroi_testing import ManualClock, MemoryBroker, MemoryStore
 

@@ -23,7 +23,7 @@ from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, STATUS, dead_letter
 from beffroi_local.minio import ObjectServer
 from beffroi_local.ports import free_port
 from beffroi_local.process import Command, running
-from beffroi_recorder.auditor import AUDITED, Auditor
+from beffroi_recorder.keep.auditor import AUDITED, Auditor
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 from minio import Minio
 

@@ -20,12 +20,12 @@ from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Recording, S
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.store import ObjectStore
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
-from beffroi_recorder.auditor import Auditor
-from beffroi_recorder.cutting import CutRules
-from beffroi_recorder.heads import Heads
-from beffroi_recorder.processor import Recorder
-from beffroi_recorder.uploads import UploadQueue
-from beffroi_recorder.work_dir import Append, WorkDir, append_at
+from beffroi_recorder.keep.auditor import Auditor
+from beffroi_recorder.record.cutting import CutRules
+from beffroi_recorder.record.heads import Heads
+from beffroi_recorder.record.processor import Recorder
+from beffroi_recorder.record.uploads import UploadQueue
+from beffroi_recorder.record.work_dir import Append, WorkDir, append_at
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 FPS = 4

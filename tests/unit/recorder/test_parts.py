@@ -1,9 +1,8 @@
-"""The small pure parts: parameter sets, media clock, progress, names, settings."""
+"""The small pure parts: parameter sets, media clock, progress, settings."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
@@ -12,7 +11,6 @@ from tests.unit.recorder.conftest import Film
 from beffroi_common.bus.sequences import MAX_EPOCHS, SequenceTracker
 from beffroi_common.contracts import AccessUnit, InvalidMessageError
 from beffroi_common.runtime.settings import SettingsError, load
-from beffroi_recorder.naming import segment_name, starts_at
 from beffroi_recorder.parameter_sets import parameter_sets
 from beffroi_recorder.settings import RecorderSettings
 from beffroi_recorder.ticks import samples
@@ -92,17 +90,6 @@ def test_progress_is_bounded_and_forgets_the_oldest() -> None:
         progress.take(epoch, 0)
     assert len(progress.snapshot()) == MAX_EPOCHS
     assert progress.is_repeat(MAX_EPOCHS + 9, 0)
-
-
-def test_names_begin_with_the_day_and_can_be_read_back(film: Film) -> None:
-    name = segment_name(film(1, camera="rue-de-paris-3")[0])
-    assert name == "segments/2026-11-01/rue-de-paris-3/120000.250Z-7-0.mp4"
-    assert starts_at(name) == datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("name", ["segments/2026-13-01/a/120000.250Z-7-0.mp4", "heads/gate.json", "segments/x"])
-def test_other_names_have_no_time(name: str) -> None:
-    assert starts_at(name) is None
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from beffroi_api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreA
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectMissing, ObjectStore, StoreError
 
@@ -145,11 +145,6 @@ class Recordings:
 
     def _horizon(self) -> datetime:
         return self.clock.now() - self.retention
-
-
-def segment_id(object_name: str) -> str:
-    """Name of a segment in web addresses: the same after the index was built anew."""
-    return hashlib.sha256(object_name.encode()).hexdigest()[:24]
 
 
 def _look(who: Identity, row: RecordingRow) -> Entry:

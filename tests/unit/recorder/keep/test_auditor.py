@@ -11,11 +11,11 @@ from tests.unit.recorder.conftest import NS, START_NS, Film, Running, Site, Star
 
 from beffroi_common.contracts import RecordingState
 from beffroi_common.contracts.status import decode_status
+from beffroi_common.recordings.naming import starts_at
 from beffroi_common.store import RetentionError, StoredObject, StoreUnavailable
 from beffroi_common.topics import FRAMES_MASKED, STATUS
-from beffroi_recorder.auditor import NotDestroyedError
-from beffroi_recorder.expiry import retention_start
-from beffroi_recorder.naming import starts_at
+from beffroi_recorder.keep.auditor import NotDestroyedError
+from beffroi_recorder.keep.expiry import retention_start
 from beffroi_testing import MemoryStore
 from beffroi_testing.bus import MemoryProducer
 

@@ -10,14 +10,14 @@ import structlog
 from beffroi_common.bus import Partition, Record
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch, InvalidMessageError
+from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, FRAMES_DROPPED, FRAMES_IN
+from beffroi_recorder.parameter_sets import ParameterSets, is_annex_b, parameter_sets
+from beffroi_recorder.ticks import Sample, samples
 
 from .cutting import CutRules, Shape, why_cut
-from .heads import Head
-from .parameter_sets import ParameterSets, is_annex_b, parameter_sets
 from .segment import FinishedSegment, OpenSegment, Origin
-from .ticks import Sample, samples
 from .work_dir import WorkDir
 
 log = structlog.get_logger(__name__)

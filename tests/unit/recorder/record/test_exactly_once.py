@@ -13,7 +13,7 @@ from beffroi_common.bus import Producer
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.store import StoredObject
 from beffroi_common.topics import RECORDINGS, Topic
-from beffroi_recorder.cutting import CutRules
+from beffroi_recorder.record.cutting import CutRules
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 SHORT = CutRules(segment_s=4, max_gap_s=10.0, max_drift_s=1.0)

@@ -14,11 +14,12 @@ from beffroi_common.contracts import Codec, Level, Recording, Stream
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
+from beffroi_recorder.away import StoreAway
+from beffroi_recorder.keep.auditor import Auditor
 
-from .auditor import Auditor
 from .camera_stream import CameraStream
 from .cutting import CutRules
-from .heads import Heads, StoreAway
+from .heads import Heads
 from .segment import Origin
 from .uploads import UploadQueue
 from .work_dir import DiskFull, WorkDir

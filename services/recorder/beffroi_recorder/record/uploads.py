@@ -9,18 +9,17 @@ import structlog
 
 from beffroi_common.bus import Partition, Producer, RetryLater
 from beffroi_common.contracts import InvalidMessageError, Recording
+from beffroi_common.recordings import segment_format
+from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.metrics import OBJECTS_STORED, STORED_BYTES
-from beffroi_common.store import ObjectStore, StoreUnavailable
+from beffroi_common.store import ObjectStore, StoredObject, StoreUnavailable
 from beffroi_common.topics import RECORDINGS
+from beffroi_recorder.away import FLUSH_TIMEOUT_S, StoreAway
 
-from .heads import Head, Heads, StoreAway
+from .heads import Heads
 from .segment import FinishedSegment
 
 log = structlog.get_logger(__name__)
-
-CONTENT_TYPE = "video/mp4"
-FLUSH_TIMEOUT_S = 5.0
-"""Patience with the broker for one small message; longer is "retry later"."""
 
 
 class UploadQueue:
@@ -82,16 +81,12 @@ class UploadQueue:
     def _put_object(self, segment: FinishedSegment) -> Recording:
         recording = segment.recording
         found = self._store.stat(recording.object_name)
-        if found is not None and found.metadata.get("sha256") == recording.sha256:
+        if found is not None and found.metadata.get(segment_format.SHA256) == recording.sha256:
             log.info("stored already", camera=recording.camera, object=recording.object_name)
-            return _as_stored(found.metadata.get("recording", "")) or recording
+            return _as_stored(found) or recording
         segment.file.write()
-        metadata = {
-            "recording": recording.model_dump_json(),
-            "sha256": recording.sha256,
-            "partition": str(segment.origin.source[1]),
-        }
-        self._store.put(recording.object_name, segment.file.path, CONTENT_TYPE, metadata)
+        metadata = segment_format.metadata_of(recording, segment.origin.source[1])
+        self._store.put(recording.object_name, segment.file.path, segment_format.CONTENT_TYPE, metadata)
         OBJECTS_STORED.labels(camera=recording.camera).inc()
         STORED_BYTES.labels(camera=recording.camera).inc(recording.size_bytes)
         log.info(
@@ -111,9 +106,9 @@ class UploadQueue:
             raise RetryLater("the broker did not acknowledge a recording in time; it is away or too slow")
 
 
-def _as_stored(recording: str) -> Recording | None:
+def _as_stored(found: StoredObject) -> Recording | None:
     """What was published when the object was stored first, so that a repeat says the very same."""
     try:
-        return Recording.decode(recording.encode())
+        return segment_format.read_segment(found).recording
     except InvalidMessageError:
         return None

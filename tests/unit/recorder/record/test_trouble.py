@@ -20,7 +20,7 @@ from beffroi_common.runtime.settings import SettingsError
 from beffroi_common.store import RetentionError, StoreDenied
 from beffroi_common.topics import FRAMES_MASKED, STATUS
 from beffroi_recorder.bucket import open_bucket
-from beffroi_recorder.work_dir import DiskFull, WorkDir, append_at
+from beffroi_recorder.record.work_dir import DiskFull, WorkDir, append_at
 from beffroi_testing import ManualClock, MemoryBus, MemoryStore
 from beffroi_testing.bus import MemoryProducer
 

@@ -1,29 +1,19 @@
-"""The end of each camera's chain, written down in the bucket beside the segments, so that a restart goes on from it."""
+"""Reads and writes the ends of the cameras' chains."""
 
 from __future__ import annotations
 
 import structlog
 
-from beffroi_common.bus import RetryLater
-from beffroi_common.contracts import Contract, InvalidMessageError, Recording
+from beffroi_common.contracts import InvalidMessageError
+from beffroi_common.recordings import heads
+from beffroi_common.recordings.heads import Head
+from beffroi_common.recordings.naming import head_name
 from beffroi_common.store import ObjectMissing, ObjectStore, StoreUnavailable
+from beffroi_recorder.away import StoreAway
 
-from .naming import head_name
 from .work_dir import WorkDir
 
 log = structlog.get_logger(__name__)
-
-
-class StoreAway(RetryLater):
-    """The object store does not answer. What is on the bus and on the local disk stays there meanwhile."""
-
-
-class Head(Contract):
-    """The segment of a camera stored last, and what had been taken of the camera at its end."""
-
-    recording: Recording
-    taken: dict[int, int]
-    """Epoch → last sequence number, the epoch seen last at the end."""
 
 
 class Heads:
@@ -63,6 +53,6 @@ class Heads:
         try:
             file.add(head.encode())
             file.write()
-            self._store.put(head_name(head.recording.camera), file.path, "application/json", {})
+            self._store.put(head_name(head.recording.camera), file.path, heads.CONTENT_TYPE, {})
         finally:
             file.discard()

@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers, later
 
-from beffroi_recorder.cutting import Cut, CutRules, Extent, Shape, why_cut
 from beffroi_recorder.parameter_sets import ParameterSets
+from beffroi_recorder.record.cutting import Cut, CutRules, Extent, Shape, why_cut
 from beffroi_recorder.ticks import Sample
 
 NS = 1_000_000_000

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import islice
 
+from beffroi_common.recordings.naming import SEGMENTS, starts_at
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectStore, StoredObject, StoreError
-
-from .naming import SEGMENTS, starts_at
 
 LATEST_STORING = timedelta(days=1)
 """Pictures stored later than this after their capture time come from a clock that was wrong: count from the storing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +10,13 @@ from datetime import datetime
 from beffroi_common.bus import Partition
 from beffroi_common.contracts import FrameBatch, Recording, RecordingState
 from beffroi_common.contracts.frames import from_ns
+from beffroi_common.recordings.naming import segment_name
+from beffroi_common.recordings.segment_format import tags_of
+from beffroi_recorder.muxing import FragmentMuxer
+from beffroi_recorder.parameter_sets import ParameterSets
+from beffroi_recorder.ticks import Sample
 
 from .cutting import Extent, Shape
-from .muxing import FragmentMuxer
-from .naming import segment_name
-from .parameter_sets import ParameterSets
-from .ticks import Sample
 from .work_dir import GrowingFile, WorkDir
 
 
@@ -60,7 +60,7 @@ class OpenSegment:
         self.shape = Shape.of(origin.source[1], first)
         self._camera = first.camera
         self._name = segment_name(first)
-        self._muxer = FragmentMuxer(samples[0].data, _tags(first, origin.previous_sha256))
+        self._muxer = FragmentMuxer(samples[0].data, tags_of(first, origin.previous_sha256))
         self._origin_dts = samples[0].dts
         self._extent = Extent(samples[0].capture_time_ns, samples[0].capture_time_ns, samples[0].dts, samples[0].dts)
         self._sha256 = hashlib.sha256()
@@ -136,13 +136,3 @@ def _moved(sample: Sample, origin_dts: int) -> Sample:
         sample.capture_time_ns,
         sample.data,
     )
-
-
-def _tags(first: FrameBatch, previous_sha256: str | None) -> dict[str, str]:
-    """Date, time and camera go with the stream (technical order of 3 August 2007); so does the chain."""
-    chain = {"epoch": first.epoch, "sequence": first.sequence, "previous_sha256": previous_sha256}
-    return {
-        "title": first.camera,
-        "date": first.capture_time.isoformat(timespec="milliseconds"),
-        "comment": json.dumps(chain, separators=(",", ":")),
-    }

@@ -8,14 +8,14 @@ from datetime import timedelta
 import structlog
 
 from beffroi_common.bus import Partition, Producer, RetryLater
-from beffroi_common.contracts import InvalidMessageError, Recording, RecordingState
+from beffroi_common.contracts import InvalidMessageError, RecordingState
+from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectStore, StoredObject, StoreUnavailable
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
+from beffroi_recorder.away import FLUSH_TIMEOUT_S, StoreAway
 
 from .expiry import ExpiryIndex
-from .heads import StoreAway
-from .uploads import FLUSH_TIMEOUT_S
 
 log = structlog.get_logger(__name__)
 
@@ -130,14 +130,13 @@ class Auditor:
 
     def _say(self, found: StoredObject) -> None:
         try:
-            recording = Recording.decode(found.metadata.get("recording", "").encode())
+            segment = read_segment(found)
         except InvalidMessageError as reason:
             log.warning("what was destroyed was not a recording of ours", object=found.name, reason=str(reason))
             return
-        destroyed = recording.model_copy(
+        destroyed = segment.recording.model_copy(
             update={"state": RecordingState.DESTROYED, "changed_at": self._clock.now()}
         )  # fmt: skip
-        partition = int(found.metadata["partition"])
-        self._producer.send(RECORDINGS, recording.object_name, destroyed, partition=partition)
+        self._producer.send(RECORDINGS, found.name, destroyed, partition=segment.partition)
         if self._producer.flush(FLUSH_TIMEOUT_S):
             raise RetryLater("the broker did not acknowledge a destruction in time")

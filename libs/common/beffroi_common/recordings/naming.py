@@ -1,7 +1,8 @@
-"""Names of objects. The date comes first, so that a listing begins with what must die first."""
+"""Names of objects. The date comes first, so that a listing begins with what must be destroyed first."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 
@@ -9,8 +10,12 @@ from beffroi_common.contracts import FrameBatch
 
 SEGMENTS = "segments/"
 HEADS = "heads/"
+
+SEGMENT_ID_DIGITS = 24
+"""96 bits in hexadecimal: of a thousand cameras' segments of ten years no two will share one."""
+
 _NAME = re.compile(
-    r"^segments/(?P<day>\d{4}-\d{2}-\d{2})/[a-z0-9-]+/(?P<time>\d{6}\.\d{3})Z-\d+-\d+\.mp4$"
+    rf"^{SEGMENTS}(?P<day>\d{{4}}-\d{{2}}-\d{{2}})/[a-z0-9-]+/(?P<time>\d{{6}}\.\d{{3}})Z-\d+-\d+\.mp4$"
 )  # fmt: skip
 
 
@@ -35,3 +40,8 @@ def starts_at(name: str) -> datetime | None:
 def head_name(camera: str) -> str:
     """Where the end of a camera's chain is written down."""
     return f"{HEADS}{camera}.json"
+
+
+def segment_id(object_name: str) -> str:
+    """Name of a segment in web addresses: the same after the index was built anew."""
+    return hashlib.sha256(object_name.encode()).hexdigest()[:SEGMENT_ID_DIGITS]

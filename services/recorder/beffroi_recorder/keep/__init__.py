@@ -1,0 +1,1 @@
+"""How long recordings are kept: what is due is destroyed, and said to be."""

@@ -1,0 +1,1 @@
+"""Masked batches into segments, and segments into the store."""
