@@ -1,4 +1,8 @@
-"""Threads that live as long as the process: what is transient is tried again, anything else ends the process."""
+"""Threads that live as long as the process: what is transient is tried again, anything else ends the process.
+
+A message that the broker refused for good is no reason to end here: the body starts anew with a producer of its own,
+and people go on watching meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from collections.abc import Callable
 
 import structlog
 
-from beffroi_common.bus import BusError
+from beffroi_common.bus import DeliveryError, RetryLater
 
 log = structlog.get_logger(__name__)
 
 RETRY_S = 2.0
-"""Wait before a body that failed for a transient reason starts anew."""
+"""Wait before a body starts anew that failed for a transient reason, or whose producer is of no use any more."""
 
 
 class Worker:
@@ -49,7 +53,7 @@ class Worker:
         while not self._stop.is_set():
             try:
                 self._body(self._stop)
-            except BusError as reason:
+            except (RetryLater, DeliveryError) as reason:
                 log.warning("starting anew", worker=self._name, reason=str(reason))
                 self._stop.wait(RETRY_S)
             except Exception as bug:

@@ -14,7 +14,7 @@ from beffroi_common.contracts import Level
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
-from beffroi_common.store import ObjectStore, StoreError
+from beffroi_common.store import ObjectStore, RetentionError, StoreDenied
 from beffroi_common.store.minio import MinioStore
 from beffroi_common.topics import FRAMES_MASKED
 
@@ -41,7 +41,7 @@ def main() -> None:
         reporter = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
         try:
             _record(settings, runtime, bus, producer, reporter, MinioStore(settings.store))
-        except (StoreError, NotDestroyedError) as reason:
+        except (StoreDenied, RetentionError, NotDestroyedError) as reason:
             log.error("cannot record", error=type(reason).__name__, reason=str(reason))
             reporter.service(Level.ERROR, "store_refuses", str(reason))
             sys.exit(1)

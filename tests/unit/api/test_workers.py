@@ -11,6 +11,8 @@ from tests.application import eventually, in_memory, running
 from beffroi_api import workers
 from beffroi_api.workers import Worker
 from beffroi_common.bus import DeliveryError, Producer, RetryLater
+from beffroi_common.bus.dead_letters import DeadLetterLimit, TooManyDeadLettersError
+from beffroi_common.topics import ALERTS
 from beffroi_testing import MemoryBroker, MemoryBus
 from beffroi_testing.bus import MemoryProducer
 
@@ -49,6 +51,18 @@ def test_a_bug_ends_it() -> None:
     worker.start()
     worker.join()
     assert [type(bug) for bug in bugs] == [KeyError]
+
+
+def test_alerts_that_nobody_understands_end_the_process(tmp_path: Path) -> None:
+    around, broker, *_ = in_memory(tmp_path)
+    for _ in range(3500):
+        broker.append(ALERTS.name, "gate", b"{}", 0, {})
+    with running(around) as door:
+        eventually(lambda: bool(door.bugs))
+        (bug,) = door.bugs
+        assert isinstance(bug, TooManyDeadLettersError)
+        assert len(broker.records(ALERTS.dead_letters)) == DeadLetterLimit().in_a_row + 1
+        door.bugs.clear()  # it was looked for
 
 
 class RefusedOnce(MemoryProducer):

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from beffroi_common.bus import Consumer, InvalidRecord, LoopOptions, Partition, Record, RetryLater, run
-from beffroi_common.bus.loop import TooManyDeadLettersError
+from beffroi_common.bus.dead_letters import DeadLetterLimit, TooManyDeadLettersError
 from beffroi_common.contracts import DeadLetter, InvalidMessageError, Viewers
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.topics import FRAMES_RAW, VIEWERS, Topic
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 GROUP = "test"
-FAST = LoopOptions(poll_timeout_s=0.01, commit_interval_s=0.0, retry_first_s=0.001, max_dead_letters_in_a_row=3)
+FAST = LoopOptions(
+    poll_timeout_s=0.01, commit_interval_s=0.0, retry_first_s=0.001, dead_letters=DeadLetterLimit(in_a_row=3)
+)
 
 
 class Scripted:
@@ -136,7 +138,7 @@ def test_a_release_that_refuses_everything_ends_and_says_so() -> None:
 
     with pytest.raises(TooManyDeadLettersError, match="go back to the release before"):
         drive(broker, Scripted(refuse, last=10))
-    assert len(broker.records(VIEWERS.dead_letters)) == FAST.max_dead_letters_in_a_row + 1
+    assert len(broker.records(VIEWERS.dead_letters)) == FAST.dead_letters.in_a_row + 1
 
 
 def test_any_other_error_is_a_bug_and_ends_the_loop() -> None:

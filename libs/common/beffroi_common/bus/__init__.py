@@ -3,14 +3,19 @@
 A message answers one question wherever it is: which offsets may be committed once I am done with it. `loop.run`
 asks the processor; the rest is a `Producer`, a `Consumer` and two kinds of refusal:
 
-    BusError
-    ├── RetryLater       "retry later": wait, then the same record again; nothing is committed
-    ├── InvalidRecord    "never": dead letter with the reason, then on
-    │   └── TooLarge     larger than the topic's limit
-    └── DeliveryError    the broker refused a message for good; the process ends and starts again from what is committed
+    RetryLater                     wait, then the same record again; nothing is committed
+    InvalidRecord                  dead letter with the reason, then on
+    ├── TooLarge                   larger than the topic's limit
+    └── InvalidMessageError        breaks its contract
+    Fatal                          the process ends and starts again from what is committed
+    ├── DeliveryError              the broker refused a message for good
+    ├── TooManyDeadLettersError    this release and its input do not fit
+    └── TableDeadError             what a table says may be out of date for ever
 """
 
-from .errors import BusError, DeliveryError, InvalidRecord, RetryLater, TooLarge
+from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
+
+from .errors import DeliveryError, TooLarge
 from .interfaces import Bus, Consumer, Listener, Partition, Processor, Producer, Record, Start
 from .loop import LoopOptions, run
 from .reporter import StatusReporter
@@ -18,9 +23,9 @@ from .table import Table
 
 __all__ = [
     "Bus",
-    "BusError",
     "Consumer",
     "DeliveryError",
+    "Fatal",
     "InvalidRecord",
     "Listener",
     "LoopOptions",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from beffroi_common.contracts import FrameBatch
+from beffroi_common.errors import InvalidRecord
 
-from .errors import InvalidRecord
 from .interfaces import Record
 
 

@@ -1,16 +1,20 @@
-"""Where unreadable messages go, with the reason."""
+"""Where unreadable messages go, with the reason, and how many are too many."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict, deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from beffroi_common.contracts import DeadLetter
 from beffroi_common.contracts.dead_letter import MAX_PAYLOAD_BYTES
+from beffroi_common.errors import Fatal
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import DEAD_LETTERS
 from beffroi_common.topics import Topic, dead_letter_topic
 
-from .interfaces import Producer, Record
+from .interfaces import Partition, Producer, Record
 
 MAX_REASON = 2000
 MAX_KEY = 200
@@ -47,3 +51,77 @@ class DeadLetters:
         )
         self._producer.send(dead_letter_topic(topic), letter.key, letter)
         DEAD_LETTERS.labels(topic=record.topic).inc()
+
+
+class TooManyDeadLettersError(Fatal):
+    """So much is refused that this release and its input do not fit."""
+
+
+@dataclass(frozen=True)
+class DeadLetterLimit:
+    """How many records of one partition may be refused before it is a bad release and not bad input.
+
+    Attributes:
+        in_a_row: refused without an accepted one between. A camera alone in its partition sends two batches a second:
+            it has been refused for eight minutes then.
+        window: records looked back upon; before there are so many no share is taken.
+        share: of the window. A release that misreads one kind of message of two is as bad as one that misreads all,
+            and the window is so long that it ends after as many dead letters.
+    """
+
+    in_a_row: int = 1000
+    window: int = 2000
+    share: float = 0.5
+
+
+@dataclass
+class _Tally:
+    in_a_row: int = 0
+    refused: int = 0
+    outcomes: deque[bool] = field(default_factory=deque)
+    """True for each refused record of the window, the oldest first."""
+
+    def note(self, window: int, *, refused: bool) -> None:
+        self.in_a_row = self.in_a_row + 1 if refused else 0
+        self.outcomes.append(refused)
+        self.refused += refused
+        if len(self.outcomes) > window:
+            self.refused -= self.outcomes.popleft()
+
+
+class DeadLetterCount:
+    """Counts what was accepted and refused, for each partition of its own: one that is well excuses no other."""
+
+    def __init__(self, limit: DeadLetterLimit) -> None:
+        self._limit = limit
+        self._tallies: dict[Partition, _Tally] = defaultdict(_Tally)
+
+    def accepted(self, partition: Partition) -> None:
+        """A record of `partition` was handled."""
+        self._tallies[partition].note(self._limit.window, refused=False)
+
+    def refused(self, partition: Partition) -> None:
+        """A record of `partition` went to the dead letters.
+
+        Raises:
+            TooManyDeadLettersError: it was one too many.
+        """
+        tally, limit = self._tallies[partition], self._limit
+        tally.note(limit.window, refused=True)
+        whole = len(tally.outcomes) == limit.window
+        if tally.in_a_row > limit.in_a_row:
+            self._end(partition, f"{tally.in_a_row} messages in a row")
+        if whole and tally.refused > limit.share * limit.window:
+            self._end(partition, f"{tally.refused} of the last {limit.window} messages")
+
+    def drop(self, partitions: Collection[Partition]) -> None:
+        """Somebody else counts these from now on."""
+        for partition in partitions:
+            self._tallies.pop(partition, None)
+
+    def _end(self, partition: Partition, many: str) -> None:
+        topic, number = partition
+        raise TooManyDeadLettersError(
+            f"{many} of {topic}[{number}] were refused: this release does not understand its input; "
+            "go back to the release before, then read the dead letters"
+        )

@@ -1,23 +1,13 @@
-"""The ways in which the bus says no."""
+"""The ways in which the bus says no; see `beffroi_common.errors` for the three branches."""
 
 from __future__ import annotations
 
-
-class BusError(Exception):
-    """Root of all errors of the bus."""
-
-
-class RetryLater(BusError):  # noqa: N818 - it is an answer, not a fault
-    """Transient: the same record is handed again after a while, and nothing is committed meanwhile."""
-
-
-class InvalidRecord(BusError):  # noqa: N818
-    """The message can never be handled: it goes to the dead letters with this reason."""
+from beffroi_common.errors import Fatal, InvalidRecord
 
 
 class TooLarge(InvalidRecord):
     """A message is larger than its topic allows."""
 
 
-class DeliveryError(BusError):
-    """The broker refused a message for good, or for longer than the delivery time-out."""
+class DeliveryError(Fatal):
+    """The broker refused a message for good, or for longer than the delivery time-out: its producer is of no use."""

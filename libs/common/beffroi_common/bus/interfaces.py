@@ -93,7 +93,7 @@ class Processor(Protocol):
 
         Raises:
             RetryLater: try again later.
-            InvalidRecord: cannot be handled, ever. `InvalidMessageError` counts as this.
+            InvalidRecord: cannot be handled, ever.
         """
 
     def tick(self) -> None:

@@ -14,12 +14,13 @@ from confluent_kafka import Producer as KafkaProducerClient
 from confluent_kafka.admin import AdminClient
 
 from beffroi_common.contracts import Contract, FrameBatch
+from beffroi_common.errors import RetryLater
 from beffroi_common.runtime import tracing
 from beffroi_common.runtime.clock import Clock, SystemClock
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_FRAME_RECORD_BYTES, MAX_SMALL_RECORD_BYTES, RECORD_OVERHEAD_BYTES, Topic
 
-from .errors import DeliveryError, RetryLater, TooLarge
+from .errors import DeliveryError, TooLarge
 from .interfaces import Consumer, Listener, Partition, Producer, Record, Start
 
 log = structlog.get_logger(__name__)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
-from beffroi_common.contracts import InvalidMessageError
+from beffroi_common.errors import InvalidRecord, RetryLater
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import RECORDS_HANDLED
 from beffroi_common.runtime.tracing import span_of
 from beffroi_common.topics import Topic
 
-from .dead_letters import DeadLetters
-from .errors import BusError, InvalidRecord, RetryLater, TooLarge
+from .dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters
+from .errors import TooLarge
 from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record
 
 log = structlog.get_logger(__name__)
@@ -35,12 +35,7 @@ class LoopOptions:
     retry_most_s: float = 5.0
     """Wait after "retry later": doubled from the first to the most."""
     flush_timeout_s: float = 5.0
-    max_dead_letters_in_a_row: int = 1000
-    """More, with no good message between, is a bad release and not bad input: the process ends and says so."""
-
-
-class TooManyDeadLettersError(BusError):
-    """Everything is refused: this release and its input do not fit."""
+    dead_letters: DeadLetterLimit = field(default_factory=DeadLetterLimit)
 
 
 def run(
@@ -60,7 +55,7 @@ def run(
 
     Raises:
         DeliveryError: what was sent was refused for good.
-        TooManyDeadLettersError: see `LoopOptions`.
+        TooManyDeadLettersError: see `DeadLetterLimit`.
     """
     _Loop(bus, processor, group, service, topics, producer, stop, clock, beat, options or LoopOptions()).run()
 
@@ -92,7 +87,7 @@ class _Loop:
         self._pending: Record | None = None
         self._held: deque[Record] = deque()
         self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
-        self._refused_in_a_row = 0
+        self._dead_letter_count = DeadLetterCount(options.dead_letters)
         self._consumer: Consumer = bus.consumer(group, topics, self)
 
     def assigned(self, partitions: Collection[Partition]) -> None:
@@ -109,6 +104,7 @@ class _Loop:
 
     def _drop(self, partitions: Collection[Partition]) -> None:
         self._processor.revoked(partitions)
+        self._dead_letter_count.drop(partitions)
         for partition in partitions:
             self._position.pop(partition, None)
             self._committed.pop(partition, None)
@@ -163,27 +159,19 @@ class _Loop:
         try:
             self._refuse_too_large(record)
             self._processor.handle(record)
-        except (InvalidRecord, InvalidMessageError) as reason:
+        except InvalidRecord as reason:
             log.warning("dead letter", record=repr(record), reason=str(reason))
             self._dead_letters.publish(record, str(reason))
             RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
-            self._count_refused()
+            self._dead_letter_count.refused(record.source)
         else:
             RECORDS_HANDLED.labels(topic=record.topic, outcome="ok").inc()
-            self._refused_in_a_row = 0
+            self._dead_letter_count.accepted(record.source)
 
     def _refuse_too_large(self, record: Record) -> None:
         limit = self._by_name[record.topic].max_record_bytes
         if record.value is not None and len(record.value) > limit:
             raise TooLarge(f"{len(record.value)} bytes, more than the {limit} that {record.topic} allows")
-
-    def _count_refused(self) -> None:
-        self._refused_in_a_row += 1
-        if self._refused_in_a_row > self._options.max_dead_letters_in_a_row:
-            raise TooManyDeadLettersError(
-                f"{self._refused_in_a_row} messages in a row were refused: this release does not understand its input; "
-                "go back to the release before, then read the dead letters"
-            )
 
     def _wait(self, record: Record, reason: RetryLater) -> None:
         if self._pending is None:

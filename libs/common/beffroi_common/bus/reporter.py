@@ -10,10 +10,10 @@ import structlog
 
 from beffroi_common.contracts import CameraStatus, Level, ServiceStatus
 from beffroi_common.contracts.status import MAX_MESSAGE
+from beffroi_common.errors import RetryLater
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import STATUS
 
-from .errors import RetryLater
 from .interfaces import Producer
 
 log = structlog.get_logger(__name__)

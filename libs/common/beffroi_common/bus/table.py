@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from beffroi_common.contracts import InvalidMessageError
+from beffroi_common.errors import Fatal
 from beffroi_common.topics import Topic
 
 from .interfaces import Bus, Record, Start
@@ -20,7 +21,7 @@ Value = TypeVar("Value")
 POLL_TIMEOUT_S = 0.1
 
 
-class TableDeadError(Exception):
+class TableDeadError(Fatal):
     """What the table says may be out of date for ever: a bug, which ends the process of whoever relies on it."""
 
 

@@ -15,8 +15,10 @@ from pydantic import (
     ValidationError,
 )
 
+from beffroi_common.errors import InvalidRecord
 
-class InvalidMessageError(ValueError):
+
+class InvalidMessageError(InvalidRecord):
     """A message breaks its contract. Reading it again cannot help: it belongs in the dead letters."""
 
 

@@ -186,9 +186,7 @@ class FrameBatch:
                 source_version=message.source_version,
             )
         except (ValueError, ZeroDivisionError) as error:
-            raise InvalidMessageError(
-                str(error) if isinstance(error, InvalidMessageError) else f"FrameBatch: {error}"
-            ) from None
+            raise InvalidMessageError(f"FrameBatch: {error}") from None
 
 
 def _units(message: frames_pb2.FrameBatch) -> Iterator[AccessUnit]:

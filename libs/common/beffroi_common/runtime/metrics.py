@@ -8,7 +8,7 @@ LATENCY_BUCKETS_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 RECORDS_HANDLED = Counter(
     "beffroi_records_handled_total",
-    "Records read from the bus, by outcome (ok, dead_letter, not_now)",
+    "Records read from the bus, by outcome (ok, dead_letter, retry_later)",
     ["topic", "outcome"],
 )
 DEAD_LETTERS = Counter("beffroi_dead_letters_total", "Messages sent to the dead letters", ["topic"])

@@ -1,13 +1,14 @@
 """The object store, through a narrow part of the S3 API, so that any S3 store fits.
 
-StoreError
-├── StoreUnavailable    away or overloaded: try again
+RetryLater
+└── StoreUnavailable    away or overloaded: try again
+Fatal
 ├── StoreDenied         wrong key or missing right: a person must act
-├── ObjectMissing       no such object
 └── RetentionError      the bucket's lifecycle is not the promise made
+ObjectMissing           no such object
 """
 
-from .errors import ObjectMissing, RetentionError, StoreDenied, StoreError, StoreUnavailable
+from .errors import ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
 from .interfaces import ObjectStore, StoredObject
 
 __all__ = [
@@ -15,7 +16,6 @@ __all__ = [
     "ObjectStore",
     "RetentionError",
     "StoreDenied",
-    "StoreError",
     "StoreUnavailable",
     "StoredObject",
 ]

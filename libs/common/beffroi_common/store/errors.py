@@ -1,23 +1,21 @@
-"""The ways in which the object store says no."""
+"""The ways in which the object store says no; see `beffroi_common.errors` for the branches."""
 
 from __future__ import annotations
 
-
-class StoreError(Exception):
-    """Root of all errors of the object store."""
+from beffroi_common.errors import Fatal, RetryLater
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - a state of the store
+class StoreUnavailable(RetryLater):
     """It does not answer, or says that it cannot at present. Trying again may help."""
 
 
-class StoreDenied(StoreError):  # noqa: N818
+class StoreDenied(Fatal):
     """It knows us not or allows us not. Trying again does not help: a person must check key and policy."""
 
 
-class ObjectMissing(StoreError):  # noqa: N818
+class ObjectMissing(Exception):  # noqa: N818 - an answer, of no branch: it says nothing of a record
     """There is no such object."""
 
 
-class RetentionError(StoreError):
+class RetentionError(Fatal):
     """The bucket's rules are not the promise made on retention: nothing may be stored in it."""

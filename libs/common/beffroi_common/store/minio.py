@@ -16,7 +16,7 @@ from beffroi_common.runtime.metrics import STORE_FAILURES
 from beffroi_common.runtime.settings import StoreSettings
 from minio import Minio
 
-from .errors import ObjectMissing, RetentionError, StoreDenied, StoreError, StoreUnavailable
+from .errors import ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
 from .interfaces import StoredObject
 
 RULE_ID = "beffroi-retention"
@@ -157,7 +157,7 @@ class MinioStore:
                 "is it running and reachable?"
             ) from None
 
-    def _explained(self, error: S3Error) -> StoreError:
+    def _explained(self, error: S3Error) -> StoreDenied | RetentionError | StoreUnavailable:
         if error.code in DENIED:
             return StoreDenied(
                 f"the object store at {self._endpoint} refused our key ({error.code}): check access key, secret key "

@@ -15,7 +15,7 @@ from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_common.bus import Bus, InvalidRecord, Partition, Record, RetryLater, Start, run
 from beffroi_common.bus.batches import masked_batch
-from beffroi_common.contracts import Alert, InvalidMessageError, Recording
+from beffroi_common.contracts import Alert, Recording
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED
 from beffroi_common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS
@@ -57,7 +57,7 @@ class LiveIntake:
     def _take(self, record: Record) -> None:
         try:
             self._buffer.offer(VIEWS[record.topic], masked_batch(record))
-        except (InvalidMessageError, InvalidRecord) as reason:
+        except InvalidRecord as reason:
             # The recorder, which reads the same topic in a group, writes the dead letter: one is enough.
             log.warning("unreadable batch", record=repr(record), reason=str(reason))
             BATCHES_DROPPED.labels(camera="unknown", reason="invalid").inc()
@@ -103,8 +103,7 @@ class IndexIntake:
 
         Raises:
             RetryLater: the database does not answer.
-            InvalidRecord: the database cannot keep it.
-            InvalidMessageError: it breaks its contract.
+            InvalidRecord: it breaks its contract, or the database cannot keep it.
         """
         if record.value is None:
             return

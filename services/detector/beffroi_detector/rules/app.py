@@ -13,7 +13,7 @@ import structlog
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from mode.utils.queues import FlowControlEvent
 
-from beffroi_common.bus import Producer, Record, RetryLater
+from beffroi_common.bus import Fatal, Producer, Record, RetryLater
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 
@@ -37,7 +37,7 @@ REQUEST_MARGIN_S = 30.0
 """Faust wants requests to be allowed to take longer than a session."""
 
 
-class Failed(Exception):  # noqa: N818 - the reason is the cause
+class Failed(Fatal):
     """A bug, or a broker that refuses for good: the process ends and begins again from what is committed."""
 
 

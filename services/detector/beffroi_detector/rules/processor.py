@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from beffroi_common.bus import InvalidRecord, Producer, Record, StatusReporter
 from beffroi_common.bus.dead_letters import DeadLetters
-from beffroi_common.contracts import Alert, Camera, InvalidMessageError, Level, Tracks
+from beffroi_common.contracts import Alert, Camera, Level, Tracks
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import ALERTS
@@ -49,7 +49,7 @@ class TracksProcessor:
         """
         try:
             after = self._process(record, remembered)
-        except (InvalidRecord, InvalidMessageError) as reason:
+        except InvalidRecord as reason:
             log.warning("dead letter", record=repr(record), reason=str(reason))
             self.dead_letters.publish(record, str(reason))
             metrics.RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()

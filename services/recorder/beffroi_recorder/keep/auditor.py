@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import structlog
 
-from beffroi_common.bus import Partition, Producer, RetryLater
+from beffroi_common.bus import Fatal, Partition, Producer, RetryLater
 from beffroi_common.contracts import InvalidMessageError, RecordingState
 from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectStore, StoredObject, StoreUnavailable
+from beffroi_common.store import ObjectStore, StoredObject
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
-from beffroi_recorder.away import FLUSH_TIMEOUT_S, StoreAway
+from beffroi_recorder.away import FLUSH_TIMEOUT_S
 
 from .expiry import ExpiryIndex
 
@@ -32,7 +32,7 @@ BROKER_S = 1.0
 """Patience with the broker before anything is destroyed. The status said every few seconds waits if it is away."""
 
 
-class NotDestroyedError(Exception):
+class NotDestroyedError(Fatal):
     """The store said that it removed an object, and still has it."""
 
 
@@ -83,10 +83,7 @@ class Auditor:
         now_s = self._clock.monotonic_s()
         if now_s < self._next_s or not (self._active or self._begun):
             return
-        try:
-            more = self._round(now_s + LONGEST_ROUND_S)
-        except StoreUnavailable as reason:
-            raise StoreAway(str(reason)) from None
+        more = self._round(now_s + LONGEST_ROUND_S)
         self._next_s = self._clock.monotonic_s() + (BREATH_S if more else self._interval_s)
 
     def _round(self, end_s: float) -> bool:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from beffroi_common.recordings.naming import SEGMENTS, starts_at
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectStore, StoredObject, StoreError
+from beffroi_common.store import ObjectStore, StoreDenied, StoredObject, StoreUnavailable
 
 LATEST_STORING = timedelta(days=1)
 """Pictures stored later than this after their capture time come from a clock that was wrong: count from the storing."""
@@ -64,7 +64,7 @@ class ExpiryIndex:
             return False
         try:
             self._note_piece(self._listing or self._new_listing())
-        except StoreError:
+        except (StoreUnavailable, StoreDenied):
             self.forget()
             raise
         return True

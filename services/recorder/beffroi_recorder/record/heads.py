@@ -8,8 +8,7 @@ from beffroi_common.contracts import InvalidMessageError
 from beffroi_common.recordings import heads
 from beffroi_common.recordings.heads import Head
 from beffroi_common.recordings.naming import head_name
-from beffroi_common.store import ObjectMissing, ObjectStore, StoreUnavailable
-from beffroi_recorder.away import StoreAway
+from beffroi_common.store import ObjectMissing, ObjectStore
 
 from .work_dir import WorkDir
 
@@ -27,15 +26,13 @@ class Heads:
         """The head of a camera; None when nothing of it is stored.
 
         Raises:
-            StoreAway: the store does not answer.
+            StoreUnavailable: the store does not answer.
             StoreDenied: it refuses our key.
         """
         try:
             return Head.decode(self._store.read(head_name(camera)))
         except ObjectMissing:
             return None
-        except StoreUnavailable as reason:
-            raise StoreAway(str(reason)) from None
         except InvalidMessageError as reason:
             # Recording goes on; the chain of this camera begins anew, and whoever verifies it will ask.
             log.error("the end of a camera's chain is unreadable: a new chain begins", camera=camera, why=str(reason))

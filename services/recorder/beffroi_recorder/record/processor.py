@@ -14,7 +14,7 @@ from beffroi_common.contracts import Codec, Level, Recording, Stream
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
-from beffroi_recorder.away import StoreAway
+from beffroi_common.store import StoreUnavailable
 from beffroi_recorder.keep.auditor import Auditor
 
 from .camera_stream import CameraStream
@@ -85,7 +85,7 @@ class Recorder:
 
         Raises:
             RetryLater: no room on the local disk, or the store is away when a camera's chain must be read.
-            InvalidMessageError, InvalidRecord: it cannot be recorded, ever.
+            InvalidRecord: it cannot be recorded, ever.
             StoreDenied: the store refuses our key.
         """
         self._trouble.pop("bus", None)
@@ -93,7 +93,7 @@ class Recorder:
             self._take(record)
         except RetryLater as reason:
             self._trouble["bus"] = (_code(reason), str(reason))
-            if isinstance(reason, StoreAway):
+            if isinstance(reason, StoreUnavailable):
                 self._backoff.failed()  # whoever comes next in this turn would wait for the same silence
             raise
 
@@ -228,7 +228,7 @@ def _code(reason: RetryLater) -> str:
     match reason:
         case DiskFull():
             return "disk_full"
-        case StoreAway():
+        case StoreUnavailable():
             return "store_away"
         case _:
             return "broker_away"

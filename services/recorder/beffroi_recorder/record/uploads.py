@@ -12,9 +12,9 @@ from beffroi_common.contracts import InvalidMessageError, Recording
 from beffroi_common.recordings import segment_format
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.metrics import OBJECTS_STORED, STORED_BYTES
-from beffroi_common.store import ObjectStore, StoredObject, StoreUnavailable
+from beffroi_common.store import ObjectStore, StoredObject
 from beffroi_common.topics import RECORDINGS
-from beffroi_recorder.away import FLUSH_TIMEOUT_S, StoreAway
+from beffroi_recorder.away import FLUSH_TIMEOUT_S
 
 from .heads import Heads
 from .segment import FinishedSegment
@@ -57,14 +57,11 @@ class UploadQueue:
         if not self._waiting:
             return False
         segment = self._waiting[0]
-        try:
-            recording = self._put or self._put_object(segment)
-            self._put = recording
-            segment.file.discard()  # before anything else that needs room
-            self._publish(segment, recording)
-            self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
-        except StoreUnavailable as reason:
-            raise StoreAway(str(reason)) from None
+        recording = self._put or self._put_object(segment)
+        self._put = recording
+        segment.file.discard()  # before anything else that needs room
+        self._publish(segment, recording)
+        self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
         self._put = None
         self._waiting.popleft()
         self._stored(recording)

@@ -11,7 +11,7 @@ from beffroi_api.modules.cameras.schemas import StatusSummary
 from beffroi_common.bus import Table
 from beffroi_common.contracts import Camera, CameraStatus, Level, ServiceStatus
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectStore, StoreError
+from beffroi_common.store import ObjectStore, StoreDenied, StoreUnavailable
 
 from .schemas import CameraHealth, CameraServiceHealth, Dependency, HealthView, ServiceHealth
 
@@ -113,7 +113,7 @@ class StoreProbe:
         message = ""
         try:
             self._store.stat(PROBE_OBJECT)
-        except StoreError as error:
+        except (StoreUnavailable, StoreDenied) as error:
             message = str(error)
         found = Dependency(reachable=not message, message=message, checked_at=self._clock.now())
         with self._lock:

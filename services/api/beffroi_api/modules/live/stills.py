@@ -14,7 +14,7 @@ from beffroi_api.modules.recordings.object_file import ObjectFile
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import FrameBatch
-from beffroi_common.store import ObjectMissing, ObjectStore, StoreError
+from beffroi_common.store import ObjectMissing, ObjectStore, StoreDenied, StoreUnavailable
 
 from . import pictures
 from .buffer import LiveBuffer
@@ -96,7 +96,7 @@ class Stills:
             return pictures.from_segment(file, at, segment.mask_versions)
         except ObjectMissing:
             raise Destroyed("The recording of that moment is no longer kept.") from None
-        except StoreError as error:
+        except (StoreUnavailable, StoreDenied) as error:
             raise StoreAway(str(error)) from None
 
     @property

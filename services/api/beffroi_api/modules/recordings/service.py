@@ -17,7 +17,7 @@ from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectMissing, ObjectStore, StoreError
+from beffroi_common.store import ObjectMissing, ObjectStore, StoreDenied, StoreUnavailable
 
 from . import repository
 from .ranges import Span, span_of
@@ -164,7 +164,7 @@ def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
         first = next(chunks, b"")
     except ObjectMissing:
         raise Destroyed("This recording is no longer kept: its object is gone from the store.") from None
-    except StoreError as error:
+    except (StoreUnavailable, StoreDenied) as error:
         raise StoreAway(str(error)) from None
     return _then(first, chunks)
 

@@ -1,0 +1,72 @@
+"""Every error of the run-time belongs to one branch, and nobody answers a branch that is not theirs to answer."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import beffroi_common
+from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
+
+ROOT = Path(__file__).parents[3]
+BRANCHES = (RetryLater, InvalidRecord, Fatal)
+OF_NO_BRANCH = {
+    "ObjectMissing": "says nothing of a record",
+    "SettingsError": "ends the process before it began",
+    "TopicMismatchError": "of a command, which a person reads",
+}
+ENDS_THE_PROCESS = {
+    "libs/common/beffroi_common/bus/table.py": 1,
+    "services/api/beffroi_api/workers.py": 1,
+    "services/detector/beffroi_detector/rules/app.py": 1,
+    "services/ingest/beffroi_ingest/camera_stream.py": 1,
+    "services/ingest/beffroi_ingest/outbox.py": 1,
+    "services/ingest/beffroi_ingest/sources/demuxing.py": 1,
+}
+"""Who catches everything: a thread's outermost frame, which tells the process to end, or who cleans up and raises."""
+
+
+def errors() -> Iterator[type[BaseException]]:
+    for module in pkgutil.walk_packages(beffroi_common.__path__, "beffroi_common."):
+        if module.name.endswith("__main__"):
+            continue
+        for _, found in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(found, BaseException) and found.__module__.startswith("beffroi_common"):
+                yield found
+
+
+def test_every_error_belongs_to_exactly_one_branch() -> None:
+    found = set(errors())
+    assert found > set(BRANCHES)
+    for error in found:
+        branches = [branch for branch in BRANCHES if issubclass(error, branch)]
+        assert len(branches) == (0 if error.__name__ in OF_NO_BRANCH else 1), error
+
+
+def test_the_branches_have_no_root_to_be_caught_by() -> None:
+    assert [branch.__bases__ for branch in BRANCHES] == [(Exception,)] * len(BRANCHES)
+
+
+def caught(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ExceptHandler):
+            each = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            yield from (ast.unparse(one) if one is not None else "everything" for one in each)
+
+
+@pytest.mark.parametrize("folder", ["libs/common", "services"])
+def test_nobody_catches_what_must_end_the_process(folder: str) -> None:
+    wide = dict[str, int]()
+    for path in (ROOT / folder).rglob("beffroi_*/**/*.py"):
+        names = list(caught(path.read_text()))
+        assert "Fatal" not in names, path
+        count = sum(name in ("Exception", "BaseException", "everything") for name in names)
+        if count:
+            wide[path.relative_to(ROOT).as_posix()] = count
+    assert wide == {path: count for path, count in ENDS_THE_PROCESS.items() if path.startswith(folder)}
