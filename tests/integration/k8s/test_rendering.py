@@ -13,6 +13,7 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from tests.unit.k8s import dockerfile
 
 from beffroi_common.topics import Service
 
@@ -82,7 +83,7 @@ def test_images_carry_the_version_of_their_distribution(pods: dict[str, Manifest
         distribution = repository.removeprefix("beffroi/")
         project = tomllib.loads((root / "services" / distribution / "pyproject.toml").read_text())["project"]
         assert tag == project["version"], f"{pod}: {container['image']}"
-        assert (root / "services" / distribution / "Dockerfile").exists()
+        assert distribution in dockerfile.read().stages
 
 
 def test_what_a_pod_reads_from_configuration_is_there(pods: dict[str, Manifest], cell: Cell) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import pytest
 from pydantic import BaseModel
+from tests.unit.k8s import dockerfile
 
 from beffroi_common.bus.admin import TopicsSettings
 from beffroi_common.runtime.settings import ServiceSettings, SettingsError, load
@@ -70,10 +70,9 @@ def _referred(source: Manifest, maps: dict[str, dict[str, str]]) -> str:
             raise AssertionError(f"where does {source} come from?")
 
 
-def dockerfile(container: Manifest, root: Path) -> str:
-    """How the container's image is built."""
-    distribution: str = container["image"].partition(":")[0].removeprefix("beffroi/")
-    return (root / "services" / distribution / "Dockerfile").read_text()
+def target_of(container: Manifest) -> str:
+    """The stage of the Dockerfile that the container's image is made by."""
+    return str(container["image"].partition(":")[0].removeprefix("beffroi/"))
 
 
 @pytest.fixture
@@ -120,11 +119,11 @@ def test_the_broker_is_reached_encrypted_as_a_user_of_its_own(settings: ServiceS
 
 
 def test_files_lie_on_volumes_or_in_the_image(
-    settings: ServiceSettings, pods: dict[str, Manifest], service: str, root: Path
+    settings: ServiceSettings, pods: dict[str, Manifest], service: str
 ) -> None:
     (main,) = pods[service]["spec"]["containers"]
     mounts = [PurePosixPath(mount["mountPath"]) for mount in main["volumeMounts"]]
-    copied = re.findall(r"(?m)^COPY .* (/\S+)/$", dockerfile(main, root))
+    copied = dockerfile.read().folders_copied_to_image(target_of(main))
     for name, path in _values(settings, Path):
         on_volume = any(PurePosixPath(path).is_relative_to(mount) for mount in mounts)
         assert on_volume or str(path) in copied, (
@@ -157,12 +156,10 @@ def test_the_work_folder_of_the_recorder_fits_its_volume(
     assert settings.work_bytes < int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) * UNITS["Gi"]
 
 
-def test_the_image_starts_the_program_of_the_workload(pods: dict[str, Manifest], service: str, root: Path) -> None:
+def test_the_image_starts_the_program_of_the_workload(pods: dict[str, Manifest], service: str) -> None:
     (main,) = pods[service]["spec"]["containers"]
-    arguments = main.get("args", ["-m", module_of(service)])
+    arguments = main.get("args") or dockerfile.read().command(target_of(main))
     assert arguments == ["-m", module_of(service)]
-    if "args" not in main:
-        assert f'CMD ["-m", "{module_of(service)}"]' in dockerfile(main, root)
 
 
 def test_the_topics_job_accepts_its_environment(
