@@ -13,8 +13,8 @@ from threading import Event
 import pytest
 
 from beffroi_common.contracts import CameraSource, Codec
+from beffroi_common.media.nal import nal_units
 from beffroi_common.runtime.clock import SystemClock
-from beffroi_ingest.annexb import nal_units
 from beffroi_ingest.sources import Source, SourceError, SourceOptions, open_source
 from beffroi_local.cameras import RtspCamera
 from beffroi_local.testing import RtspCameraFactory
@@ -37,7 +37,7 @@ def test_access_units_come_with_parameter_sets_and_an_even_clock(rtsp_camera: Rt
     assert {later.dts - earlier.dts for earlier, later in pairwise(units)} == {9000}
     keys = [unit for unit in units if unit.key]
     assert keys
-    assert all({7, 8} <= {nal[0] & 31 for _, nal in nal_units(unit.data)} for unit in keys)
+    assert all({7, 8} <= {nal.kind for nal in nal_units(Codec.H264, unit.data)} for unit in keys)
 
 
 def test_credentials_open_the_camera(rtsp_camera: RtspCameraFactory, tmp_path: Path) -> None:

@@ -5,28 +5,12 @@ from __future__ import annotations
 import json
 import struct
 
-import pytest
 from tests.application import film
 
 from beffroi_api.modules.live.schemas import View
-from beffroi_api.modules.live.wire import avc_codec, message
+from beffroi_api.modules.live.wire import message
 
 START_NS = 1_793_534_400_000_000_000
-
-
-@pytest.mark.parametrize(
-    ("stream", "codec"),
-    [
-        (b"\x00\x00\x00\x01\x67\x42\xc0\x1e\xff", "avc1.42c01e"),
-        (b"\x00\x00\x01\x09\xf0\x00\x00\x01\x67\x64\x00\x28\xac", "avc1.640028"),
-        (b"\x00\x00\x01\x65\x88\x84", None),
-        (b"\x00\x00\x01\x67\x42", None),
-        (b"\x00\x00\x01", None),
-        (b"", None),
-    ],
-)
-def test_codec_name(stream: bytes, codec: str | None) -> None:
-    assert avc_codec(stream) == codec
 
 
 def test_a_message_can_be_taken_apart() -> None:

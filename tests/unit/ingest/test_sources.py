@@ -14,7 +14,7 @@ from tests.unit.ingest.conftest import Pauses
 
 from beffroi_common import pattern
 from beffroi_common.contracts import CameraSource, Codec
-from beffroi_ingest.annexb import nal_units
+from beffroi_common.media.nal import nal_units
 from beffroi_ingest.sources import EncodedUnit, Source, SourceError, SourceOptions, open_source
 from beffroi_testing import ManualClock
 
@@ -36,7 +36,7 @@ def opened(
 
 
 def key_kinds(unit: EncodedUnit) -> list[int]:
-    return [nal[0] & 31 for _, nal in nal_units(unit.data)]
+    return [nal.kind for nal in nal_units(Codec.H264, unit.data)]
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.avi", "clip.ts"])

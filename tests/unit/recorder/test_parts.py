@@ -1,4 +1,4 @@
-"""The small pure parts: parameter sets, media clock, progress, settings."""
+"""The small pure parts: media clock, progress, settings."""
 
 from __future__ import annotations
 
@@ -11,36 +11,8 @@ from tests.unit.recorder.conftest import Film
 from beffroi_common.bus.sequences import MAX_EPOCHS, SequenceTracker
 from beffroi_common.contracts import AccessUnit, InvalidMessageError
 from beffroi_common.runtime.settings import SettingsError, load
-from beffroi_recorder.parameter_sets import parameter_sets
 from beffroi_recorder.settings import RecorderSettings
 from beffroi_recorder.ticks import samples
-
-SPS, PPS, IDR = b"\x67\x64\x00\x1f\xac", b"\x68\xee", b"\x65\x88\x84"
-S3, S4 = b"\x00\x00\x01", b"\x00\x00\x00\x01"
-
-
-@pytest.mark.parametrize(
-    ("unit", "codec"),
-    [
-        (S4 + SPS + S4 + PPS + S3 + IDR, "avc1.64001f"),
-        (S4 + b"\x09\x10" + S4 + SPS + S4 + PPS + S3 + b"\x06\x05\x01\x80" + S3 + IDR, "avc1.64001f"),
-        (S4 + SPS + S3 + IDR, None),
-        (S3 + IDR + S4 + SPS + S4 + PPS, None),
-        (S4 + b"\x67" + S4 + PPS + S3 + IDR, None),
-        (S4, None),
-        (b"", None),
-        (b"nothing of the kind", None),
-    ],
-)
-def test_parameter_sets(unit: bytes, codec: str | None) -> None:
-    found = parameter_sets(unit)
-    assert (found.codec if found else None) == codec
-
-
-def test_a_browser_can_name_what_x264_makes(film: Film) -> None:
-    found = parameter_sets(film(1)[0].units[0].data)
-    assert found is not None
-    assert found.codec.startswith("avc1.42c0")
 
 
 @pytest.mark.parametrize(

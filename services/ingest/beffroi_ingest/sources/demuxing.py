@@ -17,8 +17,8 @@ from av.video.stream import VideoStream
 
 from beffroi_common.contracts import Codec
 from beffroi_common.contracts.frames import MAX_SIDE
-from beffroi_ingest.annexb import ParameterSets
 from beffroi_ingest.batching import StreamInfo
+from beffroi_ingest.in_band import InBandSets
 
 from .errors import PictureSizeUnknownError, SourceError
 from .seam import EncodedUnit
@@ -79,7 +79,7 @@ class Demuxer:
         try:
             self._stream = self._video()
             self.info = self._describe()
-            self._sets = ParameterSets(self.info.codec, self._stream.codec_context.extradata)
+            self._sets = InBandSets(self.info.codec, self._stream.codec_context.extradata)
             self._filter = self._new_filter()
         except BaseException:
             self._container.close()

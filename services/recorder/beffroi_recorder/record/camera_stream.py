@@ -10,10 +10,10 @@ import structlog
 from beffroi_common.bus import Partition, Record
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch, InvalidMessageError
+from beffroi_common.media.nal import ParameterSets, is_annex_b, parameter_sets
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, FRAMES_DROPPED, FRAMES_IN
-from beffroi_recorder.parameter_sets import ParameterSets, is_annex_b, parameter_sets
 from beffroi_recorder.ticks import Sample, samples
 
 from .cutting import CutRules, Shape, why_cut
@@ -129,7 +129,7 @@ def _sets_in_front(batch: FrameBatch) -> ParameterSets | None:
         raise InvalidMessageError("FrameBatch: a picture does not begin with an Annex B start code")
     if not batch.starts_with_key:
         return None
-    sets = parameter_sets(batch.units[0].data)
+    sets = parameter_sets(batch.codec, batch.units[0].data)
     if sets is None:
         raise InvalidMessageError("FrameBatch: a key picture comes without its SPS and PPS")
     return sets

@@ -7,7 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from beffroi_common.contracts import FrameBatch
-from beffroi_recorder.parameter_sets import ParameterSets
+from beffroi_common.media.nal import ParameterSets
 from beffroi_recorder.ticks import TICKS_PER_S, Sample
 
 NS_PER_S = 1_000_000_000

@@ -10,10 +10,10 @@ from datetime import datetime
 from beffroi_common.bus import Partition
 from beffroi_common.contracts import FrameBatch, Recording, RecordingState
 from beffroi_common.contracts.frames import from_ns
+from beffroi_common.media.nal import ParameterSets
 from beffroi_common.recordings.naming import segment_name
 from beffroi_common.recordings.segment_format import tags_of
 from beffroi_recorder.muxing import FragmentMuxer
-from beffroi_recorder.parameter_sets import ParameterSets
 from beffroi_recorder.ticks import Sample
 
 from .cutting import Extent, Shape
@@ -108,7 +108,7 @@ class OpenSegment:
             missing_batches=self._missing,
             width=self.shape.width,
             height=self.shape.height,
-            codec=self.sets.codec,
+            codec=self.sets.codec_string,
             mask_versions=tuple(self._mask_versions),
             size_bytes=self._file.size_bytes,
             sha256=self._sha256.hexdigest(),

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers, later
 
-from beffroi_recorder.parameter_sets import ParameterSets
+from beffroi_common.media.nal import ParameterSets
 from beffroi_recorder.record.cutting import Cut, CutRules, Extent, Shape, why_cut
 from beffroi_recorder.ticks import Sample
 
@@ -16,7 +16,7 @@ NS = 1_000_000_000
 NOON_NS = 1_793_534_400 * NS
 RULES = CutRules(segment_s=60, max_gap_s=10.0, max_drift_s=1.0)
 SHAPE = Shape(partition=3, epoch=7, width=640, height=480, time_base=Fraction(1, 90_000))
-SETS = ParameterSets(b"\x67\x42\xc0\x1e", b"\x68")
+SETS = ParameterSets("avc1.42c01e", b"", b"\x67\x42\xc0\x1e", b"\x68")
 EXTENT = Extent(NOON_NS + 10 * NS, NOON_NS + 20 * NS, 1_000_000, 1_900_000)
 """From 12:00:10 to 12:00:20, ten seconds on both clocks."""
 
@@ -47,7 +47,7 @@ def following(after_s: float, media_s: float | None = None) -> Sample:
         (replace(SHAPE, partition=4), SETS, following(0.5), Cut.PARTITION),
         (replace(SHAPE, width=320), SETS, following(0.5), Cut.PICTURE),
         (replace(SHAPE, time_base=Fraction(1, 1000)), SETS, following(0.5), Cut.PICTURE),
-        (SHAPE, ParameterSets(b"\x67\x42\xc0\x1f", b"\x68"), following(0.5), Cut.PICTURE),
+        (SHAPE, ParameterSets("avc1.42c01f", b"", b"\x67\x42\xc0\x1f", b"\x68"), following(0.5), Cut.PICTURE),
     ],
 )
 def test_why(shape: Shape, sets: ParameterSets | None, first: Sample, expected: Cut | None) -> None:

@@ -12,12 +12,12 @@ from itertools import dropwhile
 from beffroi_api.modules.cameras.decisions import Decisions
 from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
+from beffroi_common.media.nal import codec_string
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, QUEUE_BYTES
 
 from .schemas import View
 from .viewer import Held, Viewer
-from .wire import avc_codec
 
 REMEMBERED = 1024
 """Identities of batches kept to drop repeats: minutes of one camera, longer than anyone hands again after a crash."""
@@ -169,7 +169,7 @@ class LiveBuffer:
 
     def _hold(self, channel: Channel, batch: FrameBatch) -> Held:
         if batch.starts_with_key:
-            channel.codec = avc_codec(batch.units[0].data) or channel.codec
+            channel.codec = codec_string(batch.codec, batch.units[0].data) or channel.codec
         size_bytes = batch.size_bytes + UNIT_OVERHEAD_BYTES * len(batch.units)
         return Held(batch, channel.codec, size_bytes, self._clock.monotonic_s())
 
