@@ -1,4 +1,4 @@
-"""The application with doubles around it and people in it, for tests that go through its doors."""
+"""The application with doubles around it and people in it, for tests that go through its routes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 PASSWORD = "correct horse battery"
 ADDRESS = "http://testserver"
-"""What starlette's client calls the host of its WebSockets, whatever it was told: cookies must fit both."""
+"""What starlette's client calls the host of its WebSockets, whatever its base_url: cookies must fit both."""
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """The cost of a check is in the hash: tests need not pay for a guesser's patience."""
@@ -80,7 +80,7 @@ class Surroundings:
 class Running:
     """An application that runs, with a client for each role."""
 
-    app: FastAPI
+    asgi: FastAPI
     services: Services
     bugs: list[BaseException]
     _clients: dict[str, TestClient] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Running:
         """A client signed in as a person of that role; None: not signed in."""
         name = str(role)
         if name not in self._clients:
-            client = TestClient(self.app, base_url=ADDRESS, headers={CSRF_HEADER: "1"})
+            client = TestClient(self.asgi, base_url=ADDRESS, headers={CSRF_HEADER: "1"})
             if role is not None:
                 answer = client.post(f"{API_PREFIX}/session", json={"username": name, "password": PASSWORD})
                 answer.raise_for_status()

@@ -43,7 +43,7 @@ def create(accounts: list[Account], parts: Parts) -> None:
     for account in accounts:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "beffroi_api.modules.users", "add", "--username", account.username),
+                *(sys.executable, "-m", "beffroi_api.commands.users", "add", "--username", account.username),
                 *("--display-name", account.display_name, "--role", account.role),
             ],
             input=account.password,

@@ -1,4 +1,4 @@
-"""`python -m beffroi_api`: the public door on host and port, metrics and health on the internal one."""
+"""`python -m beffroi_api`: the application on the public port, metrics and health on the admin port."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 MAX_CLIENT_MESSAGE_BYTES = 4096
 """A live view expects nothing from the browser."""
 
-DOOR = "door"
-"""Condition of readiness: the public door is open."""
+LISTENING = "listening"
+"""Condition of readiness: the public port accepts requests."""
 
 
 class Server(uvicorn.Server):
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
         self._app = app
         self._health = health
         self.failed = False
-        health.set_ready(DOOR, False)
+        health.set_ready(LISTENING, False)
 
     def fail(self, _bug: BaseException) -> None:
         """A part of the process is broken: end it, and say so by its status."""
@@ -43,11 +43,11 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """See uvicorn."""
         await super().startup(sockets)  # type: ignore[arg-type]
-        self._health.set_ready(DOOR, self.started)
+        self._health.set_ready(LISTENING, self.started)
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """See uvicorn."""
-        self._health.set_ready(DOOR, False)
+        self._health.set_ready(LISTENING, False)
         services: Services | None = getattr(self._app.state, "services", None)
         if services is not None:
             services.end_streams()

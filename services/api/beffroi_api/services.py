@@ -21,18 +21,18 @@ from beffroi_api.housekeeping import Chore, Housekeeping
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
-from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.events.fanout import Fanout
 from beffroi_api.modules.events.schemas import CameraRemoved, RecordingNews
+from beffroi_api.modules.events.service import Fanout
 from beffroi_api.modules.health.service import HealthReport, Status, Statuses, StoreProbe, summary
-from beffroi_api.modules.live.annotated import AnnotatedLeases
-from beffroi_api.modules.live.buffer import LiveBuffer
 from beffroi_api.modules.live.service import Reasons
-from beffroi_api.modules.live.stills import Stills
+from beffroi_api.modules.live.stills.service import Stills
+from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
+from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.session.service import Sessions
-from beffroi_api.modules.users.passwords import Passwords
+from beffroi_api.modules.users.credentials.passwords import Passwords
 from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker
 from beffroi_common.bus import Bus, Table
@@ -86,7 +86,7 @@ class Services:
             worker.start()
 
     def close(self) -> None:
-        """Stop the threads and let go of everything."""
+        """Stop the threads and close every connection."""
         for worker in self._running:
             worker.ask_to_stop()
         if self._running:
@@ -100,12 +100,12 @@ class Services:
         self.buffer.end_views()
         self.fanout.end_all()
 
-    def identify(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
-        """See `access.Doorkeeper`."""
-        return self.sessions.identify(token, address, is_use=is_use)
+    def authenticate(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
+        """See `authz.roles.Authenticator`."""
+        return self.sessions.authenticate(token, address, is_use=is_use)
 
-    def turned_away(self, identity: Identity, method: str, path: str) -> None:
-        """See `access.Doorkeeper`."""
+    def record_denial(self, identity: Identity, method: str, path: str) -> None:
+        """See `authz.roles.Authenticator`."""
         self.trail.record(Entry.of(identity, Action.DENIED, subject=f"{method} {path}", role=identity.role.value))
 
 
@@ -177,7 +177,7 @@ def build(
     def news_of_camera(camera: str, _version: int, now: object | None) -> None:
         fanout.publish("camera", cameras.view(camera, None) if now is not None else CameraRemoved(id=camera))
 
-    # In this order: first nothing older is shown, then the services hear of it, then the consoles.
+    # In this order: first nothing older is shown, then the services are informed, then the consoles.
     cameras.listeners.extend(
         [
             decisions.changed,

@@ -1,4 +1,4 @@
-"""Everything the api can be told, by variables that begin with BEFFROI_API_."""
+"""All settings of the api, by variables that begin with BEFFROI_API_."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SessionSettings(BaseModel):
 
     idle_timeout_s: float = Field(default=3600.0, ge=60.0)
     """Without a request made by hand or an open live view for so long, a session ends: an operator who left the room.
-    What a console reads again by itself does not count (see `access.Requires`)."""
+    What a console reads again by itself does not count (see `authz.roles.Requires`)."""
     absolute_timeout_s: float = Field(default=13 * 3600.0, ge=300.0)
     """A shift of twelve hours and the hand-over; then the password again, whatever happens."""
     throttle_window_s: float = Field(default=300.0, ge=1.0)
@@ -58,7 +58,7 @@ class LiveSettings(BaseModel):
     max_viewers: int = Field(default=64, ge=1)
     """Live views at a time; each costs the bitrate of its camera."""
     silence_s: float = Field(default=3.0, gt=0)
-    """Without a new picture for so long, the viewer is told why."""
+    """Without a new picture for so long, the viewer learns why."""
     session_check_s: float = Field(default=15.0, gt=0)
     """An open view looks so often whether its session is still in force."""
     annotated_lease_s: float = Field(default=15.0, gt=3.0)
@@ -77,7 +77,7 @@ class ApiSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="BEFFROI_API_")
 
     host: str = "127.0.0.1"
-    """Address of the public door."""
+    """Address of the public port."""
     port: Port = 8080
     public_origin: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")] | None = None
     """`https://host` as browsers see it, behind a proxy. None: the Host header of each request counts."""
@@ -99,9 +99,9 @@ class ApiSettings(ServiceSettings):
     stale_after_s: float = Field(default=20.0, gt=0)
     """A status not repeated for so long (it is every 5 s) is not believed any more."""
     max_event_streams: int = Field(default=64, ge=1)
-    """Consoles that hear the news at a time."""
+    """Consoles that receive news at a time."""
     event_queue: int = Field(default=512, ge=8)
-    """News kept for a slow console; then it is sent away to ask for everything again."""
+    """News kept for a slow console; then it is disconnected and asks for everything again."""
     event_heartbeat_s: float = Field(default=10.0, gt=0)
     shutdown_timeout_s: int = Field(default=5, ge=0)
     """Open views and downloads get so long to end."""

@@ -56,7 +56,7 @@ def place(database_url: str, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def door(place: Place) -> Iterator[Running]:
+def app(place: Place) -> Iterator[Running]:
     """A running application."""
     with place.start() as started:
         yield started
@@ -74,11 +74,11 @@ ZONE = {
 
 
 @pytest.fixture
-def make_camera(door: Running) -> Callable[..., dict[str, Any]]:
+def make_camera(app: Running) -> Callable[..., dict[str, Any]]:
     """`make_camera(id="gate", masked=True)` → a camera with a decision on masks and a zone."""
 
     def make(camera: str = "gate", *, masked: bool = True) -> dict[str, Any]:
-        client = door.administrator
+        client = app.administrator
         client.put(f"{V1}/cameras/{camera}", json=CAMERA).raise_for_status()
         answer = client.put(f"{V1}/cameras/{camera}/zones", json=[ZONE])
         if masked:
@@ -91,11 +91,11 @@ def make_camera(door: Running) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def audited(door: Running) -> Callable[..., list[dict[str, Any]]]:
+def audited(app: Running) -> Callable[..., list[dict[str, Any]]]:
     """`audited("video_seen", …)` → rows of the trail with these actions, oldest first."""
 
     def read(*actions: str) -> list[dict[str, Any]]:
-        rows = door.dpo.get(f"{V1}/audit", params={"limit": 500}).json()["items"]
+        rows = app.dpo.get(f"{V1}/audit", params={"limit": 500}).json()["items"]
         return [row for row in reversed(rows) if row["action"] in actions]
 
     return read
@@ -122,7 +122,7 @@ class Recorded:
 
 @pytest.fixture
 def record(place: Place) -> Callable[..., Recorded]:
-    """`record(starts_at, seconds=4, …)` → a segment of camera `gate`, stored and told of."""
+    """`record(starts_at, seconds=4, …)` → a segment of camera `gate`, stored and announced."""
 
     def make(starts_at: datetime, seconds: int = 4, **changes: Any) -> Recorded:
         start_ns = int(starts_at.timestamp()) * NS + starts_at.microsecond * 1000
@@ -167,18 +167,18 @@ def tell_fixture(place: Place) -> Callable[[Recording], None]:
 
 
 @pytest.fixture
-def address(door: Running) -> Iterator[str]:
+def address(app: Running) -> Iterator[str]:
     """The running application behind a real server."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        door.app, lifespan="off", log_config=None, ws="websockets-sansio", ws_per_message_deflate=False
+        app.asgi, lifespan="off", log_config=None, ws="websockets-sansio", ws_per_message_deflate=False
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     eventually(lambda: server.started)
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    door.services.end_streams()
+    app.services.end_streams()
     server.should_exit = True
     thread.join()
     listening.close()

@@ -47,109 +47,109 @@ def send(place: Any) -> Callable[..., Alert]:
     return put
 
 
-def listed(door: Running, **query: Any) -> list[dict[str, Any]]:
-    answer = door.operator.get(f"{V1}/alerts", params=query)
+def listed(app: Running, **query: Any) -> list[dict[str, Any]]:
+    answer = app.operator.get(f"{V1}/alerts", params=query)
     answer.raise_for_status()
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
 
 
-def kept(door: Running) -> int:
+def kept(app: Running) -> int:
     """How many alerts are in the database."""
-    with door.services.database.read() as session:
+    with app.services.database.read() as session:
         return session.scalar(select(func.count()).select_from(AlertRow)) or 0
 
 
-def test_an_alert_through_its_life(door: Running, make_camera: Make, send: Callable[..., Alert]) -> None:
+def test_an_alert_through_its_life(app: Running, make_camera: Make, send: Callable[..., Alert]) -> None:
     make_camera()
     opened = send()
-    (found,) = eventually(lambda: listed(door))
+    (found,) = eventually(lambda: listed(app))
     assert (found["camera_name"], found["zone_name"]) == ("Gate", "Crossroads")
     assert (found["state"], found["opened_at"], found["acknowledged_by"]) == ("opened", found["occurred_at"], None)
     send(state=AlertState.UPDATED, after_s=20, box=(0.5, 0.5, 0.6, 0.7))
     send(state=AlertState.CLOSED, after_s=30, closed_reason=CloseReason.LEFT)
-    eventually(lambda: listed(door)[0]["state"] == "closed")
+    eventually(lambda: listed(app)[0]["state"] == "closed")
     send(state=AlertState.UPDATED, after_s=25)  # a late word
     send(state=AlertState.OPENED)  # the same again
     send(number=2)
-    eventually(lambda: len(listed(door)) == 2)
-    closed = listed(door, state="closed")[0]
+    eventually(lambda: len(listed(app)) == 2)
+    closed = listed(app, state="closed")[0]
     assert (closed["id"], closed["closed_reason"], closed["opened_at"]) == (opened.id, "left", found["opened_at"])
     assert tuple(closed["box"]) == opened.box, "it marks the picture on which the alert opened"
-    assert [each["id"] for each in listed(door, state="open")] == [f"{2:032x}"]
+    assert [each["id"] for each in listed(app, state="open")] == [f"{2:032x}"]
 
 
 @pytest.mark.parametrize("end", ["removed", "switched off"])
 def test_alerts_of_a_camera_that_is_gone_are_closed(
-    door: Running, make_camera: Make, send: Callable[..., Alert], end: str
+    app: Running, make_camera: Make, send: Callable[..., Alert], end: str
 ) -> None:
     make_camera()
     send()
     send(number=2, state=AlertState.UPDATED)
     send(number=3, camera="yard")
-    eventually(lambda: len(listed(door)) == 3)
+    eventually(lambda: len(listed(app)) == 3)
     if end == "removed":
-        door.administrator.delete(f"{V1}/cameras/gate").raise_for_status()
+        app.administrator.delete(f"{V1}/cameras/gate").raise_for_status()
     else:
         camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "enabled": False}
-        door.administrator.put(f"{V1}/cameras/gate", json=camera).raise_for_status()
-    assert [(each["camera"], each["closed_reason"]) for each in listed(door, state="closed")] == [
+        app.administrator.put(f"{V1}/cameras/gate", json=camera).raise_for_status()
+    assert [(each["camera"], each["closed_reason"]) for each in listed(app, state="closed")] == [
         ("gate", "no_picture"),
         ("gate", "no_picture"),
     ]
-    assert [each["camera"] for each in listed(door, state="open")] == ["yard"]
+    assert [each["camera"] for each in listed(app, state="open")] == ["yard"]
 
 
-def test_one_person_takes_it(place: Any, door: Running, send: Callable[..., Alert], audited: Any) -> None:
+def test_one_person_takes_it(place: Any, app: Running, send: Callable[..., Alert], audited: Any) -> None:
     alert = send()
-    eventually(lambda: listed(door))
+    eventually(lambda: listed(app))
     url = f"{V1}/alerts/{alert.id}/acknowledgement"
-    taken = door.operator.post(url).json()
+    taken = app.operator.post(url).json()
     assert taken["acknowledged_by"] == "operator"
     place.clock.advance(5)
-    assert door.operator.post(url).json() == taken
-    late = door.administrator.post(url)
+    assert app.operator.post(url).json() == taken
+    late = app.administrator.post(url)
     assert late.status_code == 409
     problem = late.json()
     assert (problem["code"], problem["acknowledged_by"]) == ("already_acknowledged", "operator")
     assert problem["detail"] == "operator took this alert at 12:00:00 UTC."
-    assert listed(door, acknowledged=False) == []
-    assert len(listed(door, acknowledged=True)) == 1
+    assert listed(app, acknowledged=False) == []
+    assert len(listed(app, acknowledged=True)) == 1
     (row,) = audited("alert_acknowledged")
     assert (row["user"], row["subject"]) == ("operator", alert.id)
     send(state=AlertState.UPDATED, after_s=20)
-    eventually(lambda: listed(door)[0]["state"] == "updated")
-    assert listed(door)[0]["acknowledged_by"] == "operator"
+    eventually(lambda: listed(app)[0]["state"] == "updated")
+    assert listed(app)[0]["acknowledged_by"] == "operator"
 
 
-def test_pages(door: Running, send: Callable[..., Alert]) -> None:
+def test_pages(app: Running, send: Callable[..., Alert]) -> None:
     for number in range(1, 8):
         send(number=number)
-    eventually(lambda: len(listed(door)) == 7)
+    eventually(lambda: len(listed(app)) == 7)
     seen, before = [], None
     while True:
         query = {"limit": 3} | ({"before": before} if before else {})
-        page = door.operator.get(f"{V1}/alerts", params=query).json()
+        page = app.operator.get(f"{V1}/alerts", params=query).json()
         seen += [int(each["id"], 16) for each in page["items"]]
         before = page["next"]
         if before is None:
             break
     assert seen == [7, 6, 5, 4, 3, 2, 1]
     for nonsense in ("x", "2026", "////", "MjAyNiB4"):
-        assert door.operator.get(f"{V1}/alerts", params={"before": nonsense}).status_code in (200, 422)
+        assert app.operator.get(f"{V1}/alerts", params={"before": nonsense}).status_code in (200, 422)
 
 
-def test_what_cannot_be_read_is_buried_and_nothing_stops(place: Any, door: Running, send: Callable[..., Alert]) -> None:
+def test_what_cannot_be_read_is_buried_and_nothing_stops(place: Any, app: Running, send: Callable[..., Alert]) -> None:
     place.broker.append(ALERTS.name, "gate", b'{"id": "hunter2"', 0, {})
     place.broker.append(ALERTS.name, "gate", b'{"unknown": 1}', 0, {})
     send(number=2, legal_basis="A\0")  # SQLite keeps it, PostgreSQL cannot
     send()
-    eventually(lambda: f"{1:032x}" in [each["id"] for each in listed(door)])
-    assert len(place.broker.records(ALERTS.dead_letters)) + len(listed(door)) == 4
+    eventually(lambda: f"{1:032x}" in [each["id"] for each in listed(app)])
+    assert len(place.broker.records(ALERTS.dead_letters)) + len(listed(app)) == 4
 
 
 def test_the_still_shows_the_picture_on_which_it_opened(
-    place: Any, door: Running, make_camera: Make, send: Callable[..., Alert], audited: Any
+    place: Any, app: Running, make_camera: Make, send: Callable[..., Alert], audited: Any
 ) -> None:
     make_camera()
     alert = send(after_s=10.4)
@@ -157,9 +157,9 @@ def test_the_still_shows_the_picture_on_which_it_opened(
     producer = place.around.bus.producer()
     for batch in film(20, start_ns=start_ns + 123_456_789):
         producer.send(FRAMES_MASKED, "gate", batch, partition=0)
-    eventually(lambda: listed(door))
-    eventually(lambda: [each.sequence for each in door.services.buffer.run_to("gate", None)] == [19])
-    still = door.operator.get(f"{V1}/alerts/{alert.id}/still")
+    eventually(lambda: listed(app))
+    eventually(lambda: [each.sequence for each in app.services.buffer.run_to("gate", None)] == [19])
+    still = app.operator.get(f"{V1}/alerts/{alert.id}/still")
     assert still.status_code == 200
     assert number_of(still.content) == 51  # captured 10.323 s after the first, the next one 0.2 s later is too late
     assert still.headers["x-mask-version"] == "1"
@@ -168,70 +168,70 @@ def test_the_still_shows_the_picture_on_which_it_opened(
 
 
 def test_a_decision_while_a_look_waits_for_its_row_hides_the_still(
-    place: Any, door: Running, make_camera: Make, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+    place: Any, app: Running, make_camera: Make, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_camera()
     alert = send(after_s=0)
     (batch,) = film(1, start_ns=int(alert.onset.timestamp()) * NS)
     place.around.bus.producer().send(FRAMES_MASKED, "gate", batch, partition=0)
-    eventually(lambda: listed(door) and door.services.buffer.run_to("gate", None))
-    record = door.services.trail.record
+    eventually(lambda: listed(app) and app.services.buffer.run_to("gate", None))
+    record = app.services.trail.record
 
     def record_late(entry: Entry) -> None:
         burn = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
-        door.administrator.put(f"{V1}/cameras/gate/masking", json=burn).raise_for_status()
+        app.administrator.put(f"{V1}/cameras/gate/masking", json=burn).raise_for_status()
         record(entry)
 
-    monkeypatch.setattr(door.services.trail, "record", record_late)
-    refused = door.operator.get(f"{V1}/alerts/{alert.id}/still")
+    monkeypatch.setattr(app.services.trail, "record", record_late)
+    refused = app.operator.get(f"{V1}/alerts/{alert.id}/still")
     assert refused.status_code == 404
     assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
 
 
 def test_alerts_are_forgotten_with_the_recordings_that_show_them(
-    place: Any, door: Running, send: Callable[..., Alert]
+    place: Any, app: Running, send: Callable[..., Alert]
 ) -> None:
     send()
-    eventually(lambda: listed(door))
+    eventually(lambda: listed(app))
     place.clock.advance(timedelta(days=15).total_seconds())
-    door.services.alerts.forget_old()
-    assert kept(door) == 0
+    app.services.alerts.forget_old()
+    assert kept(app) == 0
 
 
 def test_an_alert_past_its_retention_is_not_served_until_it_is_forgotten(
-    place: Any, door: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+    place: Any, app: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("beffroi_api.modules.alerts.repository.forget", lambda *_, **__: None)  # its hour has not come
     alert = send()
-    eventually(lambda: listed(door))
+    eventually(lambda: listed(app))
     url = f"{V1}/alerts/{alert.id}"
     left = alert.occurred_at + timedelta(days=14) - place.clock.now()
     place.clock.advance(left.total_seconds() - 1)
-    door._clients.clear()  # sessions ended long ago
-    assert [each["id"] for each in listed(door)] == [alert.id]
-    assert door.operator.get(url).status_code == 200
+    app._clients.clear()  # sessions ended long ago
+    assert [each["id"] for each in listed(app)] == [alert.id]
+    assert app.operator.get(url).status_code == 200
     place.clock.advance(1)
-    assert listed(door) == []
-    for answer in (door.operator.get(url), door.operator.get(f"{url}/still")):
+    assert listed(app) == []
+    for answer in (app.operator.get(url), app.operator.get(f"{url}/still")):
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert door.operator.post(f"{url}/acknowledgement").status_code == 404
-    assert kept(door) == 1
+    assert app.operator.post(f"{url}/acknowledgement").status_code == 404
+    assert kept(app) == 1
 
 
 def test_an_alert_past_its_retention_is_not_learnt(
-    place: Any, door: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+    place: Any, app: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     news: list[str] = []
-    monkeypatch.setattr(door.services.fanout, "publish", lambda kind, _: news.append(kind))
+    monkeypatch.setattr(app.services.fanout, "publish", lambda kind, _: news.append(kind))
     old = place.clock.now() - timedelta(days=14)
     send(number=1, onset=old - timedelta(seconds=10), occurred_at=old)
     send(number=2)
-    eventually(lambda: listed(door) and "alert" in news)  # heard in order: the old one was before it
-    assert kept(door) == news.count("alert") == 1
+    eventually(lambda: listed(app) and "alert" in news)  # heard in order: the old one was before it
+    assert kept(app) == news.count("alert") == 1
 
 
-def test_unknown_alerts(door: Running) -> None:
+def test_unknown_alerts(app: Running) -> None:
     for path in ("", "/still"):
-        assert door.operator.get(f"{V1}/alerts/{0:032x}{path}").status_code == 404
-    assert door.operator.post(f"{V1}/alerts/{0:032x}/acknowledgement").status_code == 404
-    assert door.operator.get(f"{V1}/alerts/nonsense").status_code == 422
+        assert app.operator.get(f"{V1}/alerts/{0:032x}{path}").status_code == 404
+    assert app.operator.post(f"{V1}/alerts/{0:032x}/acknowledgement").status_code == 404
+    assert app.operator.get(f"{V1}/alerts/nonsense").status_code == 422

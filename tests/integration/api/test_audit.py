@@ -14,17 +14,17 @@ from beffroi_api.modules.audit.service import Entry
 AUDIT = "/api/v1/audit"
 
 
-def fill(door: Running, count: int) -> None:
+def fill(app: Running, count: int) -> None:
     def add(number: int) -> None:
-        door.services.trail.record(Entry("tests", "here", Action.STILL_SEEN, camera="gate", details={"number": number}))
+        app.services.trail.record(Entry("tests", "here", Action.STILL_SEEN, camera="gate", details={"number": number}))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(count)))
 
 
-def test_many_at_once_make_one_chain(door: Running) -> None:
-    fill(door, 60)
-    verdict = door.services.trail.verify()
+def test_many_at_once_make_one_chain(app: Running) -> None:
+    fill(app, 60)
+    verdict = app.services.trail.verify()
     assert (verdict.rows, verdict.broken_at) == (60, None)
 
 
@@ -38,19 +38,19 @@ def test_many_at_once_make_one_chain(door: Running) -> None:
         ("UPDATE audit SET hash = previous_hash WHERE id = 7", 7),
     ],
 )
-def test_a_row_that_was_touched_shows(door: Running, statement: str, broken_at: int) -> None:
-    fill(door, 10)
-    with door.services.database.write() as session:
+def test_a_row_that_was_touched_shows(app: Running, statement: str, broken_at: int) -> None:
+    fill(app, 10)
+    with app.services.database.write() as session:
         session.execute(text(statement.replace(":", r"\:")))
-    assert door.services.trail.verify().broken_at == broken_at
+    assert app.services.trail.verify().broken_at == broken_at
 
 
-def test_pages_are_newest_first_and_complete(door: Running) -> None:
-    fill(door, 25)
+def test_pages_are_newest_first_and_complete(app: Running) -> None:
+    fill(app, 25)
     numbers: list[int] = []
     query: dict[str, int | str] = {"limit": 10, "camera": "gate"}
     while True:
-        page = door.dpo.get(AUDIT, params=query).json()
+        page = app.dpo.get(AUDIT, params=query).json()
         numbers += [row["id"] for row in page["items"] if row["action"] == "still_seen"]
         if page["next"] is None:
             break
@@ -59,24 +59,24 @@ def test_pages_are_newest_first_and_complete(door: Running) -> None:
     assert len(numbers) == 25
 
 
-def test_reading_the_trail_is_in_the_trail(door: Running) -> None:
-    door.dpo.get(AUDIT, params={"user": "operator"})
-    newest = door.dpo.get(AUDIT).json()["items"][0]
+def test_reading_the_trail_is_in_the_trail(app: Running) -> None:
+    app.dpo.get(AUDIT, params={"user": "operator"})
+    newest = app.dpo.get(AUDIT).json()["items"][0]
     assert (newest["action"], newest["user"], newest["details"]) == ("audit_read", "dpo", {"of": "operator"})
 
 
-def test_reading_any_page_of_the_trail_is_in_the_trail(door: Running) -> None:
-    newest = door.dpo.get(AUDIT, params={"before": 1_000_000_000}).json()["items"][0]
+def test_reading_any_page_of_the_trail_is_in_the_trail(app: Running) -> None:
+    newest = app.dpo.get(AUDIT, params={"before": 1_000_000_000}).json()["items"][0]
     assert newest["action"] == "signed_in"
-    door.dpo.get(AUDIT, params={"before": 1, "user": "operator", "camera": "gate"})
-    second, first = door.dpo.get(AUDIT).json()["items"][:2]
+    app.dpo.get(AUDIT, params={"before": 1, "user": "operator", "camera": "gate"})
+    second, first = app.dpo.get(AUDIT).json()["items"][:2]
     assert (first["action"], first["camera"], first["details"]) == ("audit_read", None, {"before": 1_000_000_000})
     assert (second["action"], second["camera"]) == ("audit_read", "gate")
     assert second["details"] == {"of": "operator", "before": 1}
 
 
-def test_signing_in_and_out_is_in_the_trail(door: Running) -> None:
-    door.operator.delete("/api/v1/session")
-    rows = door.dpo.get(AUDIT, params={"user": "operator"}).json()["items"]
+def test_signing_in_and_out_is_in_the_trail(app: Running) -> None:
+    app.operator.delete("/api/v1/session")
+    rows = app.dpo.get(AUDIT, params={"user": "operator"}).json()["items"]
     assert [row["action"] for row in rows] == ["signed_out", "signed_in"]
     assert rows[0]["address"] == "testclient"

@@ -1,4 +1,4 @@
-"""Configuring cameras: decided in the database, told on the bus."""
+"""Configuring cameras: decided in the database, published on the bus."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ BASIS = {
 Make = Callable[..., dict[str, Any]]
 
 
-def told(place: Any, camera: str = "gate") -> list[Camera | None]:
+def on_bus(place: Any, camera: str = "gate") -> list[Camera | None]:
     """What the bus knows of a camera, in order."""
     records = [record for record in place.broker.records(CAMERAS) if record.key == camera]
     return [Camera.decode(record.value) if record.value else None for record in records]
 
 
-def published(place: Any, door: Running) -> Camera:
+def latest_published(place: Any, app: Running) -> Camera:
     """The camera as the bus knows it, once it knows the latest."""
-    eventually(lambda: door.administrator.get(GATE).json()["published"])
-    newest = told(place)[-1]
+    eventually(lambda: app.administrator.get(GATE).json()["published"])
+    newest = on_bus(place)[-1]
     assert newest is not None
     return newest
 
 
-def test_a_camera_from_nothing_to_masked(place: Any, door: Running) -> None:
-    made = door.administrator.put(GATE, json=CAMERA)
+def test_a_camera_from_nothing_to_masked(place: Any, app: Running) -> None:
+    made = app.administrator.put(GATE, json=CAMERA)
     assert made.status_code == 200
     assert made.headers["etag"] == '"1"'
     assert made.json()["masking"] is None
     assert made.json()["status"]["code"] == "no_mask_decision"
 
-    decided = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    decided = app.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert decided["version"] == 2
     assert decided["masking"]["version"] == 1
     assert decided["masking"]["decided_by"] == "administrator"
     assert decided["masking"]["decided_at"] == place.clock.now().isoformat().replace("+00:00", "Z")
 
-    based = door.administrator.put(f"{GATE}/legal-bases", json=[BASIS]).json()
+    based = app.administrator.put(f"{GATE}/legal-bases", json=[BASIS]).json()
     assert [each["reference"] for each in based["legal_bases"]] == ["Arrêté 2026-17"]
 
-    eventually(lambda: door.administrator.get(GATE).json()["published"])
-    newest = told(place)[-1]
+    eventually(lambda: app.administrator.get(GATE).json()["published"])
+    newest = on_bus(place)[-1]
     assert newest is not None
     assert (newest.version, newest.masking is not None, len(newest.legal_bases)) == (3, True, 1)
     records = [record for record in place.broker.records(CAMERAS) if record.key == "gate"]
@@ -87,32 +87,32 @@ WRONG = (
 )
 
 
-def test_what_is_wrong_is_said(door: Running, make_camera: Make) -> None:
+def test_what_is_wrong_is_said(app: Running, make_camera: Make) -> None:
     make_camera()
     for path, body, said in WRONG:
-        answer = door.administrator.put(f"{GATE}{path}", json=body)
+        answer = app.administrator.put(f"{GATE}{path}", json=body)
         assert answer.status_code == 422, body
         assert said in answer.json()["detail"]
         assert "hunter2" not in answer.text
-    assert door.administrator.get(GATE).json()["version"] == 3
+    assert app.administrator.get(GATE).json()["version"] == 3
     for name in ("Gate", "a b", "-x", "x" * 64, "caméra"):  # they could not be keys
-        assert door.administrator.put(f"{V1}/cameras/{name}", json=CAMERA).status_code == 422
+        assert app.administrator.put(f"{V1}/cameras/{name}", json=CAMERA).status_code == 422
 
 
-def test_nobody_overwrites_what_he_did_not_see(door: Running, make_camera: Make) -> None:
+def test_nobody_overwrites_what_he_did_not_see(app: Running, make_camera: Make) -> None:
     make_camera()
-    late = door.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"1"'})
+    late = app.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"1"'})
     assert (late.status_code, late.json()["code"]) == (412, "changed_in_between")
-    current = door.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"3"'})
+    current = app.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"3"'})
     assert current.status_code == 200
     for wrong in ('"three"', "*, 3", ""):
-        answer = door.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": wrong})
+        answer = app.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": wrong})
         assert answer.status_code == 422
 
 
-def test_two_at_once_do_not_both_win(door: Running, make_camera: Make) -> None:
+def test_two_at_once_do_not_both_win(app: Running, make_camera: Make) -> None:
     make_camera()
-    client = door.administrator
+    client = app.administrator
 
     def decide(_: int) -> int:
         return client.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"3"'}).status_code
@@ -122,99 +122,95 @@ def test_two_at_once_do_not_both_win(door: Running, make_camera: Make) -> None:
     assert client.get(GATE).json()["masking"]["version"] == 2
 
 
-def test_another_source_ends_the_decision_on_masks(place: Any, door: Running, make_camera: Make) -> None:
+def test_another_source_ends_the_decision_on_masks(place: Any, app: Running, make_camera: Make) -> None:
     make_camera()
-    assert published(place, door).source_version == 1
-    same = door.administrator.put(GATE, json=CAMERA | {"name": "North gate"}).json()
+    assert latest_published(place, app).source_version == 1
+    same = app.administrator.put(GATE, json=CAMERA | {"name": "North gate"}).json()
     assert same["masking"]["version"] == 1
     assert same["zones"][0]["id"] == "crossroads"
-    other = door.administrator.put(GATE, json=CAMERA | {"source": {"url": "pattern:320x240@5"}}).json()
+    other = app.administrator.put(GATE, json=CAMERA | {"source": {"url": "pattern:320x240@5"}}).json()
     assert other["masking"] is None
-    assert door.services.decisions.shows("gate", 1) is False
-    again = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    assert app.services.decisions.shows("gate", 1) is False
+    again = app.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert again["masking"]["version"] == 2
-    assert published(place, door).source_version == 2
+    assert latest_published(place, app).source_version == 2
 
 
-def test_a_decision_keeps_the_shape_of_the_picture_it_was_drawn_on(
-    place: Any, door: Running, make_camera: Make
-) -> None:
+def test_a_decision_keeps_the_shape_of_the_picture_it_was_drawn_on(place: Any, app: Running, make_camera: Make) -> None:
     make_camera()
-    decided = door.administrator.put(f"{GATE}/masking", json=BURN | {"aspect": 768 / 576}).json()
+    decided = app.administrator.put(f"{GATE}/masking", json=BURN | {"aspect": 768 / 576}).json()
     assert decided["masking"]["aspect"] == pytest.approx(4 / 3)
-    masking = published(place, door).masking
+    masking = latest_published(place, app).masking
     assert masking is not None
     assert masking.aspect == pytest.approx(4 / 3)
-    assert door.administrator.put(f"{GATE}/masking", json=BURN | {"aspect": 0}).status_code == 422
+    assert app.administrator.put(f"{GATE}/masking", json=BURN | {"aspect": 0}).status_code == 422
 
 
-def test_removing_and_making_again(place: Any, door: Running, make_camera: Make) -> None:
+def test_removing_and_making_again(place: Any, app: Running, make_camera: Make) -> None:
     slot = make_camera()["slot"]
-    assert door.administrator.delete(GATE).status_code == 204
-    assert door.administrator.get(GATE).status_code == 404
-    assert door.administrator.get(f"{V1}/cameras").json() == []
-    eventually(lambda: told(place) and told(place)[-1] is None)
-    switched_off = told(place)[-2]
+    assert app.administrator.delete(GATE).status_code == 204
+    assert app.administrator.get(GATE).status_code == 404
+    assert app.administrator.get(f"{V1}/cameras").json() == []
+    eventually(lambda: on_bus(place) and on_bus(place)[-1] is None)
+    switched_off = on_bus(place)[-2]
     assert switched_off is not None
     assert not switched_off.enabled
 
-    again = door.administrator.put(GATE, json=CAMERA).json()
+    again = app.administrator.put(GATE, json=CAMERA).json()
     assert (again["version"], again["slot"], again["masking"]) == (5, slot, None)
-    decided = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    decided = app.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert decided["masking"]["version"] == 2  # a version never means two decisions
-    assert published(place, door).source_version == 2  # pictures of the camera of before are not of this one
+    assert latest_published(place, app).source_version == 2  # pictures of the camera of before are not of this one
 
 
-def test_only_administrators_see_where_pictures_come_from(door: Running, make_camera: Make) -> None:
+def test_only_administrators_see_where_pictures_come_from(app: Running, make_camera: Make) -> None:
     make_camera()
-    assert door.administrator.get(GATE).json()["source"]["url"] == "pattern:160x96@5"
-    for client in (door.operator, door.dpo):
+    assert app.administrator.get(GATE).json()["source"]["url"] == "pattern:160x96@5"
+    for client in (app.operator, app.dpo):
         assert client.get(GATE).json()["source"] is None
         assert client.get(f"{V1}/cameras").json()[0]["source"] is None
 
 
-def test_unknown_cameras(door: Running) -> None:
+def test_unknown_cameras(app: Running) -> None:
     for path, body in (("/masking", BURN), ("/zones", []), ("/legal-bases", [])):
-        assert door.administrator.put(f"{V1}/cameras/nobody{path}", json=body).status_code == 404
-    assert door.administrator.delete(f"{V1}/cameras/nobody").status_code == 404
-    assert door.operator.get(f"{V1}/cameras/nobody").json()["detail"].startswith("There is no camera nobody")
+        assert app.administrator.put(f"{V1}/cameras/nobody{path}", json=body).status_code == 404
+    assert app.administrator.delete(f"{V1}/cameras/nobody").status_code == 404
+    assert app.operator.get(f"{V1}/cameras/nobody").json()["detail"].startswith("There is no camera nobody")
 
 
-def test_a_change_while_the_broker_is_away_is_sent_when_it_is_back(
-    place: Any, door: Running, make_camera: Make
-) -> None:
+def test_a_change_while_the_broker_is_away_is_sent_when_it_is_back(place: Any, app: Running, make_camera: Make) -> None:
     make_camera()
-    eventually(lambda: door.operator.get(GATE).json()["published"])
+    eventually(lambda: app.operator.get(GATE).json()["published"])
     place.broker.away = True
-    decided = door.administrator.put(f"{GATE}/masking", json=BURN).json()
+    decided = app.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert decided["published"] is False
     assert decided["masking"]["version"] == 2
     place.broker.away = False
-    eventually(lambda: door.operator.get(GATE).json()["published"])
-    newest = told(place)[-1]
+    eventually(lambda: app.operator.get(GATE).json()["published"])
+    newest = on_bus(place)[-1]
     assert newest is not None
     assert newest.masking is not None
     assert newest.masking.version == 2
 
 
 def test_everything_is_told_again_at_each_start(place: Any) -> None:
-    with place.start() as door:
-        door.administrator.put(GATE, json=CAMERA).raise_for_status()
-        door.administrator.put(f"{V1}/cameras/yard", json=CAMERA).raise_for_status()
-        door.administrator.delete(f"{V1}/cameras/yard").raise_for_status()
-        eventually(lambda: told(place, "yard") and told(place, "yard")[-1] is None)
-    before = {camera: len(told(place, camera)) for camera in ("gate", "yard")}
+    with place.start() as app:
+        app.administrator.put(GATE, json=CAMERA).raise_for_status()
+        app.administrator.put(f"{V1}/cameras/yard", json=CAMERA).raise_for_status()
+        app.administrator.delete(f"{V1}/cameras/yard").raise_for_status()
+        eventually(lambda: on_bus(place, "yard") and on_bus(place, "yard")[-1] is None)
+    before = {camera: len(on_bus(place, camera)) for camera in ("gate", "yard")}
     with place.start():
-        eventually(lambda: all(len(told(place, camera)) > known for camera, known in before.items()))
-        eventually(lambda: told(place, "yard")[-1] is None)
+        eventually(lambda: all(len(on_bus(place, camera)) > known for camera, known in before.items()))
+        eventually(lambda: on_bus(place, "yard")[-1] is None)
 
 
 def test_every_change_is_in_the_trail(
-    door: Running, make_camera: Make, audited: Callable[..., list[dict[str, Any]]]
+    app: Running, make_camera: Make, audited: Callable[..., list[dict[str, Any]]]
 ) -> None:
     make_camera()
-    door.administrator.put(f"{GATE}/legal-bases", json=[BASIS])
-    door.administrator.delete(GATE)
+    app.administrator.put(f"{GATE}/legal-bases", json=[BASIS])
+    app.administrator.delete(GATE)
     rows = audited("camera_saved", "zones_saved", "masking_decided", "legal_bases_saved", "camera_removed")
     assert [row["action"] for row in rows] == [
         "camera_saved",
@@ -227,10 +223,10 @@ def test_every_change_is_in_the_trail(
     assert rows[2]["details"]["polygons"] == [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]
 
 
-def test_each_change_is_heard_under_a_higher_version(door: Running, make_camera: Make) -> None:
-    heard: list[tuple[int, bool]] = []
-    door.services.cameras.listeners.append(lambda _camera, version, now: heard.append((version, now is None)))
+def test_each_change_is_announced_under_a_higher_version(app: Running, make_camera: Make) -> None:
+    announced: list[tuple[int, bool]] = []
+    app.services.cameras.listeners.append(lambda _camera, version, now: announced.append((version, now is None)))
     make_camera(masked=False)
-    door.administrator.delete(GATE).raise_for_status()
+    app.administrator.delete(GATE).raise_for_status()
     make_camera(masked=False)
-    assert heard == [(1, False), (2, False), (3, True), (4, False), (5, False)]
+    assert announced == [(1, False), (2, False), (3, True), (4, False), (5, False)]

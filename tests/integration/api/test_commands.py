@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from beffroi_api.db import migrate
-from beffroi_api.modules.audit import __main__ as audit
-from beffroi_api.modules.users import __main__ as users
+from beffroi_api.commands import audit, migrate, users
 
 PASSWORD = "correct horse battery"
 
@@ -42,10 +40,10 @@ def test_people_come_and_go(type_: Type, place: Any) -> None:
     type_(users.main, "disable", "--username", "marie")
     assert "marie\toperator\tdisabled" in type_(users.main, "list")
     type_(users.main, "set-password", "--username", "marie", stdin="another long password\n")
-    with place.start() as door:
+    with place.start() as app:
         sign_in = {"username": "Marie", "password": "another long password"}
-        assert door.as_(None).post("/api/v1/session", json=sign_in).status_code == 200
-        rows = door.dpo.get("/api/v1/audit").json()["items"]
+        assert app.as_(None).post("/api/v1/session", json=sign_in).status_code == 200
+        rows = app.dpo.get("/api/v1/audit").json()["items"]
         assert [row["action"] for row in rows if row["subject"] == "marie"] == [
             "password_set",
             "user_disabled",

@@ -24,9 +24,9 @@ def database_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def news(door: Running, address: str) -> Iterator[Callable[[str], dict[str, Any]]]:
+def news(app: Running, address: str) -> Iterator[Callable[[str], dict[str, Any]]]:
     """`news("camera")` → the data of the next event of that name."""
-    token = door.operator.cookies["beffroi_session"]
+    token = app.operator.cookies["beffroi_session"]
     with (
         httpx2.Client(base_url=address, cookies={"beffroi_session": token}, timeout=30) as client,
         client.stream("GET", f"{V1}/events") as answer,
@@ -45,8 +45,8 @@ def news(door: Running, address: str) -> Iterator[Callable[[str], dict[str, Any]
         yield following
 
 
-def test_what_happens_is_told(
-    place: Any, door: Running, news: Callable[[str], dict[str, Any]], make_camera: Callable[..., Any], record: Any
+def test_what_happens_is_announced(
+    place: Any, app: Running, news: Callable[[str], dict[str, Any]], make_camera: Callable[..., Any], record: Any
 ) -> None:
     make_camera()
     first = news("camera")
@@ -61,16 +61,16 @@ def test_what_happens_is_told(
     )
     made = record(place.clock.now())
     assert news("recording") == {"camera": "gate", "segment": made.id, "state": "stored"}
-    door.administrator.delete(f"{V1}/cameras/gate")
+    app.administrator.delete(f"{V1}/cameras/gate")
     assert next(found for found in iter(lambda: news("camera"), None) if "removed" in found) == {
         "id": "gate",
         "removed": True,
     }
 
 
-def test_the_end_of_the_process_ends_it(door: Running, news: Callable[[str], dict[str, Any]]) -> None:
-    eventually(lambda: door.services.fanout._subscriptions)
-    door.services.end_streams()
+def test_the_end_of_the_process_ends_it(app: Running, news: Callable[[str], dict[str, Any]]) -> None:
+    eventually(lambda: app.services.fanout._subscriptions)
+    app.services.end_streams()
     with pytest.raises(EOFError):
         news("camera")
-    eventually(lambda: not door.services.fanout._subscriptions)
+    eventually(lambda: not app.services.fanout._subscriptions)

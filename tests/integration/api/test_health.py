@@ -20,9 +20,9 @@ def said(place: Any, service: str, level: Level, code: str) -> None:
     place.around.bus.producer().send(STATUS, status.key, status)
 
 
-def test_the_worst_of_what_is_said_of_a_camera(place: Any, door: Running, make_camera: Callable[..., Any]) -> None:
+def test_the_worst_of_what_is_said_of_a_camera(place: Any, app: Running, make_camera: Callable[..., Any]) -> None:
     def status() -> dict[str, Any]:
-        found: dict[str, Any] = door.operator.get(f"{V1}/cameras/gate").json()["status"]
+        found: dict[str, Any] = app.operator.get(f"{V1}/cameras/gate").json()["status"]
         return found
 
     assert make_camera(masked=False)["status"]["code"] == "no_mask_decision"
@@ -36,7 +36,7 @@ def test_the_worst_of_what_is_said_of_a_camera(place: Any, door: Running, make_c
     assert status()["code"] == "unknown"
 
 
-def test_services_broker_and_store(place: Any, door: Running, make_camera: Callable[..., Any]) -> None:
+def test_services_broker_and_store(place: Any, app: Running, make_camera: Callable[..., Any]) -> None:
     make_camera()
     now = place.clock.now()
     masker = ServiceStatus(
@@ -45,7 +45,7 @@ def test_services_broker_and_store(place: Any, door: Running, make_camera: Calla
     place.around.bus.producer().send(STATUS, masker.key, masker)
 
     def health() -> dict[str, Any]:
-        found: dict[str, Any] = door.dpo.get(f"{V1}/health").json()
+        found: dict[str, Any] = app.dpo.get(f"{V1}/health").json()
         return found
 
     eventually(lambda: [each["service"] for each in health()["services"]] == ["api", "masker"])
@@ -63,20 +63,20 @@ def test_services_broker_and_store(place: Any, door: Running, make_camera: Calla
 
 def test_a_broker_that_is_away_at_start_stops_nothing(place: Any) -> None:
     place.broker.away = True
-    with place.start() as door:
-        health = door.operator.get(f"{V1}/health").json()
+    with place.start() as app:
+        health = app.operator.get(f"{V1}/health").json()
         assert health["broker"]["reachable"] is False
         assert health["broker"]["checked_at"] is None
         camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
-        assert door.administrator.put(f"{V1}/cameras/gate", json=camera).json()["published"] is False
+        assert app.administrator.put(f"{V1}/cameras/gate", json=camera).json()["published"] is False
         place.broker.away = False
-        eventually(lambda: door.operator.get(f"{V1}/cameras/gate").json()["published"])
+        eventually(lambda: app.operator.get(f"{V1}/cameras/gate").json()["published"])
         place.clock.advance(6)  # the api says again how it is
-        eventually(lambda: door.operator.get(f"{V1}/health").json()["broker"]["reachable"])
+        eventually(lambda: app.operator.get(f"{V1}/health").json()["broker"]["reachable"])
 
 
-def test_unreadable_status_is_ignored(place: Any, door: Running, make_camera: Callable[..., Any]) -> None:
+def test_unreadable_status_is_ignored(place: Any, app: Running, make_camera: Callable[..., Any]) -> None:
     make_camera()
     place.broker.append(STATUS.name, "camera/gate/ingest", b'{"kind": "camera"}', 0, {})
     said(place, "ingest", Level.OK, "connected")
-    eventually(lambda: door.operator.get(f"{V1}/cameras/gate").json()["status"]["code"] == "connected")
+    eventually(lambda: app.operator.get(f"{V1}/cameras/gate").json()["status"]["code"] == "connected")

@@ -14,8 +14,8 @@ from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from tests.application import NS, Running, eventually, film, number_of
 
 from beffroi_api.modules.audit.service import Entry
-from beffroi_api.modules.live import pictures
-from beffroi_api.modules.live.pictures import Still
+from beffroi_api.modules.live.stills import pictures
+from beffroi_api.modules.live.stills.pictures import Still
 from beffroi_common.contracts import FrameBatch, Viewers
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
 
@@ -33,7 +33,7 @@ def database_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def show(place: Any, door: Running) -> Callable[..., None]:
+def show(place: Any, app: Running) -> Callable[..., None]:
     """`show(batches)` puts pictures on the bus and waits until the api has them."""
 
     def put(batches: list[FrameBatch], topic: Topic = FRAMES_MASKED, *, wait: bool = True) -> None:
@@ -42,7 +42,7 @@ def show(place: Any, door: Running) -> Callable[..., None]:
             producer.send(topic, batch.camera, batch, partition=0)
         if wait:
             newest = batches[-1].sequence
-            eventually(lambda: [each.sequence for each in door.services.buffer.run_to("gate", None)][-1:] == [newest])
+            eventually(lambda: [each.sequence for each in app.services.buffer.run_to("gate", None)][-1:] == [newest])
 
     return put
 
@@ -51,9 +51,9 @@ def start_ns(place: Any) -> int:
     return int(place.clock.now_ns())
 
 
-def denied(door: Running, path: str) -> WebSocketDenialResponse:
+def denied(app: Running, path: str) -> WebSocketDenialResponse:
     """The answer to a live view that is refused."""
-    with pytest.raises(WebSocketDenialResponse) as refused, door.operator.websocket_connect(path):
+    with pytest.raises(WebSocketDenialResponse) as refused, app.operator.websocket_connect(path):
         pass
     return refused.value
 
@@ -79,11 +79,11 @@ def reason(live: WebSocketTestSession) -> str:
 
 
 def test_a_view_begins_at_once_and_goes_on(
-    place: Any, door: Running, make_camera: Make, show: Any, audited: Any
+    place: Any, app: Running, make_camera: Make, show: Any, audited: Any
 ) -> None:
     make_camera()
     show(film(4, start_ns=start_ns(place), gop=10))
-    with door.operator.websocket_connect(LIVE) as live:
+    with app.operator.websocket_connect(LIVE) as live:
         first = receive(live)
         assert first["sequence"] == 2
         assert first["units"][0]["key"]
@@ -99,26 +99,26 @@ def test_a_view_begins_at_once_and_goes_on(
 
 
 def test_a_new_decision_hides_what_was_under_the_old_one(
-    place: Any, door: Running, make_camera: Make, show: Any
+    place: Any, app: Running, make_camera: Make, show: Any
 ) -> None:
     make_camera()
     show(film(3, start_ns=start_ns(place)))
-    with door.operator.websocket_connect(LIVE) as live:
+    with app.operator.websocket_connect(LIVE) as live:
         assert receive(live)["sequence"] == 2
-        door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
-        assert door.operator.get(f"{GATE}/still").json()["code"] == "no_picture"
+        app.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+        assert app.operator.get(f"{GATE}/still").json()["code"] == "no_picture"
         late = film(1, start_ns=start_ns(place), first_sequence=3)
         fresh = film(1, start_ns=start_ns(place), first_sequence=4, mask_version=2)
         show(late + fresh)
         header = receive(live)
         assert (header["sequence"], header["mask_version"]) == (4, 2)
-    with door.operator.websocket_connect(LIVE) as again:
+    with app.operator.websocket_connect(LIVE) as again:
         assert receive(again)["sequence"] == 4
-    assert door.operator.get(f"{GATE}/still").headers["x-mask-version"] == "2"
+    assert app.operator.get(f"{GATE}/still").headers["x-mask-version"] == "2"
 
 
 def test_a_decision_while_a_still_is_made_hides_it(
-    place: Any, door: Running, make_camera: Make, show: Any, monkeypatch: pytest.MonkeyPatch
+    place: Any, app: Running, make_camera: Make, show: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_camera()
     show(film(3, start_ns=start_ns(place)))
@@ -126,65 +126,65 @@ def test_a_decision_while_a_still_is_made_hides_it(
 
     def decode_slowly(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
         made = decode(batches, at_ns)
-        door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+        app.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
         return made
 
     monkeypatch.setattr(pictures, "from_batches", decode_slowly)
-    refused = door.operator.get(f"{GATE}/still")
+    refused = app.operator.get(f"{GATE}/still")
     assert (refused.status_code, refused.json()["code"]) == (404, "no_picture")
     assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
 
 
 @pytest.mark.parametrize("asked", [(), ("at",)], ids=["latest", "at"])
 def test_a_decision_while_a_look_waits_for_its_row_hides_the_still(
-    place: Any, door: Running, make_camera: Make, show: Any, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+    place: Any, app: Running, make_camera: Make, show: Any, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
 ) -> None:
     make_camera()
     show(film(3, start_ns=start_ns(place)))
-    record = door.services.trail.record
+    record = app.services.trail.record
 
     def record_late(entry: Entry) -> None:
-        door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+        app.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
         record(entry)
 
-    monkeypatch.setattr(door.services.trail, "record", record_late)
-    refused = door.operator.get(f"{GATE}/still", params=dict.fromkeys(asked, place.clock.now().isoformat()))
+    monkeypatch.setattr(app.services.trail, "record", record_late)
+    refused = app.operator.get(f"{GATE}/still", params=dict.fromkeys(asked, place.clock.now().isoformat()))
     assert refused.status_code == 404
     assert refused.json()["detail"] == "The masks of this camera were just changed: try again in a moment."
 
 
-def test_why_there_is_no_picture(place: Any, door: Running, make_camera: Make) -> None:
+def test_why_there_is_no_picture(place: Any, app: Running, make_camera: Make) -> None:
     make_camera(masked=False)
-    with door.operator.websocket_connect(LIVE) as live:
+    with app.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "no_mask_decision"
-    assert "Nobody decided" in door.operator.get(f"{GATE}/still").json()["detail"]
-    door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
-    eventually(lambda: door.services.health.now().broker.reachable)
-    with door.operator.websocket_connect(LIVE) as live:
+    assert "Nobody decided" in app.operator.get(f"{GATE}/still").json()["detail"]
+    app.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+    eventually(lambda: app.services.health.now().broker.reachable)
+    with app.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "waiting"
-    with door.operator.websocket_connect(f"{LIVE}?view=annotated") as live:
+    with app.operator.websocket_connect(f"{LIVE}?view=annotated") as live:
         assert reason(live) == "waiting_for_analysis"
     place.broker.away = True
     place.clock.advance(60)
-    with door.operator.websocket_connect(LIVE) as live:
+    with app.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "broker_away"
     place.broker.away = False
     camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "enabled": False}
-    door.administrator.put(GATE, json=camera).raise_for_status()
-    with door.operator.websocket_connect(LIVE) as live:
+    app.administrator.put(GATE, json=camera).raise_for_status()
+    with app.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "disabled"
 
 
 def test_pictures_of_a_camera_nobody_configured_are_not_shown(
-    place: Any, door: Running, make_camera: Make, show: Any
+    place: Any, app: Running, make_camera: Make, show: Any
 ) -> None:
     make_camera()
     show(film(1, camera="stranger", start_ns=start_ns(place)), wait=False)
     show(film(1, start_ns=start_ns(place)))
-    assert denied(door, "/api/v1/cameras/stranger/live").status_code == 404
+    assert denied(app, "/api/v1/cameras/stranger/live").status_code == 404
 
 
-def test_unreadable_pictures_stop_nothing(place: Any, door: Running, make_camera: Make, show: Any) -> None:
+def test_unreadable_pictures_stop_nothing(place: Any, app: Running, make_camera: Make, show: Any) -> None:
     make_camera()
     whole = film(1, start_ns=start_ns(place))[0].encode()
     for payload in (whole[: len(whole) // 2], b"nonsense", b""):
@@ -193,7 +193,7 @@ def test_unreadable_pictures_stop_nothing(place: Any, door: Running, make_camera
 
 
 def test_annotated_pictures_are_asked_for_while_somebody_watches(
-    place: Any, door: Running, make_camera: Make, show: Any
+    place: Any, app: Running, make_camera: Make, show: Any
 ) -> None:
     slot = make_camera()["slot"]
 
@@ -203,7 +203,7 @@ def test_annotated_pictures_are_asked_for_while_somebody_watches(
         return [Viewers.decode(record.value or b"") for record in records]
 
     assert leases() == []
-    with door.operator.websocket_connect(f"{LIVE}?view=annotated") as live:
+    with app.operator.websocket_connect(f"{LIVE}?view=annotated") as live:
         (lease,) = eventually(leases)
         assert lease.annotated_until == place.clock.now() + timedelta(seconds=15)
         show(film(1, start_ns=start_ns(place)), FRAMES_ANNOTATED, wait=False)
@@ -214,11 +214,11 @@ def test_annotated_pictures_are_asked_for_while_somebody_watches(
     eventually(lambda: leases()[-1].annotated_until == place.clock.now())
 
 
-def test_a_view_ends_with_its_session(place: Any, make_camera: Make, door: Running, show: Any) -> None:
+def test_a_view_ends_with_its_session(place: Any, make_camera: Make, app: Running, show: Any) -> None:
     make_camera()
-    with door.operator.websocket_connect(LIVE) as live:
+    with app.operator.websocket_connect(LIVE) as live:
         assert reason(live)
-        door.operator.delete("/api/v1/session").raise_for_status()
+        app.operator.delete("/api/v1/session").raise_for_status()
         place.clock.advance(20)
         show(film(1, start_ns=start_ns(place)))
         while (message := live.receive())["type"] != "websocket.close":
@@ -226,64 +226,64 @@ def test_a_view_ends_with_its_session(place: Any, make_camera: Make, door: Runni
         assert message["code"] == 4401
 
 
-def test_an_open_view_keeps_its_session_in_use(place: Any, make_camera: Make, door: Running, show: Any) -> None:
+def test_an_open_view_keeps_its_session_in_use(place: Any, make_camera: Make, app: Running, show: Any) -> None:
     make_camera()
-    with door.operator.websocket_connect(LIVE) as live:
+    with app.operator.websocket_connect(LIVE) as live:
         for index in range(5):
             place.clock.advance(1800)
             show(film(1, start_ns=start_ns(place), first_sequence=index))
             receive(live)
-    assert door.operator.get("/api/v1/session").status_code == 200
+    assert app.operator.get("/api/v1/session").status_code == 200
 
 
 def test_views_are_bounded(place: Any) -> None:
-    with place.start(live={"max_viewers": 1}) as door:
+    with place.start(live={"max_viewers": 1}) as app:
         camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
-        door.administrator.put(GATE, json=camera).raise_for_status()
-        with door.operator.websocket_connect(LIVE) as live:
+        app.administrator.put(GATE, json=camera).raise_for_status()
+        with app.operator.websocket_connect(LIVE) as live:
             reason(live)
-            refused = denied(door, LIVE)
+            refused = denied(app, LIVE)
             assert (refused.status_code, refused.json()["code"]) == (503, "busy")
 
 
-def test_stills_out_of_memory_are_exact(place: Any, door: Running, make_camera: Make, show: Any, audited: Any) -> None:
+def test_stills_out_of_memory_are_exact(place: Any, app: Running, make_camera: Make, show: Any, audited: Any) -> None:
     make_camera()
     begin = place.clock.now() - timedelta(seconds=10)
     show(film(6, start_ns=int(begin.timestamp()) * NS, gop=10))
-    newest = door.operator.get(f"{GATE}/still")
+    newest = app.operator.get(f"{GATE}/still")
     assert (newest.status_code, newest.headers["content-type"]) == (200, "image/jpeg")
     assert number_of(newest.content) == 29
     for seconds, number in ((0, 0), (0.19, 0), (0.2, 1), (3.3, 16), (5.8, 29), (7.0, 29)):
         at = (begin + timedelta(seconds=seconds)).isoformat()
-        still = door.operator.get(f"{GATE}/still", params={"at": at})
+        still = app.operator.get(f"{GATE}/still", params={"at": at})
         assert number_of(still.content) == number, seconds
         taken = begin + timedelta(seconds=number / 5)
         assert still.headers["x-capture-time"] == taken.isoformat()
-    far = door.operator.get(f"{GATE}/still", params={"at": (begin + timedelta(seconds=8)).isoformat()})
+    far = app.operator.get(f"{GATE}/still", params={"at": (begin + timedelta(seconds=8)).isoformat()})
     assert (far.status_code, far.json()["code"]) == (404, "no_picture")
     rows = audited("still_seen")
     assert len(rows) == 7
     assert rows[0]["details"]["captured_at"] == (begin + timedelta(seconds=5.8)).isoformat()
 
 
-def test_stills_out_of_a_recording(place: Any, door: Running, make_camera: Make, record: Any) -> None:
+def test_stills_out_of_a_recording(place: Any, app: Running, make_camera: Make, record: Any) -> None:
     make_camera()
     begin = place.clock.now() - timedelta(hours=1)
     record(begin, seconds=6)
-    eventually(lambda: door.operator.get(f"{GATE}/recordings").json()["segments"])
+    eventually(lambda: app.operator.get(f"{GATE}/recordings").json()["segments"])
     for seconds, number in ((0, 0), (0.1, 0), (2.5, 12), (5.8, 29), (6.5, 29)):
-        still = door.operator.get(f"{GATE}/still", params={"at": (begin + timedelta(seconds=seconds)).isoformat()})
+        still = app.operator.get(f"{GATE}/still", params={"at": (begin + timedelta(seconds=seconds)).isoformat()})
         assert still.status_code == 200, still.text
         assert number_of(still.content) == number, seconds
         assert still.headers["x-mask-version"] == "1"
-    door.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
-    under_its_own = door.operator.get(f"{GATE}/still", params={"at": begin.isoformat()})
+    app.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
+    under_its_own = app.operator.get(f"{GATE}/still", params={"at": begin.isoformat()})
     assert (under_its_own.status_code, under_its_own.headers["x-mask-version"]) == (200, "1")
     assert (
-        door.operator.get(f"{GATE}/still", params={"at": (begin - timedelta(seconds=5)).isoformat()}).status_code == 404
+        app.operator.get(f"{GATE}/still", params={"at": (begin - timedelta(seconds=5)).isoformat()}).status_code == 404
     )
-    old = door.operator.get(f"{GATE}/still", params={"at": (begin - timedelta(days=14)).isoformat()})
+    old = app.operator.get(f"{GATE}/still", params={"at": (begin - timedelta(days=14)).isoformat()})
     assert (old.status_code, old.json()["code"]) == (410, "destroyed")
     place.store.away = True
-    away = door.operator.get(f"{GATE}/still", params={"at": begin.isoformat()})
+    away = app.operator.get(f"{GATE}/still", params={"at": begin.isoformat()})
     assert (away.status_code, away.json()["code"]) == (503, "store_away")

@@ -35,7 +35,7 @@ def test_they_can_be_undone(database_url: str) -> None:
     with database.engine.execution_options(beffroi_writes=True).begin() as connection:
         command.downgrade(migrations._config(connection), "base")
     assert inspect(database.engine).get_table_names() == ["alembic_version"]
-    with pytest.raises(migrations.DatabaseNotReady, match=r"python -m beffroi_api\.db\.migrate"):
+    with pytest.raises(migrations.DatabaseNotReady, match=r"python -m beffroi_api\.commands\.migrate"):
         migrations.check(database)
     database.close()
 

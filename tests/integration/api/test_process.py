@@ -88,7 +88,7 @@ class Process:
 
     def user(self, role: str) -> httpx2.Client:
         words = ["add", "--username", role, "--display-name", role, "--role", role]
-        command = [sys.executable, "-m", "beffroi_api.modules.users", *words]
+        command = [sys.executable, "-m", "beffroi_api.commands.users", *words]
         subprocess.run(command, env=self.environment, input=PASSWORD + "\n", text=True, check=True)
         return self.sign_in(role)
 
@@ -141,7 +141,7 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
     internal = f"http://127.0.0.1:{api.admin_port}"
     assert httpx2.get(f"{internal}/healthz").json()["ok"] is True
     ready = eventually(lambda: (answer := httpx2.get(f"{internal}/readyz")).status_code == 200 and answer, PATIENCE_S)
-    assert ready.json()["conditions"] == {"door": True}
+    assert ready.json()["conditions"] == {"listening": True}
     assert "beffroi_http_requests_total" in httpx2.get(f"{internal}/metrics").text
     assert httpx2.get(f"http://{api.address}/metrics").headers["content-type"] != "text/plain"
     assert api.stop() == 0
@@ -260,12 +260,12 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
     administrator.put(f"{camera_url}/masking", json=BURN).raise_for_status()
     eventually(lambda: operator.get(camera_url).json()["published"], PATIENCE_S)
 
-    def told() -> Camera | None:
+    def on_bus() -> Camera | None:
         record = follower.poll(1.0)
         found = Camera.decode(record.value) if record and record.value and record.key == real.camera else None
         return found if found and found.masking else None
 
-    assert eventually(told, PATIENCE_S).masking.version == 1
+    assert eventually(on_bus, PATIENCE_S).masking.version == 1
     follower.close()
     eventually(lambda: operator.get(f"{V1}/health").json()["broker"]["reachable"], PATIENCE_S)
 
@@ -313,7 +313,7 @@ def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Pa
         (second.id, None),
         (first.id, "administrator"),
     ]
-    command = [sys.executable, "-m", "beffroi_api.modules.audit", "verify"]
+    command = [sys.executable, "-m", "beffroi_api.commands.audit", "verify"]
     verified = subprocess.run(command, env=real.api.environment, capture_output=True, text=True, check=True)
     assert "whole" in verified.stdout
 

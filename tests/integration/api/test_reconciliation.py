@@ -19,21 +19,21 @@ OPEN = {"mode": "open", "reason": "a wall"}
 WINDOW = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
 
 
-def told(place: Any, camera: str) -> list[Camera | None]:
+def on_bus(place: Any, camera: str) -> list[Camera | None]:
     """What the bus knows of a camera, in order."""
     records = [record for record in place.broker.records(CAMERAS) if record.key == camera]
     return [Camera.decode(record.value) if record.value else None for record in records]
 
 
-def make(door: Running, camera: str) -> str:
+def make(app: Running, camera: str) -> str:
     path = f"{V1}/cameras/{camera}"
-    door.administrator.put(path, json=BODY).raise_for_status()
+    app.administrator.put(path, json=BODY).raise_for_status()
     return path
 
 
-def decide(door: Running, path: str, masking: dict[str, Any]) -> None:
-    door.administrator.put(f"{path}/masking", json=masking).raise_for_status()
-    eventually(lambda: door.operator.get(path).json()["published"])
+def decide(app: Running, path: str, masking: dict[str, Any]) -> None:
+    app.administrator.put(f"{path}/masking", json=masking).raise_for_status()
+    eventually(lambda: app.operator.get(path).json()["published"])
 
 
 def backed_up(place: Any) -> list[dict[str, Any]]:
@@ -53,36 +53,36 @@ def restore(place: Any, rows: list[dict[str, Any]]) -> None:
 
 
 def test_a_database_from_a_backup_shows_nothing_that_was_masked_since(place: Any) -> None:
-    with place.start() as door:
-        gate = make(door, "gate")
-        decide(door, gate, OPEN)
+    with place.start() as app:
+        gate = make(app, "gate")
+        decide(app, gate, OPEN)
         backup = backed_up(place)
-        decide(door, gate, WINDOW)
-        decide(door, make(door, "yard"), WINDOW)
+        decide(app, gate, WINDOW)
+        decide(app, make(app, "yard"), WINDOW)
     restore(place, backup)
-    before = {camera: len(told(place, camera)) for camera in ("gate", "yard")}
+    before = {camera: len(on_bus(place, camera)) for camera in ("gate", "yard")}
     slots = {record.key: record.partition for record in place.broker.records(CAMERAS)}
 
-    with capture_logs() as logs, place.start() as door:
-        eventually(lambda: told(place, "yard")[-1] is None and len(told(place, "gate")) > before["gate"])
-        seen = door.operator.get(gate).json()
+    with capture_logs() as logs, place.start() as app:
+        eventually(lambda: on_bus(place, "yard")[-1] is None and len(on_bus(place, "gate")) > before["gate"])
+        seen = app.operator.get(gate).json()
         assert (seen["version"], seen["masking"], seen["status"]["code"]) == (4, None, "no_mask_decision")
-        assert not door.services.decisions.shows("gate", 2)
-        assert [camera["id"] for camera in door.operator.get(f"{V1}/cameras").json()] == ["gate"]
-        rows = door.dpo.get(f"{V1}/audit", params={"user": "(system)"}).json()["items"]
+        assert not app.services.decisions.shows("gate", 2)
+        assert [camera["id"] for camera in app.operator.get(f"{V1}/cameras").json()] == ["gate"]
+        rows = app.dpo.get(f"{V1}/audit", params={"user": "(system)"}).json()["items"]
         assert {(row["action"], row["camera"]) for row in rows} == {
             ("camera_saved", "gate"),
             ("camera_removed", "yard"),
         }
-        assert door.services.trail.verify().broken_at is None
+        assert app.services.trail.verify().broken_at is None
 
-        decide(door, gate, WINDOW)
-        decide(door, make(door, "yard"), WINDOW)
-    first, *after = (camera for camera in told(place, "gate")[before["gate"] :] if camera)
+        decide(app, gate, WINDOW)
+        decide(app, make(app, "yard"), WINDOW)
+    first, *after = (camera for camera in on_bus(place, "gate")[before["gate"] :] if camera)
     assert (first.version, first.masking) == (4, None), "before anything else: nothing passes"
     assert after
     assert all(camera.masking is None or camera.masking.version > 2 for camera in after)
-    yard = told(place, "yard")[-1]
+    yard = on_bus(place, "yard")[-1]
     assert yard is not None
     assert yard.masking is not None
     assert yard.masking.version > 1
@@ -90,7 +90,7 @@ def test_a_database_from_a_backup_shows_nothing_that_was_masked_since(place: Any
     errors = [entry for entry in logs if entry["log_level"] == "error"]
     assert {entry["camera"] for entry in errors if "restored from a backup" in entry["event"]} == {"gate", "yard"}
 
-    again = len(told(place, "gate"))
-    with place.start() as door:
-        eventually(lambda: len(told(place, "gate")) > again)
-        assert door.operator.get(gate).json()["masking"]["version"] > 2, "what was decided since stays"
+    again = len(on_bus(place, "gate"))
+    with place.start() as app:
+        eventually(lambda: len(on_bus(place, "gate")) > again)
+        assert app.operator.get(gate).json()["masking"]["version"] > 2, "what was decided since stays"

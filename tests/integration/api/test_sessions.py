@@ -16,10 +16,10 @@ from tests.application import ADDRESS, CHEAP, PASSWORD, Running
 
 from beffroi_api.authz.roles import Role
 from beffroi_api.errors import Busy, Throttled
-from beffroi_api.modules.session import repository
-from beffroi_api.modules.session.throttle import Throttle
+from beffroi_api.modules.session.attempts import repository
+from beffroi_api.modules.session.attempts.throttle import Throttle
 from beffroi_api.modules.users import repository as users
-from beffroi_api.modules.users.passwords import Passwords
+from beffroi_api.modules.users.credentials.passwords import Passwords
 from beffroi_api.modules.users.schemas import NewPassword
 from beffroi_api.modules.users.service import Users
 
@@ -29,13 +29,13 @@ LOOK = "/api/v1/cameras/gate/still"
 HOUR_S = 3600.0
 
 
-def visitor_from(door: Running, address: str) -> TestClient:
-    return TestClient(door.app, base_url=ADDRESS, headers={"X-Beffroi-Request": "1"}, client=(address, 50_000))
+def visitor_from(app: Running, address: str) -> TestClient:
+    return TestClient(app.asgi, base_url=ADDRESS, headers={"X-Beffroi-Request": "1"}, client=(address, 50_000))
 
 
 @pytest.fixture
-def visitor(door: Running) -> TestClient:
-    return visitor_from(door, "testclient")
+def visitor(app: Running) -> TestClient:
+    return visitor_from(app, "testclient")
 
 
 def sign_in(client: TestClient, username: str = "operator", password: str = PASSWORD) -> Any:
@@ -57,9 +57,9 @@ def test_the_cookie_is_for_this_site_and_no_script(visitor: TestClient) -> None:
     assert "Path=/api/v1" in cookie
 
 
-def test_the_database_does_not_hold_the_token(door: Running, visitor: TestClient) -> None:
+def test_the_database_does_not_hold_the_token(app: Running, visitor: TestClient) -> None:
     token = sign_in(visitor).cookies["beffroi_session"]
-    with door.services.database.read() as session:
+    with app.services.database.read() as session:
         kept = session.execute(text("SELECT * FROM sessions")).all()
     assert kept
     assert token not in str(kept)
@@ -80,7 +80,7 @@ def test_a_name_nobody_has_is_not_kept(visitor: TestClient, audited: Callable[..
     assert [row["user"] for row in audited("sign_in_failed")] == ["(unknown)", "operator"]
 
 
-def test_guessing_is_slowed_down(place: Any, door: Running, visitor: TestClient) -> None:
+def test_guessing_is_slowed_down(place: Any, app: Running, visitor: TestClient) -> None:
     for _ in range(5):
         assert sign_in(visitor, password="wrong").status_code == 401
     refused = sign_in(visitor)
@@ -92,8 +92,8 @@ def test_guessing_is_slowed_down(place: Any, door: Running, visitor: TestClient)
 
 
 def test_many_names_from_one_address_are_slowed_down(place: Any) -> None:
-    with place.start(session={"failures_per_address": 3}) as door:
-        client = visitor_from(door, "testclient")
+    with place.start(session={"failures_per_address": 3}) as app:
+        client = visitor_from(app, "testclient")
         for name in ("anna", "bob", "carl"):
             assert sign_in(client, name).status_code == 401
         assert sign_in(client, "dora").status_code == 429
@@ -112,18 +112,18 @@ class Slow(Passwords):
         return super().matches(kept, password)
 
 
-def test_guesses_made_at_the_same_time_count_too(door: Running, visitor: TestClient) -> None:
+def test_guesses_made_at_the_same_time_count_too(app: Running, visitor: TestClient) -> None:
     slow = Slow()
-    door.services.sessions = replace(door.services.sessions, passwords=slow)
+    app.services.sessions = replace(app.services.sessions, passwords=slow)
     with ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(lambda guess: sign_in(visitor, password=f"guess {guess}").status_code, range(40)))
     assert sorted(answers) == 5 * [401] + 35 * [429]
     assert len(slow.checked) == 5
 
 
-def test_attempts_are_counted_one_after_the_other(door: Running) -> None:
-    database, clock = door.services.database, door.services.clock
-    throttle = Throttle(database, clock, door.services.settings.session)
+def test_attempts_are_counted_one_after_the_other(app: Running) -> None:
+    database, clock = app.services.database, app.services.clock
+    throttle = Throttle(database, clock, app.services.settings.session)
     with ThreadPoolExecutor(1) as pool:
         with database.write() as session:
             repository.lock_attempts(session)
@@ -156,29 +156,29 @@ def test_what_is_refused_does_not_prolong_the_wait(place: Any, visitor: TestClie
     ],
     ids=["one IPv6 network", "IPv6 networks", "IPv4 addresses", "IPv4 in two spellings"],
 )
-def test_a_network_of_ipv6_counts_as_one_address(door: Running, addresses: list[str], last: int) -> None:
-    said = [sign_in(visitor_from(door, address), password="wrong").status_code for address in addresses]
+def test_a_network_of_ipv6_counts_as_one_address(app: Running, addresses: list[str], last: int) -> None:
+    said = [sign_in(visitor_from(app, address), password="wrong").status_code for address in addresses]
     assert said == 5 * [401] + [last]
 
 
 def test_a_guesser_with_many_addresses_is_slowed_down_and_keeps_nobody_out_for_ever(place: Any) -> None:
-    with place.start(session={"failures_per_account": 6}) as door:
-        at_work = sign_in(visitor_from(door, "198.51.100.1"), "administrator")
+    with place.start(session={"failures_per_account": 6}) as app:
+        at_work = sign_in(visitor_from(app, "198.51.100.1"), "administrator")
         assert at_work.status_code == 200
         for host in range(6):
-            assert sign_in(visitor_from(door, f"192.0.2.{host}"), password="wrong").status_code == 401
-        elsewhere = visitor_from(door, "203.0.113.9")
+            assert sign_in(visitor_from(app, f"192.0.2.{host}"), password="wrong").status_code == 401
+        elsewhere = visitor_from(app, "203.0.113.9")
         refused = sign_in(elsewhere)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "3600")
         assert "wait 60 minutes" in refused.json()["detail"]
         assert sign_in(elsewhere, "dpo").status_code == 200  # other accounts are not locked out
-        colleague = visitor_from(door, "198.51.100.1")  # where somebody works, the account's own people come in
+        colleague = visitor_from(app, "198.51.100.1")  # where somebody works, the account's own people come in
         assert sign_in(colleague).status_code == 200
         place.clock.advance(HOUR_S - 1)
-        door.services.sessions.forget_ended()
-        assert sign_in(visitor_from(door, "203.0.113.10")).status_code == 429
+        app.services.sessions.forget_ended()
+        assert sign_in(visitor_from(app, "203.0.113.10")).status_code == 429
         place.clock.advance(1)
-        assert sign_in(visitor_from(door, "203.0.113.10")).status_code == 200
+        assert sign_in(visitor_from(app, "203.0.113.10")).status_code == 200
 
 
 def test_the_right_password_forgives_mistyped_ones(visitor: TestClient) -> None:
@@ -207,12 +207,12 @@ def test_an_idle_session_ends(place: Any, visitor: TestClient) -> None:
     "path", ["session", "cameras", "cameras/gate", "cameras/gate/recordings", "alerts", "health", "events"]
 )
 def test_what_a_console_reads_by_itself_keeps_no_session(
-    place: Any, door: Running, visitor: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+    place: Any, app: Running, visitor: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     def refuse() -> None:
         raise Busy("An event stream would not end.")
 
-    monkeypatch.setattr(door.services.fanout, "refuse_when_full", refuse)
+    monkeypatch.setattr(app.services.fanout, "refuse_when_full", refuse)
     sign_in(visitor)
     for _ in range(59):
         place.clock.advance(60)
@@ -228,18 +228,18 @@ def test_signing_out_ends_the_session_itself(visitor: TestClient) -> None:
     assert visitor.get(SESSION).status_code == 401
 
 
-def test_ended_sessions_are_forgotten(place: Any, door: Running, visitor: TestClient) -> None:
+def test_ended_sessions_are_forgotten(place: Any, app: Running, visitor: TestClient) -> None:
     sign_in(visitor)
     sign_in(visitor, password="wrong")
     place.clock.advance(14 * HOUR_S)
-    door.services.sessions.forget_ended()
-    with door.services.database.read() as session:
+    app.services.sessions.forget_ended()
+    with app.services.database.read() as session:
         assert session.execute(text("SELECT count(*) FROM sessions")).scalar() == 0
         assert session.execute(text("SELECT count(*) FROM sign_in_failures")).scalar() == 0
 
 
-def test_a_disabled_person_is_out_at_once(door: Running, visitor: TestClient) -> None:
-    services = door.services
+def test_a_disabled_person_is_out_at_once(app: Running, visitor: TestClient) -> None:
+    services = app.services
     accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests")
     sign_in(visitor)
     accounts.disable("operator")
@@ -266,9 +266,9 @@ def set_password(users: Users) -> None:
 
 @pytest.mark.parametrize("happens", [set_password, lambda users: users.disable("operator")], ids=["reset", "disabled"])
 def test_no_session_begins_with_what_ended_while_it_was_checked(
-    door: Running, visitor: TestClient, audited: Callable[..., Any], happens: Callable[[Users], None]
+    app: Running, visitor: TestClient, audited: Callable[..., Any], happens: Callable[[Users], None]
 ) -> None:
-    services = door.services
+    services = app.services
     accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests")
     services.sessions = replace(services.sessions, passwords=Interrupted(lambda: happens(accounts)))
     answer = sign_in(visitor)
@@ -280,8 +280,8 @@ def test_no_session_begins_with_what_ended_while_it_was_checked(
     assert "operator" not in [row["user"] for row in audited("signed_in")]
 
 
-def test_a_reset_under_way_is_waited_for(door: Running, visitor: TestClient) -> None:
-    services, checked, go_on = door.services, threading.Event(), threading.Event()
+def test_a_reset_under_way_is_waited_for(app: Running, visitor: TestClient) -> None:
+    services, checked, go_on = app.services, threading.Event(), threading.Event()
 
     def wait() -> None:
         checked.set()
@@ -302,18 +302,18 @@ def test_a_reset_under_way_is_waited_for(door: Running, visitor: TestClient) -> 
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 5000, "é"])
-def test_nonsense_is_no_session(door: Running, token: str) -> None:
-    assert door.services.identify(token, "here") is None
+def test_nonsense_is_no_session(app: Running, token: str) -> None:
+    assert app.services.authenticate(token, "here") is None
 
 
-def test_roles_are_those_of_the_account(door: Running) -> None:
+def test_roles_are_those_of_the_account(app: Running) -> None:
     for role in Role:
-        assert door.as_(role).get(SESSION).json()["role"] == role.value
+        assert app.as_(role).get(SESSION).json()["role"] == role.value
 
 
-def test_a_text_that_no_database_keeps(door: Running, visitor: TestClient) -> None:
+def test_a_text_that_no_database_keeps(app: Running, visitor: TestClient) -> None:
     assert sign_in(visitor, "oper\0ator").status_code in (401, 422)
-    assert door.dpo.get("/api/v1/cameras/gate%00/still").status_code == 403
-    assert door.dpo.get("/api/v1/audit", params={"user": "oper\0ator"}).status_code in (200, 422)
+    assert app.dpo.get("/api/v1/cameras/gate%00/still").status_code == 403
+    assert app.dpo.get("/api/v1/audit", params={"user": "oper\0ator"}).status_code in (200, 422)
     name = {"name": "Ga\0te", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
-    assert door.administrator.put("/api/v1/cameras/gate", json=name).status_code in (200, 422)
+    assert app.administrator.put("/api/v1/cameras/gate", json=name).status_code in (200, 422)

@@ -40,19 +40,19 @@ def sequence(data: bytes | str) -> int:
     return number
 
 
-def test_it(place: Any, door: Running, address: str, make_camera: Callable[..., Any]) -> None:
+def test_it(place: Any, app: Running, address: str, make_camera: Callable[..., Any]) -> None:
     make_camera()
     url = f"{address.replace('http', 'ws')}/api/v1/cameras/gate/live"
-    headers = {"Cookie": f"beffroi_session={door.operator.cookies['beffroi_session']}"}
+    headers = {"Cookie": f"beffroi_session={app.operator.cookies['beffroi_session']}"}
     producer = place.around.bus.producer()
     batches = film(BATCHES, start_ns=place.clock.now_ns())
     with connect(url, additional_headers=headers, compression=None, max_size=None, max_queue=1) as live:
         assert json.loads(live.recv(30))["type"] == "state"
         for batch in large(batches):
             producer.send(FRAMES_MASKED, "gate", batch, partition=0)
-        eventually(lambda: [each.sequence for each in door.services.buffer.run_to("gate", None)] == [BATCHES - 1])
-        (viewer,) = door.services.buffer._channels["gate", View.MASKED].viewers
-        eventually(lambda: viewer._size_bytes <= door.services.settings.live.queue_bytes_per_viewer)
+        eventually(lambda: [each.sequence for each in app.services.buffer.run_to("gate", None)] == [BATCHES - 1])
+        (viewer,) = app.services.buffer._channels["gate", View.MASKED].viewers
+        eventually(lambda: viewer._size_bytes <= app.services.settings.live.queue_bytes_per_viewer)
         seen = [sequence(live.recv(30))]
         while seen[-1] < BATCHES - 1:
             seen.append(sequence(live.recv(30)))

@@ -27,9 +27,9 @@ def concrete(rule: Rule) -> tuple[str, str]:
     return next(iter(rule.methods)), path
 
 
-def status_of(door: Running, rule: Rule, role: Role | None) -> int:
+def status_of(app: Running, rule: Rule, role: Role | None) -> int:
     method, path = concrete(rule)
-    client = door.as_(role)
+    client = app.as_(role)
     if method == "WEBSOCKET":
         with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect(path):
             pass
@@ -69,12 +69,12 @@ def test_the_table_is_what_was_decided() -> None:
 @pytest.mark.parametrize(
     "rule", [rule for rule in RULES if rule.roles], ids=lambda rule: f"{set(rule.methods)}{rule.path}"
 )
-def test_nobody_else_gets_through(door: Running, rule: Rule) -> None:
-    assert status_of(door, rule, None) == 401
+def test_nobody_else_gets_through(app: Running, rule: Rule) -> None:
+    assert status_of(app, rule, None) == 401
     for role in set(Role) - rule.roles:
-        assert status_of(door, rule, role) == 403
+        assert status_of(app, rule, role) == 403
         method, path = concrete(rule)
-        newest = door.dpo.get("/api/v1/audit", params={"user": role.value}).json()["items"]
+        newest = app.dpo.get("/api/v1/audit", params={"user": role.value}).json()["items"]
         denied = next(row for row in newest if row["action"] == "denied")
         assert denied["subject"] == f"{method} {path}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from beffroi_api.modules.live.annotated import AnnotatedLeases
+from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_testing import ManualClock
 
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from tests.application import film
 
-from beffroi_api.modules.cameras.decisions import Decisions
-from beffroi_api.modules.live.buffer import LiveBuffer
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.live.schemas import View
-from beffroi_api.modules.live.viewer import Viewer
+from beffroi_api.modules.live.streaming.buffer import LiveBuffer
+from beffroi_api.modules.live.streaming.viewer import Viewer
 from beffroi_api.settings import MIB, LiveSettings
 from beffroi_common.contracts import Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
 from beffroi_testing import ManualClock

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_common.contracts import Camera, CameraSource, MaskDecision, MaskMode
 
 

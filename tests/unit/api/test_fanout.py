@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from beffroi_api.errors import Busy
-from beffroi_api.modules.events.fanout import Fanout
 from beffroi_api.modules.events.schemas import CameraRemoved
+from beffroi_api.modules.events.service import Fanout
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from beffroi_api import openapi
+from beffroi_api.commands import openapi
 
 ROOT = Path(__file__).parents[3]
 
@@ -22,7 +22,7 @@ def refs(value: Any) -> set[str]:
 
 def test_checked_in() -> None:
     checked_in = (ROOT / openapi.CHECKED_IN).read_text(encoding="utf-8")
-    assert checked_in == openapi.text(), "run `python -m beffroi_api.openapi` and check the result in"
+    assert checked_in == openapi.text(), "run `python -m beffroi_api.commands.openapi` and check the result in"
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from tests.application import film, number_of, segment
 
 from beffroi_api.errors import NoPicture
-from beffroi_api.modules.live import pictures
-from beffroi_api.modules.recordings.object_file import ObjectFile
+from beffroi_api.modules.live.stills import pictures
+from beffroi_api.modules.recordings.video.object_file import ObjectFile
 from beffroi_common.contracts import FrameBatch
 from beffroi_testing import MemoryStore
 
@@ -85,7 +85,7 @@ def test_an_object_is_read_in_bounded_parts(tmp_path: object, monkeypatch: pytes
         return content[offset : offset + length]
 
     monkeypatch.setattr(store, "read", read)
-    monkeypatch.setattr("beffroi_api.modules.recordings.object_file.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("beffroi_api.modules.recordings.video.object_file.BLOCK_BYTES", 1000)
     file = ObjectFile(store, "segment", len(content))
     whole = b"".join(iter(lambda: file.read(300), b""))
     assert whole == content

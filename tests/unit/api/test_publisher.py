@@ -22,10 +22,10 @@ from beffroi_api.db.database import Database
 from beffroi_api.db.tables import AuditTableRow, CameraRow
 from beffroi_api.modules.audit.service import Trail
 from beffroi_api.modules.cameras import repository
-from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.live.annotated import AnnotatedLeases
+from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_api.workers import Worker
 from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS
@@ -37,7 +37,7 @@ LATER = datetime(2026, 12, 24, tzinfo=UTC)
 
 
 def of(camera: str = "gate", *, version: int, mask: int | None = None, slot: int = 0) -> Camera:
-    """A camera as it was told."""
+    """A camera as it was published."""
     decision = mask and MaskDecision(
         mode=MaskMode.BURN, polygons=(((0, 0), (1, 0), (1, 1)),), version=mask, decided_by="anna", decided_at=LATER
     )
@@ -61,7 +61,7 @@ class Desk:
             payload = value.encode() if isinstance(value, Camera) else value
             self.broker.append(CAMERAS.name, camera, payload, slot, {})
 
-    def told(self, camera: str = "gate", *, slot: int = 0, after: int = 0) -> list[Camera | None]:
+    def on_bus(self, camera: str = "gate", *, slot: int = 0, after: int = 0) -> list[Camera | None]:
         """What is on the bus of a camera, without the first `after` messages."""
         records = [record for record in self.broker.log((CAMERAS.name, slot)) if record.key == camera]
         return [Camera.decode(record.value) if record.value else None for record in records[after:]]
@@ -158,11 +158,11 @@ def test_where_the_bus_is_ahead_the_decision_ends_and_the_numbers_go_on(
         desk.publish()
     (said,) = (entry for entry in logs if "restored from a backup" in entry["event"])
     assert (said["log_level"], said["camera"], said["version"]) == ("error", "gate", 3)
-    (sent,) = desk.told(after=len(messages))
+    (sent,) = desk.on_bus(after=len(messages))
     assert sent is not None
     assert (sent.version, sent.masking) == (version + 1, None)
     assert desk.by_the_system() == [("camera_saved", "gate")]
-    assert not desk.decisions.shows("gate", 100), "the api's own gate heard of it"
+    assert not desk.decisions.shows("gate", 100), "the api's own gate knows it"
     assert desk.decide().version > mask_version, "no number means two decisions"
     assert desk.cameras.get("gate").source_version == 2, "nor two sources"
 
@@ -178,14 +178,14 @@ BEHIND: dict[str, tuple[Camera | None, ...]] = {
 def test_where_the_bus_is_behind_the_decision_goes_on(desk: Desk, messages: tuple[Camera | None, ...]) -> None:
     desk.on_the_bus(*messages)
     desk.publish()
-    assert desk.told(after=len(messages)) == [desk.cameras.get("gate")]
+    assert desk.on_bus(after=len(messages)) == [desk.cameras.get("gate")]
     assert desk.decisions.shows("gate", 2)
 
 
 def test_where_the_bus_says_the_same_the_decision_goes_on(desk: Desk) -> None:
     desk.publish()
     desk.publish()
-    assert desk.told() == 2 * [desk.cameras.get("gate")]
+    assert desk.on_bus() == 2 * [desk.cameras.get("gate")]
     assert desk.by_the_system() == []
 
 
@@ -194,7 +194,7 @@ def test_a_decision_ends_once(desk: Desk) -> None:
     desk.publish()
     decided = desk.decide()
     desk.publish()
-    newest = desk.told()[-1]
+    newest = desk.on_bus()[-1]
     assert newest is not None
     assert newest.masking == decided
     assert len(desk.by_the_system()) == 1
@@ -207,11 +207,11 @@ def test_a_camera_that_no_row_knows_is_taken_down(desk: Desk) -> None:
     assert [(entry["log_level"], entry["camera"]) for entry in logs if "taken down" in entry["event"]] == [
         ("error", "yard")
     ]
-    switched_off, gone = desk.told("yard", slot=1, after=1)
+    switched_off, gone = desk.on_bus("yard", slot=1, after=1)
     assert gone is None
     assert switched_off is not None
     assert not switched_off.enabled
-    assert desk.told("yard", slot=0) == []
+    assert desk.on_bus("yard", slot=0) == []
     assert desk.by_the_system() == [("camera_removed", "yard")]
     assert [camera.id for camera in desk.cameras.every()] == ["gate"]
 
@@ -234,13 +234,13 @@ def test_the_right_database_is_not_behind_after_the_wrong_one_took_its_cameras_d
     with desk.cameras.database.write() as session:
         session.delete(mine)
     desk.publish()
-    assert desk.told()[-1] is None
+    assert desk.on_bus()[-1] is None
     with desk.cameras.database.write() as session:
         wrong = repository.find(session, "gate")
         assert wrong is not None
         wrong.removed_at, wrong.document, wrong.mask_version = None, mine.document, mine.mask_version
     desk.publish()
-    newest = desk.told()[-1]
+    newest = desk.on_bus()[-1]
     assert newest is not None
     assert newest.masking is not None
 
@@ -249,25 +249,25 @@ def test_a_removed_camera_that_the_bus_has_back_is_taken_down(desk: Desk) -> Non
     desk.cameras.remove(WHO, "gate", None)
     desk.on_the_bus(of(version=7, mask=4))
     desk.publish()
-    assert desk.told()[-1] is None
+    assert desk.on_bus()[-1] is None
     assert desk.by_the_system() == [("camera_removed", "gate")]
 
 
-def test_a_camera_goes_on_in_the_slot_where_it_was_told(desk: Desk) -> None:
+def test_a_camera_goes_on_in_the_slot_where_it_was_published(desk: Desk) -> None:
     desk.on_the_bus(of(version=2, mask=1, slot=1), slot=1)
     desk.publish()
-    (sent,) = desk.told(slot=1, after=1)
+    (sent,) = desk.on_bus(slot=1, after=1)
     assert sent is not None
     assert (sent.version, sent.slot, sent.masking) == (4, 1, None)
-    assert desk.told(slot=0) == []
+    assert desk.on_bus(slot=0) == []
     assert desk.row().slot == 1
 
 
-def test_while_the_broker_is_away_nothing_is_sent_and_then_it_is_heard_first(desk: Desk) -> None:
+def test_while_the_broker_is_away_nothing_is_sent_and_then_it_is_read_first(desk: Desk) -> None:
     desk.on_the_bus(of(version=7, mask=4))
     desk.broker.away = True
     with desk.publishing():
         assert desk.decide().version == 3  # a person decides meanwhile, and does not see what was decided since
         desk.broker.away = False
-        eventually(lambda: desk.told(after=1))
-    assert [each and (each.version, each.masking) for each in desk.told(after=1)] == [(8, None)]
+        eventually(lambda: desk.on_bus(after=1))
+    assert [each and (each.version, each.masking) for each in desk.on_bus(after=1)] == [(8, None)]

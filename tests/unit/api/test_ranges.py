@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beffroi_api.errors import RangeNotSatisfiable
-from beffroi_api.modules.recordings.ranges import Span, span_of
+from beffroi_api.modules.recordings.video.ranges import Span, span_of
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from tests.application import ADDRESS, PASSWORD, Running, in_memory, running
 SIGN_IN = {"username": "operator", "password": PASSWORD}
 
 
-def client(door: Running, **headers: str) -> TestClient:
-    return TestClient(door.app, base_url=ADDRESS, headers=headers)
+def client(app: Running, **headers: str) -> TestClient:
+    return TestClient(app.asgi, base_url=ADDRESS, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def client(door: Running, **headers: str) -> TestClient:
         ({"Origin": ADDRESS}, 403),
     ],
 )
-def test_a_change_must_be_meant(door: Running, headers: dict[str, str], status: int) -> None:
-    answer = client(door, **headers).post("/api/v1/session", json=SIGN_IN)
+def test_a_change_must_be_meant(app: Running, headers: dict[str, str], status: int) -> None:
+    answer = client(app, **headers).post("/api/v1/session", json=SIGN_IN)
     assert answer.status_code == status
     if status == 403:
         assert answer.json()["code"] == "foreign_origin"
@@ -38,38 +38,38 @@ def test_a_change_must_be_meant(door: Running, headers: dict[str, str], status: 
 
 def test_behind_a_proxy_the_public_origin_counts(tmp_path: Path) -> None:
     around, *_ = in_memory(tmp_path, public_origin="https://beffroi.lille.example")
-    with running(around) as door:
+    with running(around) as app:
         for origin, status in (("https://beffroi.lille.example", 200), (ADDRESS, 403)):
-            answer = client(door, Origin=origin, **{"X-Beffroi-Request": "1"}).post("/api/v1/session", json=SIGN_IN)
+            answer = client(app, Origin=origin, **{"X-Beffroi-Request": "1"}).post("/api/v1/session", json=SIGN_IN)
             assert answer.status_code == status
             if status == 200:
                 assert "Secure" in answer.headers["set-cookie"]
 
 
-def test_a_live_view_from_another_site_is_refused(door: Running) -> None:
+def test_a_live_view_from_another_site_is_refused(app: Running) -> None:
     headers = {"Origin": "http://elsewhere"}
     with (
         pytest.raises(WebSocketDenialResponse) as denied,
-        door.operator.websocket_connect("/api/v1/cameras/gate/live", headers=headers),
+        app.operator.websocket_connect("/api/v1/cameras/gate/live", headers=headers),
     ):
         pass
     assert denied.value.status_code == 403
     assert denied.value.json()["code"] == "foreign_origin"
 
 
-def test_a_large_body_is_refused_by_its_length(door: Running) -> None:
-    answer = door.operator.post("/api/v1/session", content=b"x" * (600 * 1024))
+def test_a_large_body_is_refused_by_its_length(app: Running) -> None:
+    answer = app.operator.post("/api/v1/session", content=b"x" * (600 * 1024))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-def test_a_large_body_without_a_length_is_refused_as_it_comes(door: Running) -> None:
-    answer = door.operator.post("/api/v1/session", content=(b"x" * 65536 for _ in range(16)))
+def test_a_large_body_without_a_length_is_refused_as_it_comes(app: Running) -> None:
+    answer = app.operator.post("/api/v1/session", content=(b"x" * 65536 for _ in range(16)))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-def test_every_answer_carries_the_headers(door: Running) -> None:
+def test_every_answer_carries_the_headers(app: Running) -> None:
     for path in ("/api/v1/meta", "/api/v1/nothing", "/api/v1/cameras", "/", "/.env"):
-        headers = client(door).get(path).headers
+        headers = client(app).get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
@@ -78,14 +78,14 @@ def test_every_answer_carries_the_headers(door: Running) -> None:
             assert headers["cache-control"] == "no-store"
 
 
-def test_a_bug_is_answered_like_all_else(door: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_answered_like_all_else(app: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     def counted() -> float:
         labels = {"route": "read_meta", "method": "GET", "status": "500"}
         return REGISTRY.get_sample_value("beffroi_http_requests_total", labels) or 0.0
 
-    monkeypatch.setattr(door.services, "settings", None)
+    monkeypatch.setattr(app.services, "settings", None)
     before = counted()
-    answer = TestClient(door.app, base_url=ADDRESS, raise_server_exceptions=False).get("/api/v1/meta")
+    answer = TestClient(app.asgi, base_url=ADDRESS, raise_server_exceptions=False).get("/api/v1/meta")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
@@ -101,29 +101,29 @@ def test_a_bug_is_answered_like_all_else(door: Running, monkeypatch: pytest.Monk
         ("cameras/gate/still", {"at": "9999-12-31T23:59:59-14:00"}, "query.at: Input should be less than 2100"),
     ],
 )
-def test_what_no_trail_and_no_calendar_has_is_refused(door: Running, path: str, query: Any, said: str) -> None:
-    answer = door.administrator.get(f"/api/v1/{path}", params=query)
+def test_what_no_trail_and_no_calendar_has_is_refused(app: Running, path: str, query: Any, said: str) -> None:
+    answer = app.administrator.get(f"/api/v1/{path}", params=query)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert said in answer.json()["detail"]
 
 
-def test_unknown_addresses_and_methods_are_problems(door: Running) -> None:
+def test_unknown_addresses_and_methods_are_problems(app: Running) -> None:
     for method, path, status in (("GET", "/api/v1/nothing", 404), ("PATCH", "/api/v1/cameras", 405)):
-        answer = client(door, **{"X-Beffroi-Request": "1"}).request(method, path)
+        answer = client(app, **{"X-Beffroi-Request": "1"}).request(method, path)
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_wrong_value_is_told_without_repeating_it(door: Running) -> None:
-    answer = door.as_(None).post("/api/v1/session", json={"username": "operator", "password": "hunter2", "pin": "9876"})
+def test_a_wrong_value_is_told_without_repeating_it(app: Running) -> None:
+    answer = app.as_(None).post("/api/v1/session", json={"username": "operator", "password": "hunter2", "pin": "9876"})
     assert answer.status_code == 422
     assert answer.json()["fields"] == [{"field": "body.pin", "message": "Extra inputs are not permitted"}]
     assert "hunter2" not in answer.text
     assert "9876" not in answer.text
 
 
-def test_without_a_console_it_is_said_how_to_build_it(door: Running) -> None:
-    answer = client(door).get("/wall")
+def test_without_a_console_it_is_said_how_to_build_it(app: Running) -> None:
+    answer = client(app).get("/wall")
     assert answer.status_code == 503
     assert "npm run build" in answer.text
 
@@ -141,8 +141,8 @@ def built(tmp_path: Path) -> Path:
 
 def test_the_console(tmp_path: Path, built: Path) -> None:
     around, *_ = in_memory(tmp_path)
-    with running(around) as door:
-        page = client(door)
+    with running(around) as app:
+        page = client(app)
         for path in ("/", "/wall", "/cameras/gate/masks"):
             answer = page.get(path)
             assert "Beffroi" in answer.text

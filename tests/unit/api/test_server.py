@@ -1,4 +1,4 @@
-"""The process is ready while its public door is open, and no longer."""
+"""The process is ready while it listens, and no longer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from beffroi_common.runtime.health import Health
 from beffroi_testing import ManualClock
 
 
-def test_it_is_ready_while_its_door_is_open() -> None:
+def test_it_is_ready_while_it_listens() -> None:
     health = Health(ManualClock(), 60.0)
     around: list[dict[str, bool]] = []
 
@@ -30,8 +30,8 @@ def test_it_is_ready_while_its_door_is_open() -> None:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        eventually(lambda: health.ready() == {"door": True})
+        eventually(lambda: health.ready() == {"listening": True})
     finally:
         server.should_exit = True
         thread.join()
-    assert around == [{"door": False}, {"door": False}]
+    assert around == [{"listening": False}, {"listening": False}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beffroi_api.modules.cameras.slots import least_loaded
+from beffroi_api.modules.cameras.registry.slots import least_loaded
 from beffroi_common.contracts import Camera, CameraSource
 
 

@@ -12,12 +12,12 @@ import pytest
 from tests.application import NS, film
 
 from beffroi_api.errors import Busy, NoPicture
-from beffroi_api.modules.cameras.decisions import Decisions
-from beffroi_api.modules.live import pictures
-from beffroi_api.modules.live.buffer import LiveBuffer
-from beffroi_api.modules.live.pictures import Still
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.live.schemas import View
-from beffroi_api.modules.live.stills import Stills
+from beffroi_api.modules.live.stills import pictures
+from beffroi_api.modules.live.stills.pictures import Still
+from beffroi_api.modules.live.stills.service import Stills
+from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.application import film
 
-from beffroi_api.modules.live.viewer import Held, Viewer
+from beffroi_api.modules.live.streaming.viewer import Held, Viewer
 
 (BATCH,) = film(1, start_ns=1_793_534_400_000_000_000)
 

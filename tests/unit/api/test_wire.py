@@ -8,7 +8,7 @@ import struct
 from tests.application import film
 
 from beffroi_api.modules.live.schemas import View
-from beffroi_api.modules.live.wire import message
+from beffroi_api.modules.live.streaming.wire import message
 
 START_NS = 1_793_534_400_000_000_000
 

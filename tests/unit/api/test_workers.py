@@ -88,7 +88,7 @@ class GrudgingBus(MemoryBus):
 def test_after_a_refusal_cameras_are_sent_by_a_new_producer(tmp_path: Path) -> None:
     around, broker, *_ = in_memory(tmp_path)
     around.bus = GrudgingBus(broker)
-    with running(around) as door:
+    with running(around) as app:
         camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
-        door.administrator.put("/api/v1/cameras/gate", json=camera).raise_for_status()
-        eventually(lambda: door.operator.get("/api/v1/cameras/gate").json()["published"])
+        app.administrator.put("/api/v1/cameras/gate", json=camera).raise_for_status()
+        eventually(lambda: app.operator.get("/api/v1/cameras/gate").json()["published"])

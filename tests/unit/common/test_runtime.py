@@ -81,7 +81,7 @@ def health() -> Health:
 
 
 @pytest.fixture
-def door(health: Health) -> Iterator[str]:
+def address(health: Health) -> Iterator[str]:
     server = admin_server(health, "127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -97,23 +97,23 @@ def ask(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_a_loop_that_stands_still_is_not_live(health: Health, door: str) -> None:
+def test_a_loop_that_stands_still_is_not_live(health: Health, address: str) -> None:
     clock = health.clock
     assert isinstance(clock, ManualClock)
-    assert ask(f"{door}/healthz")[0] == 503
+    assert ask(f"{address}/healthz")[0] == 503
     health.beat("bus")
-    assert ask(f"{door}/healthz")[0] == 200
+    assert ask(f"{address}/healthz")[0] == 200
     clock.advance(61)
-    status, text = ask(f"{door}/healthz")
+    status, text = ask(f"{address}/healthz")
     assert (status, json.loads(text)["conditions"]) == (503, {"bus": False})
 
 
-def test_ready_means_that_every_condition_holds(health: Health, door: str) -> None:
+def test_ready_means_that_every_condition_holds(health: Health, address: str) -> None:
     health.set_ready("partitions")
     health.set_ready("model", False)
-    assert ask(f"{door}/readyz")[0] == 503
+    assert ask(f"{address}/readyz")[0] == 503
     health.set_ready("model")
-    assert ask(f"{door}/readyz")[0] == 200
+    assert ask(f"{address}/readyz")[0] == 200
 
 
 def test_what_is_waited_for_is_said_until_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,9 +136,9 @@ def test_a_wait_ends_when_the_process_is_asked_to_stop() -> None:
     assert runtime.wait_for(in_vain, 5.0, "waiting") is None
 
 
-def test_metrics_answer_at_the_same_door(door: str) -> None:
-    assert "beffroi_batches_in_total" in ask(f"{door}/metrics")[1]
-    assert ask(f"{door}/elsewhere")[0] == 404
+def test_metrics_answer_at_the_same_address(address: str) -> None:
+    assert "beffroi_batches_in_total" in ask(f"{address}/metrics")[1]
+    assert ask(f"{address}/elsewhere")[0] == 404
 
 
 def test_an_unchanged_status_is_said_every_few_seconds_and_a_change_at_once() -> None:

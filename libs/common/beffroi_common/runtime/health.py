@@ -1,4 +1,4 @@
-"""Liveness: the loop turns. Readiness: partitions assigned, model loaded, door open. Neither asks a dependency."""
+"""Liveness: the loop turns. Readiness: partitions assigned, model loaded, port open. Neither asks a dependency."""
 
 from __future__ import annotations
 

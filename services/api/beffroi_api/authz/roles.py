@@ -40,18 +40,18 @@ class Identity:
     address: str
 
 
-class Doorkeeper(Protocol):
-    """Knows people by their session, and writes down who was sent away."""
+class Authenticator(Protocol):
+    """Knows people by their session, and records who was denied."""
 
-    def identify(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
-        """Who holds this session token, if it is in force. Asking counts as its use, unless told otherwise."""
+    def authenticate(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
+        """Who holds this session token, if it is in force. Asking counts as its use, unless `is_use` is false."""
 
-    def turned_away(self, identity: Identity, method: str, path: str) -> None:
-        """Leave a trace of a denied attempt."""
+    def record_denial(self, identity: Identity, method: str, path: str) -> None:
+        """Add a row about a denied attempt to the audit trail."""
 
 
 class Requires:
-    """A dependency that lets only these roles pass, and leaves a trace of who was sent away.
+    """A dependency that lets only these roles pass, and records in the audit trail who was denied.
 
     `is_use=False` is for what a console reads again by itself, each few seconds or with each piece of news: that shows
     no person in front of it, so it does not keep an idle session in force.
@@ -62,19 +62,19 @@ class Requires:
         self._is_use = is_use
 
     def __call__(self, connection: HTTPConnection) -> Identity:
-        """Identify the caller.
+        """Authenticate the caller.
 
         Raises:
             NotSignedIn: no session, or it ended.
             NotAllowed: the role is not one of these; a row in the audit trail says so.
         """
-        doorkeeper: Doorkeeper = connection.app.state.services
+        authenticator: Authenticator = connection.app.state.services
         token, address = connection.cookies.get(COOKIE), address_of(connection)
-        identity = doorkeeper.identify(token, address, is_use=self._is_use)
+        identity = authenticator.authenticate(token, address, is_use=self._is_use)
         if identity is None:
             raise NotSignedIn("Your session has ended or you never signed in: sign in again.")
         if identity.role not in self.roles:
-            doorkeeper.turned_away(identity, connection.scope.get("method", "WEBSOCKET"), connection.url.path)
+            authenticator.record_denial(identity, connection.scope.get("method", "WEBSOCKET"), connection.url.path)
             allowed = ", ".join(sorted(self.roles))
             raise NotAllowed(f"You are {identity.role}; this takes one of: {allowed}. Ask your administrator.")
         return identity
@@ -131,7 +131,7 @@ def table(app: FastAPI) -> list[Rule]:
             continue
         declared = list(_declared(dependant))
         if len(declared) != 1:
-            raise TypeError(f"{path} must declare once who may use it, not {len(declared)} times (see access.py)")
+            raise TypeError(f"{path} must declare once who may use it, not {len(declared)} times (see authz/roles.py)")
         roles = declared[0].roles if isinstance(declared[0], Requires) else frozenset[Role]()
         rules.append(Rule(frozenset(route.methods or {"WEBSOCKET"}), path, roles))
     return rules

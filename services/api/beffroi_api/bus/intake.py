@@ -10,8 +10,8 @@ from sqlalchemy.exc import DataError
 
 from beffroi_api.db.database import AWAY
 from beffroi_api.modules.alerts.service import Alerts
-from beffroi_api.modules.live.buffer import LiveBuffer
 from beffroi_api.modules.live.schemas import View
+from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_common.bus import Bus, InvalidRecord, Partition, Record, RetryLater, Start, run
 from beffroi_common.bus.batches import masked_batch

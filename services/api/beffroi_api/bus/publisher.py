@@ -16,9 +16,9 @@ from beffroi_api.bus.reconciliation import BusSnapshotReader, Reconciler
 from beffroi_api.db.database import AWAY, Database
 from beffroi_api.db.tables import CameraRow
 from beffroi_api.modules.cameras import repository
-from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.live.annotated import AnnotatedLeases
+from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_common.bus import Bus, Producer, RetryLater, StatusReporter
 from beffroi_common.contracts import Camera
 from beffroi_common.runtime.clock import Clock
@@ -70,18 +70,18 @@ class Publisher:
         status = StatusReporter(producer, "api", self._instance, self._clock)
         try:
             outbox = _Outbox(producer, self._cameras().database)
-            with closing(BusSnapshotReader(self._bus)) as listening:
+            with closing(BusSnapshotReader(self._bus)) as reader:
                 while not stop.is_set():
                     self._beat()
-                    self._round(producer, outbox, listening, status)
+                    self._round(producer, outbox, reader, status)
                     self._work.wait(ROUND_S)
                     self._work.clear()
         finally:
             producer.close()
 
-    def _round(self, producer: Producer, outbox: _Outbox, listening: BusSnapshotReader, status: StatusReporter) -> None:
+    def _round(self, producer: Producer, outbox: _Outbox, reader: BusSnapshotReader, status: StatusReporter) -> None:
         try:
-            if outbox.begun or self._begin(outbox, listening):
+            if outbox.begun or self._begin(outbox, reader):
                 outbox.send()
         except AWAY:
             log.warning("the database does not answer: cameras are sent when it does")
@@ -90,12 +90,12 @@ class Publisher:
         if producer.flush(FLUSH_S) == 0:
             outbox.acknowledged()
 
-    def _begin(self, outbox: _Outbox, listening: BusSnapshotReader) -> bool:
-        """Whether the bus was heard and the outbox is open. While the broker is away no camera is sent."""
-        told = listening.wait(ROUND_S)
-        if told is None:
+    def _begin(self, outbox: _Outbox, reader: BusSnapshotReader) -> bool:
+        """Whether the bus was read to its end and the outbox is open. While the broker is away no camera is sent."""
+        snapshot = reader.wait(ROUND_S)
+        if snapshot is None:
             return False
-        Reconciler(self._cameras()).settle(told)
+        Reconciler(self._cameras()).settle(snapshot)
         outbox.begin()
         return True
 

@@ -3,7 +3,7 @@
 Sent as it is, an older row would undo a newer one: what somebody covered since would be seen again, and the next
 decision would take a number that means another one already. So where the bus is ahead, the camera's decision on masks
 ends, as with another source: nothing passes until a person decides again, and the numbers go on above those on the bus.
-A camera that no row knows is filmed, but nobody can see or stop it: it is taken in as removed, and told so.
+A camera that no row knows is filmed, but nobody can see or stop it: it is taken in as removed, and published as such.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Reconciler:
 
     cameras: Cameras
 
-    def settle(self, told: BusSnapshot) -> None:
+    def settle(self, snapshot: BusSnapshot) -> None:
         """End decisions that may be older than those on the bus, and take cameras in that no row knows.
 
         Doing it twice changes nothing. Each camera has a transaction of its own: with two at a time, and the audit
@@ -126,19 +126,19 @@ class Reconciler:
         """
         with self.cameras.database.read() as session:
             rows = {row.id: row for row in repository.every(session)}
-        for name in told.cameras.keys() - rows.keys():
-            self._take_in(told.cameras[name], told.numbers[name])
+        for name in snapshot.cameras.keys() - rows.keys():
+            self._take_in(snapshot.cameras[name], snapshot.numbers[name])
         for name, row in rows.items():
-            if told.is_ahead_of(row):
-                self._end_decision(name, told)
+            if snapshot.is_ahead_of(row):
+                self._end_decision(name, snapshot)
 
-    def _end_decision(self, name: str, told: BusSnapshot) -> None:
+    def _end_decision(self, name: str, snapshot: BusSnapshot) -> None:
         with self.cameras.database.write() as session:
             row = repository.find(session, name, for_change=True)
-            if row is None or not told.is_ahead_of(row):
+            if row is None or not snapshot.is_ahead_of(row):
                 return
-            before, numbers = row.version, told.numbers.get(name, Numbers())
-            camera = _without_decision(row, told.cameras.get(name), numbers)
+            before, numbers = row.version, snapshot.numbers.get(name, Numbers())
+            camera = _without_decision(row, snapshot.cameras.get(name), numbers)
             _write(row, camera, numbers)
             log.error(
                 "the bus is ahead of the database, which seems restored from a backup: the decision on masks ends and "
@@ -149,7 +149,7 @@ class Reconciler:
             )
             action = Action.CAMERA_REMOVED if row.removed_at else Action.CAMERA_SAVED
             self._note(session, action, name, version=camera.version, decision_on_masks="ended")
-        self.cameras.tell(camera, removed=row.removed_at is not None)
+        self.cameras.notify(camera, removed=row.removed_at is not None)
 
     def _take_in(self, camera: Camera, numbers: Numbers) -> None:
         with self.cameras.database.write() as session:
@@ -175,11 +175,13 @@ class Reconciler:
         self.cameras.trail.add(session, entry)
 
 
-def _without_decision(row: CameraRow, told: Camera | None, numbers: Numbers) -> Camera:
+def _without_decision(row: CameraRow, on_bus: Camera | None, numbers: Numbers) -> Camera:
     before = repository.document(row)
     return before.model_copy(
         update={
-            "slot": told.slot if told else row.slot,  # in another partition the camera would go on as it was told
+            "slot": on_bus.slot
+            if on_bus
+            else row.slot,  # in another partition the camera would go on as it was configured
             "masking": None,
             "version": max(row.version, numbers.version) + 1,
             "source_version": max(before.source_version, numbers.source_version) + 1,

@@ -1,4 +1,4 @@
-"""The application: all doors, one error tree, one lifespan that owns every client."""
+"""The application: all routes, one error tree, one lifespan that owns every client."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def create_app(
 ) -> FastAPI:
     """Put the application together. `build` is called when it starts, never before.
 
-    Without settings and parts it cannot serve, only be described (`beffroi_api.openapi`).
+    Without settings and parts it cannot serve, only be described (`beffroi_api.commands.openapi`).
 
     Raises:
         TypeError: an endpoint does not declare who may use it.
@@ -73,7 +73,7 @@ def create_app(
         settings,
         title="Beffroi",
         version=version("beffroi-api"),
-        description="Municipal video protection: the only door.",
+        description="Municipal video protection: what the console and scripts ask.",
         lifespan=lifespan,
         docs_url=None,  # they load scripts from elsewhere; the document is services/api/openapi.json
         redoc_url=None,

@@ -52,7 +52,7 @@ def check(database: Database) -> None:
     if found != wanted:
         raise DatabaseNotReady(
             f"the database is at revision {found}, this api needs {wanted}: "
-            "run `python -m beffroi_api.db.migrate` first"
+            "run `python -m beffroi_api.commands.migrate` first"
         )
 
 

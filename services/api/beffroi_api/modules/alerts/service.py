@@ -33,7 +33,7 @@ class Alerts:
     on_news: Callable[[AlertView], None]
 
     def take(self, alert: Alert) -> None:
-        """Learn how an alert stands. Learning it twice changes nothing; a late word undoes no newer one.
+        """Learn how an alert stands. Learning it twice changes nothing, and out-of-order updates are ignored.
 
         One whose time is over is not learnt at all: a new database reads the bus from the beginning.
         """

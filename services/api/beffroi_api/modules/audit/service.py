@@ -93,8 +93,8 @@ class Trail:
             rows = repository.page(session, before=before, limit=limit + 1, user=user, camera=camera)
             items = [_view(row) for row in rows[:limit]]
         asked: dict[str, Any] = {"of": user, "before": before}
-        told = {name: value for name, value in asked.items() if value}
-        self.record(Entry.of(who, Action.AUDIT_READ, camera=camera, **told))
+        filters = {name: value for name, value in asked.items() if value}
+        self.record(Entry.of(who, Action.AUDIT_READ, camera=camera, **filters))
         return AuditPage(items=items, next=items[-1].id if len(rows) > limit else None)
 
     def verify(self) -> Verdict:

@@ -1,4 +1,4 @@
-"""Changing cameras: the database decides, and everyone who listens hears of it after the commit."""
+"""Changing cameras: the database decides, and every listener is called after the commit."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
+from .registry.slots import least_loaded
 from .schemas import CameraInput, CameraView, MaskingInput, StatusSummary
-from .slots import least_loaded
 
 log = structlog.get_logger(__name__)
 
 Listener = Callable[[str, int, Camera | None], None]
-"""Hears the id, the version, and the camera as it is then; None: removed. Of two changes at once either may be heard
+"""Receives the id, the version, and the camera as it is then; None: removed. Of two changes at once either may arrive
 first: the version says which is newer."""
 
 Change = Callable[[Camera], dict[str, Any]]
@@ -137,7 +137,7 @@ class Cameras:
             row.removed_at = None
             repository.write(row, made)
             self.trail.add(session, Entry.of(who, Action.CAMERA_SAVED, camera=camera, version=version))
-        self.tell(made)
+        self.notify(made)
 
     def _change(
         self,
@@ -164,10 +164,10 @@ class Cameras:
             row.removed_at = self.clock.now() if removed else None
             details = {"version": after.version} | _decided(action, after)
             self.trail.add(session, Entry.of(who, action, camera=camera, **details))
-        self.tell(after, removed=removed)
+        self.notify(after, removed=removed)
 
-    def tell(self, camera: Camera, *, removed: bool = False) -> None:
-        """Let everyone hear of a change that is committed."""
+    def notify(self, camera: Camera, *, removed: bool = False) -> None:
+        """Call every listener with a change that is committed."""
         for listener in self.listeners:
             listener(camera.id, camera.version, None if removed else camera)
 

@@ -29,7 +29,7 @@ HEARTBEAT = "event: heartbeat\ndata: {}\n\n"
 
 @router.get("", response_class=StreamingResponse, responses=STREAM | problems(Busy))
 async def listen(request: Request, _who: WatchingConsole, services: ServicesOf) -> StreamingResponse:
-    """Hear news until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first."""
+    """News until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first."""
     services.fanout.refuse_when_full()
     return StreamingResponse(_stream(services, request.cookies.get(COOKIE)), media_type="text/event-stream")
 

@@ -1,4 +1,4 @@
-"""How everything is: the latest word of each service, whether it can still be believed, and two dependencies."""
+"""How everything is: the latest status of each service, whether it is too old to count, and two dependencies."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ WORST_FIRST = (Level.ERROR, Level.WARNING, Level.OK)
 
 @dataclass
 class Statuses:
-    """`status.v1` as it is, and news where a word differs from the one before."""
+    """`status.v1` as it is, and news where a status differs from the one before."""
 
     clock: Clock
     stale_after: timedelta
     on_news: Callable[[ServiceHealth | CameraServiceHealth], None]
     own_key: str
-    """Our own word. That it comes back by the bus shows that the broker takes and gives messages."""
+    """Our own status. That it comes back by the bus shows that the broker takes and gives messages."""
     table: Table[Status] | None = None
     _said: dict[str, tuple[Level, str, str]] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ class Statuses:
         return self.clock.now() - status.at > self.stale_after
 
     def broker(self) -> Dependency:
-        """Whether our own word came back lately."""
+        """Whether our own status came back lately."""
         own = self.table.get(self.own_key) if self.table is not None else None
         if own is None:
             return Dependency(

@@ -15,9 +15,9 @@ from beffroi_api.modules.audit.service import Entry
 from beffroi_api.services import Services, ServicesOf
 from beffroi_common.contracts import CameraId
 
-from .pictures import Still
 from .schemas import View
-from .session import LiveSession
+from .stills.pictures import Still
+from .streaming.session import LiveSession
 
 router = APIRouter(prefix="/cameras/{camera}", tags=["live"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_common.contracts import CameraStatus, Level
 
 from .schemas import LiveState, View

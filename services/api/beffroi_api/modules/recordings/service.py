@@ -1,4 +1,4 @@
-"""What is recorded, and the door to its video."""
+"""What is recorded, and access to its video."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectMissing, ObjectStore, StoreDenied, StoreUnavailable
 
 from . import repository
-from .ranges import Span, span_of
 from .schemas import SegmentPage, SegmentView
+from .video.ranges import Span, span_of
 
 USUAL_WINDOW = timedelta(days=1)
 LONGEST_WINDOW = timedelta(days=2)
@@ -60,7 +60,7 @@ class Recordings:
     on_news: Callable[[RecordingRow], None]
 
     def take(self, recording: Recording) -> None:
-        """Learn what became of a segment. Learning it twice changes nothing; a late word undoes no newer one."""
+        """Learn what became of a segment. Learning it twice changes nothing; out-of-order updates are ignored."""
         with self.database.write() as session:
             row = repository.find(session, segment_id(recording.object_name), for_change=True)
             if row is not None and row.changed_at >= recording.changed_at:

@@ -1,16 +1,13 @@
-"""Sessions and attempts to sign in, in the database."""
+"""Sessions in the database."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from beffroi_api.db.tables import SessionRow, SignInFailureRow, UserRow
-
-ATTEMPTS_LOCK = 0x62656668
-"""Key of PostgreSQL's advisory lock around counting and adding attempts, beside `CHAIN_LOCK` and `MIGRATION_LOCK`."""
+from beffroi_api.db.tables import SessionRow, UserRow
 
 
 def add(session: Session, *, token_hash: str, user_id: int, address: str, at: datetime) -> SessionRow:
@@ -59,36 +56,3 @@ def addresses_in_use(session: Session, *, created_after: datetime, seen_after: d
     """From where people are signed in at present."""
     query = select(SessionRow.address).where(SessionRow.created_at > created_after, SessionRow.seen_at > seen_after)
     return set(session.scalars(query))
-
-
-def lock_attempts(session: Session) -> None:
-    """Wait to be the only one that adds attempts, until the transaction ends. SQLite has one writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ATTEMPTS_LOCK})
-
-
-def add_attempt(session: Session, *, account: str, network: str, at: datetime) -> None:
-    """Remember an attempt: a failure until `forgive` takes it back."""
-    session.add(SignInFailureRow(account=account, address=network, at=at))
-
-
-def attempts(session: Session, *, since: datetime, account: str | None = None, network: str | None = None) -> int:
-    """Attempts that failed or are under way: on an account, from a network, or on the one from the other."""
-    query = select(func.count()).where(SignInFailureRow.at > since)
-    if account is not None:
-        query = query.where(SignInFailureRow.account == account)
-    if network is not None:
-        query = query.where(SignInFailureRow.address == network)
-    return session.scalar(query) or 0
-
-
-def forget_attempts(session: Session, *, before: datetime) -> None:
-    """Attempts that no longer count."""
-    session.execute(delete(SignInFailureRow).where(SignInFailureRow.at <= before))
-
-
-def forgive(session: Session, *, account: str, network: str) -> None:
-    """The right password was given: this attempt was none, and what was mistyped before no longer counts."""
-    session.execute(
-        delete(SignInFailureRow).where(SignInFailureRow.account == account, SignInFailureRow.address == network)
-    )

@@ -1,4 +1,4 @@
-"""Who may come in, and for how long."""
+"""Who is signed in, and for how long."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from beffroi_api.errors import SignInFailed
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.users import repository as users
-from beffroi_api.modules.users.passwords import Passwords
+from beffroi_api.modules.users.credentials.passwords import Passwords
 from beffroi_api.settings import SessionSettings
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
+from .attempts.throttle import Throttle
 from .schemas import SignIn
-from .throttle import Throttle
 
 TOKEN_BYTES = 32
 MAX_TOKEN_CHARACTERS = 100
@@ -57,7 +57,7 @@ class Sessions:
             raise SignInFailed("User name or password is wrong: try again, or ask your administrator.")
         return begun
 
-    def identify(self, token: str | None, address: str, *, is_use: bool) -> Identity | None:
+    def authenticate(self, token: str | None, address: str, *, is_use: bool) -> Identity | None:
         """Who holds this token, if the session is in force."""
         found = self._find(token)
         if found is None:
@@ -70,7 +70,7 @@ class Sessions:
         return _identity(user, row, address)
 
     def in_force(self, token: str | None) -> bool:
-        """Whether the session still is. Does not count as use: a console left open hears the news for ever."""
+        """Whether the session still is. Does not count as use: an open event stream shows no person in front of it."""
         return self._find(token) is not None
 
     def sign_out(self, who: Identity) -> None:

@@ -1,1 +1,1 @@
-"""People who may use Beffroi. Made on the command line: `python -m beffroi_api.modules.users`."""
+"""People who may use Beffroi. Made on the command line: `python -m beffroi_api.commands.users`."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Sec
 from beffroi_api.authz.roles import Role
 from beffroi_common.contracts.base import ShortText
 
-from .passwords import MAX_LENGTH, MIN_LENGTH
+from .credentials.passwords import MAX_LENGTH, MIN_LENGTH
 
 
 def _lower(name: object) -> object:

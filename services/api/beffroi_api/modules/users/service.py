@@ -12,7 +12,7 @@ from beffroi_api.modules.session import repository as sessions
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
-from .passwords import Passwords
+from .credentials.passwords import Passwords
 from .schemas import NewPassword, NewUser
 
 LOCAL = "local"

@@ -309,7 +309,7 @@ export interface paths {
         };
         /**
          * Listen
-         * @description Hear news until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first.
+         * @description News until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first.
          */
         get: operations["listen"];
         put?: never;

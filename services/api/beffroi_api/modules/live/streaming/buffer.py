@@ -9,14 +9,14 @@ import threading
 from collections import OrderedDict, deque
 from itertools import dropwhile
 
-from beffroi_api.modules.cameras.decisions import Decisions
+from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.live.schemas import View
 from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.media.nal import codec_string
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, QUEUE_BYTES
 
-from .schemas import View
 from .viewer import Held, Viewer
 
 REMEMBERED = 1024
@@ -142,7 +142,7 @@ class LiveBuffer:
                     channel.keep([each for each in channel.held if self._may_show(each.batch)])
 
     def expire(self) -> None:
-        """Forget what is too old, of silent cameras too: memory is no archive."""
+        """Forget what is too old, of idle cameras too: memory is no archive."""
         now_s = self._clock.monotonic_s()
         with self._lock:
             for (_, view), channel in self._channels.items():

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from beffroi_api.db.database import Database
 from beffroi_api.errors import Throttled
+from beffroi_api.modules.session import repository as sessions
 from beffroi_api.settings import SessionSettings
 from beffroi_common.runtime.clock import Clock
 
@@ -71,7 +72,7 @@ class Throttle:
     def _is_manned(self, session: Session, network: str) -> bool:
         """Whether somebody is signed in from there at present."""
         now = self.clock.now()
-        addresses = repository.addresses_in_use(
+        addresses = sessions.addresses_in_use(
             session,
             created_after=now - timedelta(seconds=self.settings.absolute_timeout_s),
             seen_after=now - timedelta(seconds=self.settings.idle_timeout_s),

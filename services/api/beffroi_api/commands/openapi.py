@@ -1,4 +1,4 @@
-"""`python -m beffroi_api.openapi`: write the OpenAPI document that is checked in."""
+"""`python -m beffroi_api.commands.openapi`: write the OpenAPI document that is checked in."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def text() -> str:
 
 def main() -> None:
     """Write the document."""
-    parser = argparse.ArgumentParser(prog="python -m beffroi_api.openapi", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m beffroi_api.commands.openapi", description=main.__doc__)
     parser.add_argument("--to", type=Path, default=CHECKED_IN)
     arguments = parser.parse_args()
     arguments.to.write_text(text(), encoding="utf-8")
-    print(f"written: {arguments.to}")  # noqa: T201
+    print(f"written: {arguments.to}")
 
 
 if __name__ == "__main__":

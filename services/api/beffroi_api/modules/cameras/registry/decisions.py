@@ -7,34 +7,34 @@ from collections.abc import Iterable
 
 from beffroi_common.contracts import Camera
 
-NEVER: tuple[int, Camera | None] = (0, None)
-"""What was heard of a camera that nobody told of."""
+UNKNOWN: tuple[int, Camera | None] = (0, None)
+"""Version and configuration of a camera that is not known."""
 
 
 class Decisions:
-    """The cameras as they are at present, asked from every thread. A camera nobody told of shows nothing."""
+    """The cameras as they are at present, asked from every thread. A camera that is not known shows nothing."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, tuple[int, Camera | None]] = {}
+        self._known: dict[str, tuple[int, Camera | None]] = {}
         """Version and camera by id. A removed one stays, as None: its version refuses what is older."""
         self._lock = threading.Lock()
 
     def load(self, cameras: Iterable[Camera]) -> None:
         """Begin with these."""
         with self._lock:
-            self._heard = {camera.id: (camera.version, camera) for camera in cameras}
+            self._known = {camera.id: (camera.version, camera) for camera in cameras}
 
     def changed(self, camera: str, version: int, now: Camera | None) -> None:
-        """A camera became different, or was removed. A late word does not undo a newer one."""
+        """A camera became different, or was removed. Out-of-order updates are ignored."""
         with self._lock:
-            newest, _ = self._heard.get(camera, NEVER)
+            newest, _ = self._known.get(camera, UNKNOWN)
             if version >= newest:
-                self._heard[camera] = (version, now)
+                self._known[camera] = (version, now)
 
     def camera(self, camera: str) -> Camera | None:
         """The camera as it is."""
         with self._lock:
-            return self._heard.get(camera, NEVER)[1]
+            return self._known.get(camera, UNKNOWN)[1]
 
     def shows(self, camera: str, mask_version: int) -> bool:
         """Whether a picture with this mask version may be seen: never one older than the decision in force."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from beffroi_api.modules.live.schemas import LiveHeader, LiveUnit, View
 from beffroi_common.contracts import FrameBatch
-
-from .schemas import LiveHeader, LiveUnit, View
 
 
 def message(batch: FrameBatch, view: View, codec: str, server_time_ms: int) -> bytes:

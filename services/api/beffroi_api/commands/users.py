@@ -1,4 +1,4 @@
-"""`python -m beffroi_api.modules.users`: add, list and disable people. Passwords come on standard input."""
+"""`python -m beffroi_api.commands.users`: add, list and disable people. Passwords come on standard input."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import sys
 from pydantic import ValidationError
 
 from beffroi_api.authz.roles import Role
-from beffroi_api.command_line import database_from_environment, invoked_by
+from beffroi_api.commands.database import database_from_environment, invoked_by
 from beffroi_api.modules.audit.service import Trail
+from beffroi_api.modules.users.credentials.passwords import MIN_LENGTH, Passwords
+from beffroi_api.modules.users.schemas import NewPassword, NewUser
+from beffroi_api.modules.users.service import UserError, Users
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import SystemClock
-
-from .passwords import MIN_LENGTH, Passwords
-from .schemas import NewPassword, NewUser
-from .service import UserError, Users
 
 
 def main() -> None:
@@ -68,7 +67,7 @@ def _password() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m beffroi_api.modules.users", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m beffroi_api.commands.users", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add", help="add a person; the password comes on standard input")
     add.add_argument("--username", required=True)

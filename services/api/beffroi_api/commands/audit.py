@@ -1,19 +1,18 @@
-"""`python -m beffroi_api.modules.audit verify`: read the whole chain and say whether it is whole."""
+"""`python -m beffroi_api.commands.audit verify`: read the whole chain and say whether it is whole."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from beffroi_api.command_line import database_from_environment
+from beffroi_api.commands.database import database_from_environment
+from beffroi_api.modules.audit.service import Trail
 from beffroi_common.runtime.clock import SystemClock
-
-from .service import Trail
 
 
 def main() -> None:
     """Print the number of rows and the last hash; end with status 1 where the chain is broken."""
-    parser = argparse.ArgumentParser(prog="python -m beffroi_api.modules.audit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m beffroi_api.commands.audit", description=__doc__)
     parser.add_argument("command", choices=["verify"])
     parser.parse_args()
     database = database_from_environment()

@@ -82,7 +82,7 @@ class Fanout:
             self._subscriptions.discard(subscription)
 
     def publish(self, name: str, news: BaseModel) -> None:
-        """Tell everybody; from any thread."""
+        """Offer it to everybody; from any thread."""
         with self._lock:
             listening = tuple(self._subscriptions)
         if not listening:
@@ -92,7 +92,7 @@ class Fanout:
             subscription.offer(event)
 
     def end_all(self) -> None:
-        """Send everybody home: the process stops."""
+        """End every subscription: the process stops."""
         with self._lock:
             listening = tuple(self._subscriptions)
         for subscription in listening:

@@ -12,10 +12,10 @@ from beffroi_api.authz.roles import COOKIE, Identity
 from beffroi_api.errors import Busy, NotFound
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
+from beffroi_api.modules.live.schemas import LiveState, View
 from beffroi_api.services import Services
 from beffroi_common.runtime.metrics import LIVE_VIEWERS
 
-from .schemas import LiveState, View
 from .viewer import Held, Viewer
 from .wire import message
 
@@ -94,7 +94,7 @@ class LiveSession:
     async def _send(self, viewer: Viewer) -> None:
         settings, clock = self._services.settings.live, self._services.clock
         check_at_s = clock.monotonic_s() + settings.session_check_s
-        patience_s = 0.0  # at first: whoever opens a dark camera is told at once why
+        patience_s = 0.0  # at first: whoever opens a camera without pictures learns at once why
         while True:
             held = await viewer.next(patience_s)
             patience_s = settings.silence_s
@@ -126,10 +126,10 @@ class LiveSession:
     async def _in_force(self) -> bool:
         """Whether the session still is; an open view counts as its use."""
         token, address = self._websocket.cookies.get(COOKIE), self._who.address
-        now = await run_in_threadpool(self._services.identify, token, address)
+        now = await run_in_threadpool(self._services.authenticate, token, address)
         return now is not None and now.role is self._who.role
 
     async def _remember(self, action: Action, **details: int) -> None:
-        told = {"view": self._view.value, **details}
-        entry = Entry(self._who.username, self._who.address, action, self._camera, details=told)
+        full = {"view": self._view.value, **details}
+        entry = Entry(self._who.username, self._who.address, action, self._camera, details=full)
         await run_in_threadpool(self._services.trail.record, entry)

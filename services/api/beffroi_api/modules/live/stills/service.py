@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import BinaryIO, cast
 
 from beffroi_api.errors import Busy, Destroyed, NoPicture, StoreAway
-from beffroi_api.modules.recordings.object_file import ObjectFile
+from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
+from beffroi_api.modules.recordings.video.object_file import ObjectFile
 from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.store import ObjectMissing, ObjectStore, StoreDenied, StoreUnavailable
 
 from . import pictures
-from .buffer import LiveBuffer
 from .pictures import Still
 
 

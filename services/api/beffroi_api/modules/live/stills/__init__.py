@@ -1,0 +1,1 @@
+"""Single pictures, made on demand and never stored."""

@@ -1,0 +1,1 @@
+"""Attempts to sign in, counted so that passwords cannot be guessed."""
