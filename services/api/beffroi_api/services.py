@@ -12,10 +12,13 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from beffroi_api.authz.roles import Identity
+from beffroi_api.bus.cameras import LEASE, CamerasSender
 from beffroi_api.bus.intake import IndexIntake, LiveIntake
 from beffroi_api.bus.publisher import Publisher
+from beffroi_api.bus.viewers import ViewersSender
 from beffroi_api.db import installation, migrations
 from beffroi_api.db.database import Database
+from beffroi_api.db.leases import Lease
 from beffroi_api.db.tables import RecordingRow
 from beffroi_api.housekeeping import Chore, Housekeeping
 from beffroi_api.modules.alerts.service import Alerts
@@ -133,8 +136,16 @@ def build(
     retention = timedelta(days=settings.retention_days)
     fanout = Fanout(settings.max_event_streams, settings.event_queue)
     buffer = LiveBuffer(settings.live, decisions, clock)
+    lease = Lease(database, clock, LEASE, settings.instance, settings.publisher_lease_s)
     publisher = Publisher(
-        bus, lambda: cameras, decisions, lambda: leases, settings.instance, clock, lambda: health.beat("publisher")
+        bus,
+        [
+            lambda producer: CamerasSender(bus, cameras, lease, producer),
+            lambda producer: ViewersSender(bus, leases, decisions, producer),
+        ],
+        settings.instance,
+        clock,
+        lambda: health.beat("publisher"),
     )
     leases = AnnotatedLeases(clock, settings.live.annotated_lease_s, publisher.wake)
     statuses = Statuses(

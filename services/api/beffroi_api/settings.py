@@ -87,6 +87,10 @@ class ApiSettings(ServiceSettings):
     """`sqlite:///file` or `postgresql+psycopg://user@host/database`."""
     database_pool: int = Field(default=10, ge=1)
     """Connections kept; the threadpool of the endpoints has 40 threads, which rarely all ask the database."""
+    publisher_lease_s: float = Field(default=9.0, ge=3.0, le=9.0)
+    """Of processes on one database one publishes cameras. When it dies, another follows after this time, a second to
+    notice and the few that reading `cameras.v1` takes: within 15 s. Renewed every third of it, which must be longer
+    than a slow answer of the database."""
     store: StoreSettings
     commune: str = "Commune"
     """Name of the commune on the console."""

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from annotated_types import Le
+from sqlalchemy import select, text
 from structlog.testing import capture_logs
 from tests.application import eventually
 
 from beffroi_api.authz.roles import Identity, Role
-from beffroi_api.bus.publisher import Publisher
+from beffroi_api.bus.cameras import LEASE, SNAPSHOT_WAIT_S, CamerasSender
+from beffroi_api.bus.publisher import ROUND_S, Publisher
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
+from beffroi_api.db.leases import Lease
 from beffroi_api.db.tables import AuditTableRow, CameraRow
 from beffroi_api.modules.audit.service import Trail
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
+from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker
+from beffroi_common.bus import Producer
 from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
@@ -84,15 +88,19 @@ class Desk:
             return [(row.action, row.camera) for row in rows]
 
     @contextmanager
-    def publishing(self) -> Iterator[None]:
+    def publishing(self) -> Iterator[Publisher]:
         clock = self.cameras.clock
-        leases = AnnotatedLeases(clock, 15.0, lambda: None)
         bus = MemoryBus(self.broker)
-        publisher = Publisher(bus, lambda: self.cameras, self.decisions, lambda: leases, "test", clock, lambda: None)
+        lease = Lease(self.cameras.database, clock, LEASE, "test", 9.0)
+
+        def make(producer: Producer) -> CamerasSender:
+            return CamerasSender(bus, self.cameras, lease, producer)
+
+        publisher = Publisher(bus, [make], "test", clock, lambda: None)
         self.cameras.listeners[:] = [self.decisions.changed, lambda *_: publisher.wake()]
         worker = Worker("publisher", publisher.run, self.bugs.append, nudge=publisher.wake)
         worker.start()
-        yield
+        yield publisher
         worker.ask_to_stop()
         worker.join()
         assert self.bugs == []
@@ -271,3 +279,72 @@ def test_while_the_broker_is_away_nothing_is_sent_and_then_it_is_read_first(desk
         desk.broker.away = False
         eventually(lambda: desk.on_bus(after=1))
     assert [each and (each.version, each.masking) for each in desk.on_bus(after=1)] == [(8, None)]
+
+
+def test_of_two_processes_one_publishes(desk: Desk) -> None:
+    with desk.publishing():
+        eventually(desk.on_bus)
+        with desk.publishing() as second:
+            for _ in range(3):
+                second.wake()
+                decided = desk.decide()
+                eventually(lambda: _masking(desk.on_bus()[-1]) == decided)  # noqa: B023
+    assert [each and each.version for each in desk.on_bus()] == [3, 4, 5, 6]
+
+
+def test_when_one_stops_the_other_goes_on_at_once(desk: Desk) -> None:
+    with ExitStack() as second:
+        with desk.publishing():
+            eventually(desk.on_bus)
+            second.enter_context(desk.publishing())
+        eventually(lambda: [each and each.version for each in desk.on_bus()] == [3, 3])
+
+
+def test_whoever_lost_the_lease_sends_nothing_more(desk: Desk) -> None:
+    bus = MemoryBus(desk.broker)
+    clock, producer = ManualClock(), bus.producer()
+    stalled = CamerasSender(bus, desk.cameras, Lease(desk.cameras.database, clock, LEASE, "stalled", 9.0), producer)
+
+    def told() -> list[Camera | None]:
+        stalled.send()
+        return desk.on_bus()
+
+    eventually(told)
+    clock.advance(9.0)
+    desk.decide()
+    with desk.cameras.database.write() as session:
+        session.execute(text("UPDATE leases SET holder = 'another', term = term + 1"))
+    stalled.send()
+    assert [each and each.version for each in desk.on_bus()] == [3]
+    stalled.close()
+
+
+def test_an_older_version_sent_late_is_undone(desk: Desk) -> None:
+    with desk.publishing():
+        eventually(desk.on_bus)
+        decided = desk.decide()
+        eventually(lambda: _masking(desk.on_bus()[-1]) == decided)
+        with capture_logs() as logs:
+            desk.on_the_bus(of(version=2, mask=1))
+            eventually(lambda: desk.on_bus()[-1] == desk.cameras.get("gate"))
+    assert "an older version came after a newer one, which is sent again" in [entry["event"] for entry in logs]
+
+
+def test_two_databases_that_publish_do_not_answer_each_other_for_ever(desk: Desk) -> None:
+    with desk.publishing():
+        eventually(desk.on_bus)
+        desk.on_the_bus(of(version=7, mask=4), of(version=6, mask=4))
+        desk.decide()
+        eventually(lambda: len(desk.on_bus()) == 4)
+        desk.decide()
+        eventually(lambda: len(desk.on_bus()) == 5)
+    assert [each and each.version for each in desk.on_bus()] == [3, 7, 6, 4, 5]
+
+
+def test_a_dead_publisher_is_replaced_in_time() -> None:
+    (limit,) = (each for each in ApiSettings.model_fields["publisher_lease_s"].metadata if isinstance(each, Le))
+    assert float(str(limit.le)) + ROUND_S + SNAPSHOT_WAIT_S <= 15.0 - 4.0, "4 s to connect to the broker and to read"
+
+
+def _masking(camera: Camera | None) -> MaskDecision | None:
+    return camera.masking if camera else None

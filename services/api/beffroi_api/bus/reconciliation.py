@@ -8,6 +8,7 @@ A camera that no row knows is filmed, but nobody can see or stop it: it is taken
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -77,39 +78,62 @@ class BusSnapshot:
 
 
 class BusSnapshotReader:
-    """Reads `cameras.v1` to its end, once."""
+    """Follows `cameras.v1`: what is there when its end is reached first, and what is undone from then on."""
 
     def __init__(self, bus: Bus) -> None:
+        self._cameras: dict[str, Camera] = {}
         self._numbers: dict[str, Numbers] = {}
         self._unreadable: set[str] = set()
+        self._undone: set[str] = set()
+        self._lock = threading.Lock()
         self._table: Table[Camera] = Table(
             bus, CAMERAS, _decode, on_change=self._changed, on_invalid=self._invalid, name="publisher"
         )
         self._table.start()
 
     def wait(self, timeout_s: float) -> BusSnapshot | None:
-        """What is on the topic, or None where it was not read to its end in time: the broker is away. Then `close` it.
+        """What is on the topic, or None where it was not read to its end in time: the broker is away.
 
         Raises:
             TableDeadError: it is followed no more.
         """
         if not self._table.wait_caught_up(timeout_s):
             return None
-        cameras = self._table.values()
-        self.close()
-        return BusSnapshot(cameras, dict(self._numbers), frozenset(self._unreadable))
+        with self._lock:
+            self._undone.clear()  # whoever gets the snapshot sees to that
+            return BusSnapshot(dict(self._cameras), dict(self._numbers), frozenset(self._unreadable))
+
+    def undone(self) -> dict[str, int]:
+        """Cameras of which an older version came after a newer one since last asked, and the highest version seen.
+
+        Raises:
+            TableDeadError: it is followed no more.
+        """
+        self._table.wait_caught_up(0)
+        with self._lock:
+            found = {camera: self._numbers[camera].version for camera in self._undone}
+            self._undone.clear()
+        return found
 
     def close(self) -> None:
         """Stop reading."""
         self._table.close()
 
     def _changed(self, key: str, camera: Camera | None) -> None:
-        if camera is not None:
-            self._numbers[key] = self._numbers.get(key, Numbers()).with_those_of(camera)
+        with self._lock:
+            if camera is None:
+                self._cameras.pop(key, None)
+                return
+            before = self._numbers.get(key, Numbers())
+            if camera.version < before.version:
+                self._undone.add(key)
+            self._cameras[key] = camera
+            self._numbers[key] = before.with_those_of(camera)
             self._unreadable.discard(key)
 
     def _invalid(self, record: Record, _why: str) -> None:
-        self._unreadable.add(record.key)
+        with self._lock:
+            self._unreadable.add(record.key)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from beffroi_api.db.database import UtcDateTime
@@ -34,6 +34,18 @@ class InstallationRow(Base):
     __tablename__ = "installation"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     database_id: Mapped[str] = mapped_column(String(32))
+
+
+class LeaseRow(Base):
+    """Work that one of several processes does, and until when it is this one's; see `db.leases`."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(200))
+    term: Mapped[int] = mapped_column(Integer)
+    """Counts the holders."""
+    until_s: Mapped[float] = mapped_column(Double)
+    """By the database's clock, seconds since 1970."""
 
 
 class UserRow(Base):

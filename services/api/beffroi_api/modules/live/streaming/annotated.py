@@ -50,6 +50,17 @@ class AnnotatedLeases:
             self._watching = +self._watching
         return messages
 
+    def heard(self, viewers: Viewers | None) -> None:
+        """Somebody said until when a camera is watched: another process may have ended a lease that is needed here."""
+        if viewers is None:
+            return
+        with self._lock:
+            is_ended = viewers.annotated_until <= self._clock.now() and self._watching[viewers.camera] > 0
+            if is_ended:
+                self._said_s.pop(viewers.camera, None)
+        if is_ended:
+            self._wake()
+
     def unsent(self, camera: str) -> None:
         """A lease could not be sent: it is due again."""
         with self._lock:

@@ -1,0 +1,152 @@
+"""Cameras on their way to `cameras.v1`. One process at a time sends them: whoever holds the lease.
+
+An outbox: the database knows which version the broker has, so a change made while the broker is away is sent when it is
+back. Everything is sent once when a process begins to publish, after what the bus says was read: see `reconciliation`.
+
+A process that stalls between looking at its lease and sending may send an older version after its successor's newer
+one. Whoever publishes follows the topic, sees that, and sends the newer one again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from beffroi_api.bus.reconciliation import BusSnapshotReader, Reconciler
+from beffroi_api.db.database import AWAY
+from beffroi_api.db.leases import Lease
+from beffroi_api.db.tables import CameraRow
+from beffroi_api.modules.cameras import repository
+from beffroi_api.modules.cameras.service import Cameras
+from beffroi_common.bus import Bus, Producer, RetryLater
+from beffroi_common.contracts import Camera
+from beffroi_common.topics import CAMERAS
+
+log = structlog.get_logger(__name__)
+
+LEASE = "publisher"
+"""Name of the lease in the database."""
+
+SNAPSHOT_WAIT_S = 1.0
+"""Patience with the broker in one round until the topic was read to its end."""
+
+
+class CamerasSender:
+    """Sends cameras while this process holds the lease; see `Sender`."""
+
+    def __init__(self, bus: Bus, cameras: Cameras, lease: Lease, producer: Producer) -> None:
+        self._bus = bus
+        self._cameras = cameras
+        self._lease = lease
+        self._producer = producer
+        self._term: _Term | None = None
+
+    def send(self) -> None:
+        """See `Sender.send`.
+
+        Raises:
+            TableDeadError: what the bus says of cameras cannot be read.
+        """
+        try:
+            term = self._current_term()
+            if term is not None and (term.begun or self._begin(term)):
+                self._send_due(term)
+        except AWAY:
+            log.warning("the database does not answer: cameras are sent when it does")
+
+    def acknowledged(self) -> None:
+        """See `Sender.acknowledged`."""
+        if self._term is None:
+            return
+        versions = self._term.unmarked()
+        if not versions:
+            return
+        try:
+            with self._cameras.database.write() as session:
+                repository.mark_published(session, versions)
+        except AWAY:
+            return  # it is written down in a later round
+        self._term.known |= versions
+
+    def close(self) -> None:
+        """See `Sender.close`. Another process goes on at once."""
+        self._end_term()
+        try:
+            self._lease.release()
+        except AWAY:
+            log.warning("the database does not answer: the lease to publish ends by itself")
+
+    def _current_term(self) -> _Term | None:
+        if not self._lease.hold():
+            self._end_term()
+            return None
+        number = self._lease.term
+        if self._term is None or self._term.number != number:
+            self._end_term()
+            self._term = _Term(number, BusSnapshotReader(self._bus), {}, {})
+            log.info("this process publishes cameras from now on", term=number)
+        return self._term
+
+    def _end_term(self) -> None:
+        if self._term is not None:
+            log.info("this process publishes no cameras any more", term=self._term.number)
+            self._term.topic.close()
+            self._term = None
+
+    def _begin(self, term: _Term) -> bool:
+        """Whether the bus was heard and everything was sent once. While the broker is away no camera is sent."""
+        snapshot = term.topic.wait(SNAPSHOT_WAIT_S)
+        if snapshot is None:
+            return False
+        Reconciler(self._cameras).settle(snapshot)
+        with self._cameras.database.read() as session:
+            rows = repository.every(session)
+        for row in rows:
+            self._send(term, row)
+        term.begun = True
+        return True
+
+    def _send_due(self, term: _Term) -> None:
+        undone = term.topic.undone()
+        with self._cameras.database.read() as session:
+            changed = [row for row in repository.unpublished(session) if term.sent.get(row.id, 0) < row.version]
+            found = [(repository.find(session, camera), highest) for camera, highest in undone.items()]
+        # Where the database itself is behind, another one publishes too: sending again would never end.
+        again = [row for row, highest in found if row is not None and row.version >= highest]
+        for row in again:
+            log.warning("an older version came after a newer one, which is sent again", camera=row.id)
+        for row in (*again, *changed):
+            self._send(term, row)
+
+    def _send(self, term: _Term, row: CameraRow) -> None:
+        if not self._lease.is_held():  # looked at before each: a round may take long
+            return
+        try:
+            camera: Camera = repository.document(row)
+            self._producer.send(CAMERAS, row.id, camera, partition=row.slot)
+            if row.removed_at is not None:  # first switched off for those who run it, then gone for those who come
+                self._producer.send(CAMERAS, row.id, None, partition=row.slot)
+        except RetryLater as reason:
+            log.warning("camera not sent yet", camera=row.id, reason=str(reason))
+        else:
+            term.sent[row.id] = row.version
+
+
+@dataclass
+class _Term:
+    """From taking the lease to losing it.
+
+    Attributes:
+        sent: by camera, the version that was handed to the producer.
+        known: by camera, the version that the database knows the broker to have.
+    """
+
+    number: int | None
+    topic: BusSnapshotReader
+    sent: dict[str, int]
+    known: dict[str, int]
+    begun: bool = False
+
+    def unmarked(self) -> dict[str, int]:
+        return {camera: version for camera, version in self.sent.items() if self.known.get(camera) != version}

@@ -1,0 +1,40 @@
+"""Who watches annotated pictures here, as vision hears of it on `viewers.v1`."""
+
+from __future__ import annotations
+
+from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
+from beffroi_common.bus import Bus, Producer, RetryLater, Table
+from beffroi_common.contracts import Viewers
+from beffroi_common.topics import VIEWERS
+
+
+class ViewersSender:
+    """Sends the leases of this process, see `Sender`. It listens too: another process ends what is watched here."""
+
+    def __init__(self, bus: Bus, leases: AnnotatedLeases, decisions: Decisions, producer: Producer) -> None:
+        self._leases = leases
+        self._decisions = decisions
+        self._producer = producer
+        self._heard: Table[Viewers] = Table(
+            bus, VIEWERS, Viewers.decode, on_change=lambda _, heard: leases.heard(heard), name="api"
+        )
+        self._heard.start()
+
+    def send(self) -> None:
+        """See `Sender.send`."""
+        for lease in self._leases.due():
+            camera = self._decisions.camera(lease.camera)
+            if camera is None:
+                continue
+            try:
+                self._producer.send(VIEWERS, lease.camera, lease, partition=camera.slot)
+            except RetryLater:
+                self._leases.unsent(lease.camera)
+
+    def acknowledged(self) -> None:
+        """One that was lost is renewed anyway."""
+
+    def close(self) -> None:
+        """See `Sender.close`."""
+        self._heard.close()
