@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.integration.k8s import deployment
 
 ROOT = Path(__file__).parents[3]
 BASE = ROOT / "k8s" / "base"
@@ -67,9 +68,7 @@ def workload_manifests(workload: str) -> tuple[Manifest, ...]:
 @pytest.fixture(scope="session")
 def pods(cell: tuple[Manifest, ...]) -> dict[str, Manifest]:
     """The pod template of each workload, by name."""
-    return {
-        each["metadata"]["name"]: each["spec"]["template"] for each in cell if each["kind"] in {"StatefulSet", "Job"}
-    }
+    return deployment.pods(cell)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

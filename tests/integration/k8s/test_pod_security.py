@@ -106,9 +106,9 @@ def test_each_weakness_is_seen(pods: dict[str, Manifest], weakness: str) -> None
 
 def test_services_are_asked_how_they_are(pods: dict[str, Manifest], service: str) -> None:
     (main,) = pods[service]["spec"]["containers"]
-    assert "internal" in {port["name"] for port in main["ports"]}
+    assert "admin" in {port["name"] for port in main["ports"]}
     for probe, path in PROBES.items():
-        assert main[probe]["httpGet"] == {"path": path, "port": "internal"}
+        assert main[probe]["httpGet"] == {"path": path, "port": "admin"}
 
 
 def test_what_a_container_may_write_fits_its_disk(pods: dict[str, Manifest]) -> None:

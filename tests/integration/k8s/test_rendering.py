@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from tests.integration.k8s.deployment import containers
 from tests.unit.k8s import dockerfile
 
 from beffroi_common.topics import Service
@@ -37,14 +37,9 @@ def _identities(manifests: Cell) -> set[tuple[str, str]]:
     return {(each["kind"], each["metadata"]["name"]) for each in manifests}
 
 
-def _containers(pod: Manifest) -> list[Manifest]:
-    containers: list[Manifest] = pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
-    return containers
-
-
 def _all_containers(pods: dict[str, Manifest]) -> Iterator[tuple[str, Manifest]]:
     for name, pod in pods.items():
-        for container in _containers(pod):
+        for container in containers(pod):
             yield name, container
 
 
@@ -104,12 +99,10 @@ def test_selectors_find_the_pods_of_their_workload(cell: Cell, pods: dict[str, M
                 selector = spec["selector"]
             case "PodDisruptionBudget" | "StatefulSet":
                 selector = spec["selector"]["matchLabels"]
-            case "NetworkPolicy" if spec["podSelector"]:
-                selector = spec["podSelector"]["matchLabels"]
             case _:
                 continue
         found = [pod for pod, template in pods.items() if selector.items() <= template["metadata"]["labels"].items()]
-        assert found == [name.removesuffix("-internal")]
+        assert found == [name.removesuffix("-admin")]
 
 
 def test_pods_have_names_that_can_be_looked_up(cell: Cell) -> None:
@@ -139,23 +132,8 @@ def test_secrets_that_must_exist_are_in_the_documentation(pods: dict[str, Manife
             )
 
 
-def test_the_overlay_of_the_documentation_renders(root: Path, tmp_path: Path, render: Render) -> None:
-    text = (root / "docs" / "sre.md").read_text()
-    overlay = text.partition("```yaml\n")[2].partition("```")[0]
-    (tmp_path / "kustomization.yaml").write_text(
-        overlay.replace("../../base", os.path.relpath(root / "k8s" / "base", tmp_path.resolve()))
-    )
-    rendered = render(tmp_path)
-    data = {key: value for each in rendered if each["kind"] == "ConfigMap" for key, value in each["data"].items()}
-    assert data["bootstrap-servers"] == "broker.example:9093"
-    assert data["slots"] == "12"
-    assert data["BEFFROI_API_PUBLIC_ORIGIN"] == "https://beffroi.my-commune.example"
-    (api,) = (each for each in rendered if each["kind"] == "StatefulSet" and each["metadata"]["name"] == "api")
-    assert {c["image"] for c in _containers(api["spec"]["template"])} == {"registry.example/beffroi/api:0.1.0"}
-
-
 def _secret_keys(pod: Manifest) -> Iterator[tuple[str, str]]:
-    for container in _containers(pod):
+    for container in containers(pod):
         for variable in container.get("env", []):
             if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
                 yield reference["name"], reference["key"]

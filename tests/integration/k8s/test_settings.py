@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 from pydantic import BaseModel
+from tests.integration.k8s.deployment import environment
 from tests.unit.k8s import dockerfile
 
 from beffroi_common.bus.admin import TopicsSettings
@@ -46,30 +47,6 @@ def settings_class(service: str) -> type[ServiceSettings]:
     return found
 
 
-def environment(container: Manifest, cell: tuple[Manifest, ...]) -> dict[str, str]:
-    """What the container will see, each secret replaced by a made-up one."""
-    maps = {each["metadata"]["name"]: each["data"] for each in cell if each["kind"] == "ConfigMap"}
-    found: dict[str, str] = {}
-    for source in container.get("envFrom", []):
-        found |= maps[source["configMapRef"]["name"]]
-    for variable in container.get("env", []):
-        assert variable["name"] not in found, f"{variable['name']} is said twice"
-        found[variable["name"]] = variable.get("value") or _referred(variable["valueFrom"], maps)
-    return found
-
-
-def _referred(source: Manifest, maps: dict[str, dict[str, str]]) -> str:
-    match source:
-        case {"configMapKeyRef": reference}:
-            return maps[reference["name"]][reference["key"]]
-        case {"secretKeyRef": _}:
-            return "made-up"
-        case {"fieldRef": {"fieldPath": "metadata.name"}}:
-            return "workload-0"
-        case _:
-            raise AssertionError(f"where does {source} come from?")
-
-
 def target_of(container: Manifest) -> str:
     """The stage of the Dockerfile that the container's image is made by."""
     return str(container["image"].partition(":")[0].removeprefix("beffroi/"))
@@ -95,7 +72,7 @@ def test_the_program_accepts_its_environment(
 ) -> None:
     (main,) = pods[service]["spec"]["containers"]
     assert settings.admin_host == "0.0.0.0"
-    assert settings.admin_port == next(p["containerPort"] for p in main["ports"] if p["name"] == "internal")
+    assert settings.admin_port == next(p["containerPort"] for p in main["ports"] if p["name"] == "admin")
     assert settings.instance == "workload-0", "the pod's name is the static member's name"
 
 
