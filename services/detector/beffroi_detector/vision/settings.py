@@ -44,7 +44,7 @@ class VisionSettings(ServiceSettings):
     overlap: float = Field(default=0.6, gt=0, lt=1)
     """Boxes that share more are one object seen twice; two people abreast share up to half."""
     lost_track_s: float = Field(default=2.0, gt=0, le=10)
-    """A track that is not seen for so long ends (rules.md: a gap up to 2 s is none)."""
+    """A track that is not seen for so long ends (docs/rules.md: a gap up to 2 s is none)."""
     max_pixels: int = Field(default=36_000_000, ge=10_000)
     """Of one picture: 8K passes. Larger ones are refused before memory is taken for them."""
     max_rewind_batches: int = Field(default=120, ge=1)
