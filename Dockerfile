@@ -59,8 +59,9 @@ FROM build AS build-detector
 COPY requirements/images/detector.txt requirements/
 RUN /opt/beffroi/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/detector.txt
 COPY libs/common libs/common
+COPY libs/rules libs/rules
 COPY services/detector services/detector
-RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir wheels libs/common services/detector
+RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir wheels libs/common libs/rules services/detector
 RUN /opt/beffroi/bin/pip install --no-cache-dir --no-index --no-deps wheels/*
 
 # Replaced by the build context of the same name; the model's files are not in this repository.
@@ -83,9 +84,10 @@ FROM build AS build-api
 COPY requirements/images/api.txt requirements/
 RUN /opt/beffroi/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/api.txt
 COPY libs/common libs/common
+COPY libs/rules libs/rules
 COPY services/api services/api
 COPY --from=console /src/services/api/beffroi_api/static services/api/beffroi_api/static
-RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir wheels libs/common services/api
+RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir wheels libs/common libs/rules services/api
 RUN /opt/beffroi/bin/pip install --no-cache-dir --no-index --no-deps wheels/*
 
 FROM run AS api

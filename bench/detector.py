@@ -11,20 +11,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from av import VideoFrame
 from tests.integration.detector import vtest
 
 from beffroi_common.contracts import Alert
 from beffroi_detector.catalogue import model_folder
-from beffroi_detector.rules.advance import advance
-from beffroi_detector.rules.state import CameraState
 from beffroi_detector.vision.camera_stream import AnalysisRequest, CameraStream
 from beffroi_detector.vision.decoding import Decoder
 from beffroi_detector.vision.detections import Detections
 from beffroi_detector.vision.encoding import Quality
-from beffroi_detector.vision.model import Detector, ModelOptions
+from beffroi_detector.vision.model import Detector, ModelOptions, Wanted
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_detector.vision.tracking import CameraTracker, Tracked, TrackOptions
+from beffroi_rules.engine import advance
+from beffroi_rules.fitting import plan_of
+from beffroi_rules.registry import load
+from beffroi_rules.state import CameraState
 
 LOOPS = 2
 DEFAULTS = {name: each.default for name, each in VisionSettings.model_fields.items()}
@@ -66,14 +67,14 @@ class MeteredFinder:
     cost: Cost
     known: dict[int, Detections] = field(default_factory=dict)
 
-    def detect(self, pictures: Sequence[VideoFrame]) -> list[Detections]:
-        """Return the persons on each picture."""
-        fresh = [each for each in pictures if _number(each) not in self.known]
+    def detect(self, wanted: Sequence[Wanted]) -> list[Detections]:
+        """See `Detector.detect`."""
+        fresh = [each for each in wanted if _number(each) not in self.known]
         began_s = time.process_time()
         found = self.detector.detect(fresh)
         self.cost.add(began_s, len(fresh))
         self.known.update(zip(map(_number, fresh), found, strict=True))
-        return [self.known[_number(each)] for each in pictures]
+        return [self.known[_number(each)] for each in wanted]
 
 
 @dataclass
@@ -91,9 +92,9 @@ class MeteredTracker:
         return tracked
 
 
-def _number(picture: VideoFrame) -> int:
-    assert picture.pts is not None
-    return picture.pts % vtest.FRAMES
+def _number(wanted: Wanted) -> int:
+    assert wanted.picture.pts is not None
+    return wanted.picture.pts % vtest.FRAMES
 
 
 def alerts_of(detector: Detector, crf: int, offset_s: float, costs: Costs) -> list[Alert]:
@@ -107,13 +108,13 @@ def alerts_of(detector: Detector, crf: int, offset_s: float, costs: Costs) -> li
         MeteredTracker(tracker, costs.track),
         Quality("ultrafast", 26),
     )
-    work = AnalysisRequest(vtest.camera(), annotate=False, period_s=DEFAULTS["sample_period_s"])
+    work = AnalysisRequest(plan_of(vtest.camera(), load()), annotate=False, period_s=DEFAULTS["sample_period_s"])
     state: CameraState | None = None
     said: list[Alert] = []
     for batch in vtest.batches(vtest.masked_units(crf, seed=round(offset_s * 100)), LOOPS, offset_s):
         for tracks in stream.take(batch, work).tracks:
             began_s = time.process_time()
-            state, alerts = advance(state, tracks, work.camera)
+            state, alerts = advance(state, tracks, work.plan)
             costs.rule.add(began_s)
             said.extend(alerts)
     return said

@@ -16,6 +16,9 @@ PATTERN = "mire"
 VTEST_SHA256 = "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"
 """Of Debian's vtest.avi (package opencv-doc), for which mask and zone below are drawn."""
 
+RULE = "loitering"
+"""What the demo shows; its analytic has the same name."""
+
 THRESHOLD_S = 10.0
 RADIUS_HEIGHT = 0.104
 """60 pixels of vtest.avi's 576."""
@@ -53,7 +56,7 @@ class Scene:
 
     Attributes:
         mask: what must never be seen.
-        zone: where to stay for `THRESHOLD_S` is loitering.
+        zone: where to stay for `THRESHOLD_S` raises an alert.
         has_truth: the clip is vtest.avi, whose people are known.
         has_people: somebody is to be expected in it.
     """
@@ -101,10 +104,12 @@ def open_masking() -> dict[str, Any]:
     return {"mode": "open", "reason": "Mire générée : rien de privé n'est en vue"}
 
 
-def zones(scene: Scene) -> list[dict[str, Any]]:
-    """Return the street camera's zones, for PUT /cameras/{id}/zones."""
-    rule = {"rule": "loitering", "threshold_s": THRESHOLD_S, "radius_height": RADIUS_HEIGHT}
-    return [{"id": "carrefour", "name": "Carrefour", "kind": "sensitive", "polygon": scene.zone, "rules": [rule]}]
+def zones(scene: Scene) -> dict[str, Any]:
+    """Return the street camera's zone and the rule that looks at it, for PUT /cameras/{id}/zones."""
+    zone = {"id": "carrefour", "name": "Carrefour", "kind": "sensitive", "shape": "polygon", "points": scene.zone}
+    parameters = {"threshold_s": THRESHOLD_S, "radius_height": RADIUS_HEIGHT}
+    rule = {"id": RULE, "rule": RULE, "parameters": parameters, "geometry": {"zone": zone["id"]}}
+    return {"zones": [zone], "rules": [rule]}
 
 
 def legal_bases() -> list[dict[str, Any]]:
@@ -112,7 +117,7 @@ def legal_bases() -> list[dict[str, Any]]:
     now = datetime.now(UTC)
     return [
         {
-            "analytic": "loitering",
+            "analytic": RULE,
             "purpose": "Démonstration sur des images publiques",
             "reference": "Démonstration, sans portée juridique",
             "starts_at": (now - timedelta(hours=1)).isoformat(),

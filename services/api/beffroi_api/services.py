@@ -34,6 +34,7 @@ from beffroi_api.modules.live.stills.service import Stills
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
+from beffroi_api.modules.rules.service import Rules
 from beffroi_api.modules.session.service import Sessions
 from beffroi_api.modules.users.credentials.passwords import Passwords
 from beffroi_api.settings import ApiSettings
@@ -44,6 +45,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.health import Health
 from beffroi_common.store import ObjectStore
 from beffroi_common.topics import STATUS
+from beffroi_rules import registry
 
 STORE_EVERY_S = 15.0
 SESSIONS_EVERY_S = 300.0
@@ -60,6 +62,7 @@ class Services:
     trail: Trail
     sessions: Sessions
     cameras: Cameras
+    rules: Rules
     decisions: Decisions
     buffer: LiveBuffer
     leases: AnnotatedLeases
@@ -156,11 +159,13 @@ def build(
     )
     statuses.table = Table(bus, STATUS, decode_status, on_change=statuses.changed, name="api")
     reasons = Reasons(decisions, statuses.of_camera, lambda: statuses.broker().reachable)
+    rules = Rules(registry.load())
     cameras = Cameras(
         database,
         trail,
         clock,
         settings.slots,
+        rules,
         lambda camera: summary(camera, statuses.of_camera(camera.id), clock.now()),
     )
     recordings = Recordings(
@@ -223,6 +228,7 @@ def build(
         trail=trail,
         sessions=sessions,
         cameras=cameras,
+        rules=rules,
         decisions=decisions,
         buffer=buffer,
         leases=leases,

@@ -76,7 +76,7 @@ def change_a_type(contract: dict[str, Any]) -> None:
 
 
 def tighten_a_limit(contract: dict[str, Any]) -> None:
-    contract["properties"]["rule"]["maxLength"] = 5
+    contract["properties"]["legal_basis"]["maxLength"] = 5
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def add_an_optional_field(contract: dict[str, Any]) -> None:
 
 
 def loosen_a_limit(contract: dict[str, Any]) -> None:
-    contract["properties"]["rule"]["maxLength"] = 500
+    contract["properties"]["legal_basis"]["maxLength"] = 500
 
 
 @pytest.mark.parametrize("change", [add_an_optional_field, loosen_a_limit])

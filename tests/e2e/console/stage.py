@@ -131,8 +131,14 @@ class Stage:
         source = {"url": f"pattern:{footage.width}x{footage.height}@{FPS}"}
         fields = {"name": name, "commune": "Lille", "source": source, "nominal_fps": FPS}
         version = self._put(camera, "", fields)["version"]
-        zone = {"id": "parvis", "name": "Parvis", "kind": "sensitive", "polygon": SQUARE}
-        self._put(camera, "/zones", [zone | {"rules": [{"rule": "loitering", "threshold_s": 10}]}])
+        zone = {"id": "parvis", "name": "Parvis", "kind": "sensitive", "shape": "polygon", "points": SQUARE}
+        rule = {
+            "id": "loitering",
+            "rule": "loitering",
+            "parameters": {"threshold_s": 10},
+            "geometry": {"zone": "parvis"},
+        }
+        self._put(camera, "/zones", {"zones": [zone], "rules": [rule]})
         if masked:
             decided = {"mode": "burn", "polygons": MASK, "reason": "Fenêtres d’habitation"}
             version = self._put(camera, "/masking", decided)["masking"]["version"]

@@ -159,18 +159,24 @@ def test_a_zone_with_its_rule(stage: Stage, camera: str, enter: Enter) -> None:
     panel(page).get_by_role("button", name="Ajouter un rectangle").click()
     added = panel(page).get_by_role("group", name="Zone 2").last
     added.get_by_label("Nom de la zone").fill("Entrée du théâtre")
-    fields = panel(page).locator("fieldset").last
+    fields = panel(page).locator(".section > fieldset").last
+    expect(fields.get_by_label("Durée (secondes)")).to_have_count(0)
+    fields.get_by_role("button", name="Ajouter la règle : Présence prolongée").click()
     fields.get_by_label("Durée (secondes)").fill("20")
     page.keyboard.press("Tab")
-    first = panel(page).locator("fieldset").first
+    fields.get_by_text("Seulement à certaines heures").click()
+    fields.get_by_label("De", exact=True).fill("21:30")
+    first = panel(page).locator(".section > fieldset").first
     first.get_by_label("Durée (secondes)").fill("15")
     page.keyboard.press("Tab")
     save(page)
-    zones = eventually(lambda: len(stage.camera(camera)["zones"]) == 2 and stage.camera(camera)["zones"])
-    assert [(zone["name"], zone["rules"][0]["threshold_s"], zone["rules"][0]["version"]) for zone in zones] == [
-        ("Parvis", 15, 2),
-        ("Entrée du théâtre", 20, 1),
-    ]
+    saved = eventually(lambda: len(stage.camera(camera)["zones"]) == 2 and stage.camera(camera))
+    names = {zone["id"]: zone["name"] for zone in saved["zones"]}
+    assert [
+        (names[rule["geometry"]["zone"]], rule["parameters"]["threshold_s"], rule["version"]) for rule in saved["rules"]
+    ] == [("Parvis", 15, 2), ("Entrée du théâtre", 20, 1)]
+    night = {"start": "21:30", "end": "06:00", "timezone": "Europe/Paris"}
+    assert [rule["parameters"]["schedule"] for rule in saved["rules"]] == [None, night]
 
 
 def test_a_legal_basis(stage: Stage, camera: str, enter: Enter) -> None:

@@ -64,23 +64,24 @@ def app(place: Place) -> Iterator[Running]:
 
 CAMERA = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "nominal_fps": 5}
 BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
-ZONE = {
-    "id": "crossroads",
-    "name": "Crossroads",
-    "kind": "sensitive",
-    "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]],
-    "rules": [{"rule": "loitering", "threshold_s": 10}],
+CORNERS = [[0, 0], [1, 0], [1, 1], [0, 1]]
+ZONE = {"id": "crossroads", "name": "Crossroads", "kind": "sensitive", "shape": "polygon", "points": CORNERS}
+RULE = {
+    "id": "loitering",
+    "rule": "loitering",
+    "parameters": {"threshold_s": 10},
+    "geometry": {"zone": "crossroads"},
 }
 
 
 @pytest.fixture
 def make_camera(app: Running) -> Callable[..., dict[str, Any]]:
-    """`make_camera(id="gate", masked=True)` → a camera with a decision on masks and a zone."""
+    """`make_camera(id="gate", masked=True)` → a camera with a decision on masks, a zone and a rule."""
 
     def make(camera: str = "gate", *, masked: bool = True) -> dict[str, Any]:
         client = app.administrator
         client.put(f"{V1}/cameras/{camera}", json=CAMERA).raise_for_status()
-        answer = client.put(f"{V1}/cameras/{camera}/zones", json=[ZONE])
+        answer = client.put(f"{V1}/cameras/{camera}/zones", json={"zones": [ZONE], "rules": [RULE]})
         if masked:
             answer = client.put(f"{V1}/cameras/{camera}/masking", json=BURN)
         answer.raise_for_status()

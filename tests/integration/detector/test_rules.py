@@ -16,14 +16,13 @@ from beffroi_common.contracts import (
     Alert,
     AlertState,
     Camera,
+    CameraRule,
     CameraSource,
     DeadLetter,
     LegalBasis,
-    LoiteringRule,
     TrackedObject,
     Tracks,
     Zone,
-    ZoneKind,
 )
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import ALERTS, TRACKS, dead_letter_topic
@@ -38,7 +37,7 @@ SQUARE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
 
 
 def camera(name: str) -> Camera:
-    rule = LoiteringRule(threshold_s=5.0)
+    rule = CameraRule(id="loitering", rule="loitering", parameters={"threshold_s": 5.0}, geometry={"zone": "z"})
     basis = LegalBasis(
         analytic="loitering",
         purpose="essai",
@@ -46,7 +45,7 @@ def camera(name: str) -> Camera:
         starts_at=START - timedelta(days=1),
         ends_at=START + timedelta(days=1),
     )
-    zone = Zone(id="z", name="z", kind=ZoneKind.SENSITIVE, polygon=SQUARE, rules=(rule,))
+    zone = Zone(id="z", name="z", kind="sensitive", shape="polygon", points=SQUARE)
     return Camera(
         id=name,
         name=name,
@@ -54,6 +53,7 @@ def camera(name: str) -> Camera:
         slot=SLOT,
         source=CameraSource(url="pattern:320x180@10"),
         zones=(zone,),
+        rules=(rule,),
         legal_bases=(basis,),
     )
 

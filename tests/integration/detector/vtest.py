@@ -19,14 +19,13 @@ from beffroi_common.contracts import (
     AlertState,
     Box,
     Camera,
+    CameraRule,
     CameraSource,
     Codec,
     FrameBatch,
     LegalBasis,
-    LoiteringRule,
     Stream,
     Zone,
-    ZoneKind,
 )
 
 MEDIA = Path(__file__).parents[4] / "shared" / "media"
@@ -52,14 +51,16 @@ CROSSROADS = ((0.0, 0.27), (0.45, 0.22), (0.8, 0.2), (1.0, 0.14), (1.0, 1.0), (0
 
 def camera() -> Camera:
     """One zone over the whole crossroads, 10 s within 60 pixels, under a legal basis."""
-    rule = LoiteringRule(threshold_s=THRESHOLD_S, radius_height=60 / SIZE_WH[1])
+    parameters = {"threshold_s": THRESHOLD_S, "radius_height": 60 / SIZE_WH[1]}
+    rule = CameraRule(id="loitering", rule="loitering", parameters=parameters, geometry={"zone": "z"})
     return Camera(
         id="vtest",
         name="Carrefour",
         commune="Lille",
         slot=0,
         source=CameraSource(url=CLIP.as_uri()),
-        zones=(Zone(id="z", name="Carrefour", kind=ZoneKind.SENSITIVE, polygon=CROSSROADS, rules=(rule,)),),
+        zones=(Zone(id="z", name="Carrefour", kind="sensitive", shape="polygon", points=CROSSROADS),),
+        rules=(rule,),
         legal_bases=(
             LegalBasis(
                 analytic="loitering",

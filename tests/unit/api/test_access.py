@@ -45,6 +45,7 @@ def test_the_table_is_what_was_decided() -> None:
         ("POST", "/session"): set(),
         ("GET", "/session"): set(Role),
         ("DELETE", "/session"): set(Role),
+        ("GET", "/rules"): set(Role),
         ("GET", "/cameras"): set(Role),
         ("GET", "/cameras/{camera}"): set(Role),
         ("PUT", "/cameras/{camera}"): administering,

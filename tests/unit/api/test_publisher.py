@@ -28,11 +28,13 @@ from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
+from beffroi_api.modules.rules.service import Rules
 from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS
+from beffroi_rules import registry
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 WHO = Identity("administrator", "Administrator", Role.ADMINISTRATOR, "fr", 1, "here")
@@ -125,7 +127,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     def fine(_camera: Camera) -> StatusSummary:
         return StatusSummary(level=Level.OK, code="fine", message="", service=None, at=None)
 
-    cameras = Cameras(database, Trail(database, clock), clock, 2, fine)
+    cameras = Cameras(database, Trail(database, clock), clock, 2, Rules(registry.load()), fine)
     body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     cameras.save(WHO, "gate", CameraInput.model_validate(body), None)
     for _ in range(2):

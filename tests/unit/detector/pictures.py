@@ -8,12 +8,13 @@ from fractions import Fraction
 import av
 import numpy as np
 from av import VideoFrame
-from tests.unit.detector.scenes import START
+from tests.unit.rules.scenes import START
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
 from beffroi_detector.vision.decoding import Picture
 from beffroi_detector.vision.detections import Detections
 from beffroi_detector.vision.encoding import Quality, encode
+from beffroi_detector.vision.model import Wanted
 
 SECOND_NS = 1_000_000_000
 START_NS = round(START.timestamp()) * SECOND_NS
@@ -57,8 +58,11 @@ class OnePerson:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.classes: set[str] = set()
+        """Everything that was looked for."""
 
-    def detect(self, pictures: Sequence[VideoFrame]) -> list[Detections]:
-        self.asked += len(pictures)
+    def detect(self, wanted: Sequence[Wanted]) -> list[Detections]:
+        self.asked += len(wanted)
+        self.classes.update(*(each.classes for each in wanted))
         xyxy = np.array([[40, 20, 60, 70]], np.float32)
-        return [Detections(xyxy, np.array([0.9], np.float32)) for _ in pictures]
+        return [Detections(xyxy, np.array([0.9], np.float32), ("person",)) for _ in wanted]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.detector.scenes import START, camera, times, tracks
+from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
 from beffroi_common.bus import Producer, Record, RetryLater, StatusReporter
 from beffroi_common.bus.dead_letters import DeadLetters
@@ -18,6 +18,7 @@ from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
 from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _StateWriter
 from beffroi_detector.rules.processor import TracksProcessor
 from beffroi_detector.rules.settings import RulesSettings
+from beffroi_rules.fitting import Plans
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 HERE = (0.5, 0.5)
@@ -38,6 +39,7 @@ class Bench:
             dead_letters=DeadLetters(self.producer, "rules", {TRACKS.name: TRACKS}, clock),
             status=StatusReporter(self.producer, "rules", "test", clock),
             clock=clock,
+            plans=Plans(REGISTRY),
         )
 
     @property

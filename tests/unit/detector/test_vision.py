@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.detector.pictures import OnePerson, batch, decoded
-from tests.unit.detector.scenes import START, camera
+from tests.unit.rules.scenes import REGISTRY, START, camera
 
 from beffroi_common.bus import Record, RetryLater, StatusReporter, run
 from beffroi_common.bus.idle import IdleTracker
@@ -20,6 +20,7 @@ from beffroi_detector.vision.decoding import Decoder
 from beffroi_detector.vision.encoding import Quality
 from beffroi_detector.vision.processor import Pace, Vision
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
+from beffroi_rules.fitting import Plan, plan_of
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 
@@ -29,9 +30,11 @@ class Fixed:
 
     cameras: dict[str, Camera] = field(default_factory=lambda: {"cam": camera()})
     viewers: set[str] = field(default_factory=set)
+    classes: frozenset[str] = frozenset({"person", "car"})
+    """What the model knows."""
 
-    def camera(self, camera: str) -> Camera | None:
-        return self.cameras.get(camera)
+    def plan(self, camera: str) -> Plan:
+        return plan_of(self.cameras.get(camera), REGISTRY).with_classes(self.classes)
 
     def watched(self, camera: str) -> bool:
         return camera in self.viewers

@@ -8,17 +8,19 @@ from tests.unit.detector.pictures import SECOND_NS, SIZE_WH, START_NS, batch, de
 
 from beffroi_detector.vision.decoding import Decoder, UndecodableError
 from beffroi_detector.vision.detections import Detections
-from beffroi_detector.vision.drawing import annotate
+from beffroi_detector.vision.drawing import Outline, annotate
 from beffroi_detector.vision.letterbox import GREY, Letterbox
 from beffroi_detector.vision.model import distinct
 from beffroi_detector.vision.sampling import Sampler
 from beffroi_detector.vision.tracking import CameraTracker, Tracked, TrackOptions
 
 STEP_NS = SECOND_NS // 5
+TRIANGLE = ((0.1, 0.5), (0.9, 0.5), (0.9, 0.9))
 
 
 def found(*boxes: tuple[float, float, float, float], confidence: float = 0.9) -> Detections:
-    return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), confidence, np.float32))
+    columns = np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), confidence, np.float32)
+    return Detections(*columns, ("person",) * len(boxes))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def found(*boxes: tuple[float, float, float, float], confidence: float = 0.9) ->
 )
 def test_wrong_columns_are_refused(xyxy: np.ndarray, confidence: np.ndarray, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        Detections(xyxy.astype(np.float32), confidence.astype(np.float32))
+        Detections(xyxy.astype(np.float32), confidence.astype(np.float32), ("person",) * len(confidence))
 
 
 @given(st.integers(1, 4000), st.integers(1, 3000))
@@ -119,7 +121,7 @@ def test_low_confidence_begins_no_track() -> None:
 def test_boxes_and_zones_are_drawn_and_the_picture_itself_stays() -> None:
     picture = grey((320, 240))
     drawn = annotate(
-        picture, [Tracked("abc-0", (100, 60, 140, 200), 0.8)], [("Parvis", ((0.1, 0.5), (0.9, 0.5), (0.9, 0.9)))]
+        picture, [Tracked("abc-0", "person", (100, 60, 140, 200), 0.8)], [Outline("Parvis", TRIANGLE, closed=True)]
     )
     planes = drawn.to_ndarray()
     assert planes[150, 100] == 235
@@ -131,7 +133,9 @@ def test_boxes_and_zones_are_drawn_and_the_picture_itself_stays() -> None:
 @pytest.mark.parametrize("size_wh", [(320, 240), (322, 242), (321, 241), (768, 576)])
 def test_any_size_can_be_drawn_on(size_wh: tuple[int, int]) -> None:
     picture = grey((size_wh[0] // 2 * 2, size_wh[1] // 2 * 2)).reformat(*size_wh, format="yuv444p")
-    drawn = annotate(picture, [Tracked("a-0", (-5, -5, 400, 300), 0.8)], [("Zone é", ((0, 0), (1, 0), (1, 1)))])
+    drawn = annotate(
+        picture, [Tracked("a-0", "car", (-5, -5, 400, 300), 0.8)], [Outline("Zone é", TRIANGLE, closed=False)]
+    )
     assert (drawn.width, drawn.height) == (size_wh[0] // 2 * 2, size_wh[1] // 2 * 2)
 
 

@@ -5,17 +5,16 @@ Small messages are JSON, described by frozen pydantic models that refuse unknown
 """
 
 from .alert import Alert, AlertState, CloseReason
-from .base import Box, CameraId, Contract, InvalidMessageError, Point, UtcTime
+from .base import Box, CameraId, Contract, InvalidMessageError, JsonObject, Point, Slug, Term, UtcTime
 from .camera import (
     Camera,
+    CameraRule,
     CameraSource,
     LegalBasis,
-    LoiteringRule,
     MaskDecision,
     MaskMode,
     Polygon,
     Zone,
-    ZoneKind,
 )
 from .dead_letter import DeadLetter
 from .frames import AccessUnit, Codec, FrameBatch, Stream
@@ -31,6 +30,7 @@ __all__ = [
     "Box",
     "Camera",
     "CameraId",
+    "CameraRule",
     "CameraSource",
     "CameraStatus",
     "CloseReason",
@@ -39,9 +39,9 @@ __all__ = [
     "DeadLetter",
     "FrameBatch",
     "InvalidMessageError",
+    "JsonObject",
     "LegalBasis",
     "Level",
-    "LoiteringRule",
     "MaskDecision",
     "MaskMode",
     "Point",
@@ -49,12 +49,13 @@ __all__ = [
     "Recording",
     "RecordingState",
     "ServiceStatus",
+    "Slug",
     "Status",
     "Stream",
+    "Term",
     "TrackedObject",
     "Tracks",
     "UtcTime",
     "Viewers",
     "Zone",
-    "ZoneKind",
 ]

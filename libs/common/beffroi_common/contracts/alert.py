@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from .base import Box, CameraId, Contract, ShortText, UtcTime
+from .base import Box, CameraId, Contract, JsonObject, ShortText, Slug, Term, UtcTime
 from .tracks import TrackId
 
 
@@ -38,12 +38,13 @@ class Alert(Contract):
     """An alert as it stands after its latest message."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    """Hash of camera, rule, zone, first track and onset: the same pictures give the same alert."""
+    """Hash of camera, the rule's id there, zone, first track and onset: the same pictures give the same alert."""
     camera: CameraId
-    zone: Annotated[str, StringConstraints(min_length=1, max_length=63)]
-    rule: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    zone: Slug
+    """The zone that plays the rule's first role."""
+    rule: Term
     rule_version: int = Field(ge=1)
-    parameters: dict[str, Any]
+    parameters: JsonObject
     """The rule's parameters in force, as they were."""
     legal_basis: ShortText
     """Reference of the act that allowed this analysis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
@@ -11,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     ValidationError,
 )
@@ -39,6 +41,40 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc)]
 
 CameraId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and hyphens: it is a Kafka key, part of an object name and of a web address."""
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""The id that a person or the console gave to something of a camera."""
+
+Term = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+"""A name from the vocabulary of the rules, e.g. of a rule, an analytic or a kind of zone. The bus has no list of them:
+who does not know a term lets it pass."""
+
+MAX_OBJECT_BYTES = 4096
+"""Of a JSON object as text: some hundred parameters."""
+MAX_OBJECT_DEPTH = 4
+"""Objects and lists within each other: a schedule by day of the week is 3."""
+
+
+def _bounded(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if _depth(value) > MAX_OBJECT_DEPTH:
+        raise ValueError(f"objects and lists may lie at most {MAX_OBJECT_DEPTH} deep in each other")
+    try:
+        size_bytes = len(json.dumps(value, allow_nan=False).encode())
+    except ValueError:
+        raise ValueError("numbers must be finite") from None
+    if size_bytes > MAX_OBJECT_BYTES:
+        raise ValueError(f"the object is longer than {MAX_OBJECT_BYTES} bytes of JSON")
+    return value
+
+
+def _depth(value: JsonValue) -> int:
+    if isinstance(value, dict):
+        return 1 + max((_depth(each) for each in value.values()), default=0)
+    return 1 + max((_depth(each) for each in value), default=0) if isinstance(value, list) else 0
+
+
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_bounded)]
+"""A JSON object that whoever passes it on does not read: bounded in size and depth, its numbers finite."""
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Normalised = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]

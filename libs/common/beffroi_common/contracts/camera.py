@@ -6,19 +6,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from shapely import Polygon as ShapelyPolygon
 from shapely.validation import explain_validity
 
-from .base import CameraId, Contract, Point, ShortText, UtcTime
+from .base import CameraId, Contract, JsonObject, Point, ShortText, Slug, Term, UtcTime
 
 MAX_SLOTS = 4096
 """Highest number of partitions that a cell's frame topics may have."""
 
 MAX_ASPECT = 100.0
 """No camera's picture is a hundred times as wide as high."""
+
+MAX_ZONES = 64
+MAX_RULES = 32
+"""Of one camera: nobody could tell more apart on one picture, and all of them fit into one message."""
 
 MIN_AREA = 1e-5
 """Smallest polygon: about 4 pixels of a 768×576 picture. A smaller one is a slip of the hand."""
@@ -98,55 +101,36 @@ class MaskDecision(Contract):
         return self
 
 
-class ZoneKind(StrEnum):
-    """What a polygon means. Later rules bring their own kinds."""
-
-    SENSITIVE = "sensitive"
-
-
-def _known_timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is an OSError
-        raise ValueError("the time zone is not known: name one as Europe/Paris is named") from None
-    return name
-
-
-class Hours(Contract):
-    """Local hours of the commune in which a rule looks, e.g. 22:00–06:00. Over midnight when `end` < `start`."""
-
-    start: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-    end: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-    timezone: Annotated[ShortText, AfterValidator(_known_timezone)] = "Europe/Paris"
-
-
-class LoiteringRule(Contract):
-    """Parameters of `loitering` (rules.md): a person stays near one point of a sensitive zone."""
-
-    rule: Literal["loitering"] = "loitering"
-    threshold_s: float = Field(default=60.0, ge=5.0, le=3600.0)
-    radius_height: float = Field(default=0.10, gt=0.0, le=1.0)
-    """Radius of the stay as a fraction of the picture's height."""
-    gap_s: float = Field(default=3.0, ge=0.0, le=30.0)
-    schedule: Hours | None = None
-    """None: at all hours."""
-    version: int = Field(default=1, ge=1)
-
-
 class Zone(Contract):
-    """A polygon with a meaning and the rules that look at it."""
+    """A shape drawn on the picture, with a meaning. What kinds and shapes there are only the rules know."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    id: Slug
     name: ShortText
-    kind: ZoneKind
-    polygon: Polygon
-    rules: tuple[LoiteringRule, ...] = Field(default=(), max_length=8)
+    kind: Term
+    """What it means, e.g. a sensitive place or a stop line."""
+    shape: Term
+    """What the points are, e.g. the corners of a polygon or the ends of a directed line."""
+    points: Annotated[tuple[Point, ...], Field(min_length=1, max_length=64)]
+
+
+class CameraRule(Contract):
+    """A rule that looks at one camera. Only those who run or offer rules read what it says (`beffroi_rules`)."""
+
+    id: Slug
+    rule: Term
+    """Name of the rule."""
+    version: int = Field(default=1, ge=1)
+    """Grows when parameters or geometry change: each alert carries the version that raised it."""
+    parameters: JsonObject = Field(default_factory=dict)
+    geometry: dict[Term, Slug] = Field(default_factory=dict, max_length=16)
+    """Id of the zone that plays each role."""
 
 
 class LegalBasis(Contract):
     """The act that allows one analytic on one camera, from a day to a day. Without it the analytic does not run."""
 
-    analytic: Literal["loitering"]
+    analytic: Term
+    """What may be analysed; each rule names the analytic it needs."""
     purpose: ShortText
     reference: ShortText
     """The act itself, e.g. the number and date of the prefect's order."""
@@ -178,15 +162,17 @@ class Camera(Contract):
     before are never covered, or left open, by a decision about the one after."""
     nominal_fps: float | None = Field(default=None, gt=0.0, le=120.0)
     masking: MaskDecision | None = None
-    zones: tuple[Zone, ...] = Field(default=(), max_length=64)
+    zones: tuple[Zone, ...] = Field(default=(), max_length=MAX_ZONES)
+    rules: tuple[CameraRule, ...] = Field(default=(), max_length=MAX_RULES)
     legal_bases: tuple[LegalBasis, ...] = Field(default=(), max_length=16)
     version: int = Field(default=1, ge=1)
     """Grows with each change: what was published late, or of a database restored, is told from what is new."""
 
     @model_validator(mode="after")
-    def _unique_zones(self) -> Self:
-        if len({zone.id for zone in self.zones}) != len(self.zones):
-            raise ValueError("two zones have the same id")
+    def _unique_ids(self) -> Self:
+        for what, ids in (("zones", [zone.id for zone in self.zones]), ("rules", [rule.id for rule in self.rules])):
+            if len(set(ids)) != len(ids):
+                raise ValueError(f"two {what} have the same id")
         return self
 
     def basis_in_force(self, analytic: str, at: datetime) -> LegalBasis | None:

@@ -24,7 +24,7 @@ from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.users.service import LOCAL
 from beffroi_common.bus import Bus, Record, Table
-from beffroi_common.contracts import Camera, CameraSource, LegalBasis, MaskDecision, Zone
+from beffroi_common.contracts import Camera, CameraRule, CameraSource, LegalBasis, MaskDecision, Zone
 from beffroi_common.topics import CAMERAS
 
 log = structlog.get_logger(__name__)
@@ -246,6 +246,7 @@ class _Lenient(Camera):
     source: _Source
     masking: _Decision | None = None
     zones: Annotated[tuple[Zone, ...], BeforeValidator(_nothing)] = ()
+    rules: Annotated[tuple[CameraRule, ...], BeforeValidator(_nothing)] = ()
     legal_bases: Annotated[tuple[LegalBasis, ...], BeforeValidator(_nothing)] = ()
 
 

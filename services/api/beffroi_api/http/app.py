@@ -23,11 +23,12 @@ from beffroi_api.modules.health.endpoints import router as health
 from beffroi_api.modules.live.endpoints import router as live
 from beffroi_api.modules.meta.endpoints import router as meta
 from beffroi_api.modules.recordings.endpoints import router as recordings
+from beffroi_api.modules.rules.endpoints import router as rules
 from beffroi_api.modules.session.endpoints import router as session
 from beffroi_api.services import Services
 from beffroi_api.settings import ApiSettings
 
-ROUTERS = (meta, session, cameras, live, alerts, recordings, events, health, audit)
+ROUTERS = (meta, session, rules, cameras, live, alerts, recordings, events, health, audit)
 
 
 class SecuredApp(FastAPI):

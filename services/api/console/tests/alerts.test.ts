@@ -12,7 +12,7 @@ function alert(id: string, changes: Partial<Alert> = {}): Alert {
     camera_name: "Place",
     zone: "parvis",
     zone_name: "Parvis",
-    rule: "loitering",
+    rule: "long_stay",
     rule_version: 1,
     parameters: {},
     legal_basis: "Arrêté",

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import type { Zone } from "../src/api/types";
+import type { Rule } from "../src/api/types";
 import { basisState } from "../src/cameras/legal-basis";
-import { freeId, newZone, withRuleVersions } from "../src/cameras/zone-edits";
+import { draftOf, freeId, homeOf, newRule, newZone } from "../src/cameras/zone-edits";
 import { newRectangle } from "../src/drawing/polygon";
 
 describe("a new zone", () => {
@@ -15,15 +15,42 @@ describe("a new zone", () => {
   });
 });
 
+const kind = { name: "place", shape: "polygon", words: {} };
+const rule: Rule = {
+  name: "long_stay",
+  analytic: "stay",
+  classes: ["person"],
+  roles: [
+    { name: "where", kind, words: {} },
+    { name: "exit", kind, words: {} },
+  ],
+  parameters: { properties: { threshold_s: { type: "number", default: 60 } } },
+  words: {},
+};
+
 describe("a rule", () => {
-  const before: Zone = newZone(newRectangle(0), "Parvis", []);
-  it("whose parameters changed gets the next version, and keeps it when only the zone changed", () => {
-    const [rule] = before.rules;
-    if (rule === undefined) throw new Error("a new zone has a rule");
-    const [stricter] = withRuleVersions([{ ...before, rules: [{ ...rule, threshold_s: 10 }] }], [before]);
-    const [renamed] = withRuleVersions([{ ...before, name: "Place" }], [before]);
-    expect(stricter?.rules[0]?.version).toBe(2);
-    expect(renamed?.rules[0]?.version).toBe(1);
+  const zone = newZone(newRectangle(0), "Parvis", "place", []);
+
+  it("begins with its defaults, on the zone it was added to, under an id that nobody has", () => {
+    expect(newRule(rule, zone, ["long-stay"])).toEqual({
+      id: "long-stay-2",
+      rule: "long_stay",
+      parameters: { threshold_s: 60 },
+      geometry: { where: "parvis" },
+    });
+  });
+
+  it("is shown beside the zone of its first role, or beside any where nobody knows its roles", () => {
+    const wanted = { id: "r", rule: "long_stay", geometry: { exit: "door", where: "parvis" } };
+    expect(homeOf(wanted, [rule])).toBe("parvis");
+    expect(homeOf(wanted, [])).toBe("door");
+  });
+
+  it("goes back without its version, which the api gives", () => {
+    const saved = { id: "r", rule: "x", version: 7, parameters: { a: [1] }, geometry: {}, rests: null };
+    expect(draftOf({ zones: [], rules: [saved] }).rules).toEqual([
+      { id: "r", rule: "x", parameters: { a: [1] }, geometry: {} },
+    ]);
   });
 });
 

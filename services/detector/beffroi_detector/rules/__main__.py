@@ -15,6 +15,8 @@ from beffroi_common.contracts import Camera
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
 from beffroi_common.topics import CAMERAS, TRACKS
+from beffroi_rules import registry
+from beffroi_rules.fitting import Plans
 
 from .app import Failed, make_app
 from .processor import TracksProcessor
@@ -84,6 +86,7 @@ async def _judge(
         dead_letters=DeadLetters(producer, SERVICE, {TRACKS.name: TRACKS}, runtime.clock),
         status=status,
         clock=runtime.clock,
+        plans=Plans(registry.load()),
     )
     app = make_app(settings, partitions, processor, producer, fail)
     app.on_partitions_assigned.connect(lambda *_args, **_more: runtime.health.set_ready("assigned"))

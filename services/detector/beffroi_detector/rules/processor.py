@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 from pydantic import ValidationError
@@ -14,10 +15,9 @@ from beffroi_common.contracts import Alert, Camera, Level, Tracks
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import ALERTS
-
-from .advance import advance
-from .loitering import ANALYTIC
-from .state import CameraState
+from beffroi_rules.engine import advance
+from beffroi_rules.fitting import Plan, Plans
+from beffroi_rules.state import CameraState
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +32,7 @@ class TracksProcessor:
         dead_letters: takes what can never be read.
         status: hears how cameras are.
         clock: for the age of pictures, never for the rules.
+        plans: says which rules a camera has, and which of them can run.
     """
 
     cameras: Callable[[str], Camera | None]
@@ -39,6 +40,7 @@ class TracksProcessor:
     dead_letters: DeadLetters
     status: StatusReporter
     clock: Clock
+    plans: Plans
     _recalled: dict[str, tuple[str, CameraState]] = field(default_factory=dict)
 
     def process(self, record: Record, remembered: str | None) -> str | None:
@@ -59,14 +61,14 @@ class TracksProcessor:
 
     def _process(self, record: Record, remembered: str | None) -> str | None:
         tracks = _tracks(record)
-        camera = self.cameras(tracks.camera)
+        plan = self.plans.of(tracks.camera, self.cameras(tracks.camera))
         before = self._recall(record, remembered)
-        after, alerts = advance(before, tracks, camera)
+        after, alerts = advance(before, tracks, plan)
         if after is before:
             return None
         for alert in alerts:
             self._say(alert, record)
-        self._report(tracks, camera)
+        self._report(tracks, plan)
         written = after.model_dump_json(exclude_defaults=True)
         self._recalled[tracks.camera] = (written, after)
         return written
@@ -96,19 +98,24 @@ class TracksProcessor:
             reason=alert.closed_reason,
         )
 
-    def _report(self, tracks: Tracks, camera: Camera | None) -> None:
+    def _report(self, tracks: Tracks, plan: Plan) -> None:
         age_s = (self.clock.now() - tracks.capture_time).total_seconds()
         metrics.CAPTURE_AGE_SECONDS.labels(camera=tracks.camera).observe(max(0.0, age_s))
-        if camera is None:
-            self.status.camera(
-                tracks.camera, Level.WARNING, "unknown_camera", "Tracks arrive of a camera that is not configured."
-            )
-        elif camera.basis_in_force(ANALYTIC, tracks.capture_time) is None:
-            self.status.camera(
-                tracks.camera, Level.OK, "no_legal_basis", "The rules rest: no legal basis is in force for this camera."
-            )
-        else:
-            self.status.camera(tracks.camera, Level.OK, "watching", "The rules look at this camera.")
+        self.status.camera(tracks.camera, *_situation(plan, tracks.capture_time))
+
+
+def _situation(plan: Plan, at: datetime) -> tuple[Level, str, str]:
+    """How a camera is for the rules: level, code and message."""
+    if plan.camera is None:
+        return Level.WARNING, "unknown_camera", "Tracks arrive of a camera that is not configured."
+    if plan.resting:
+        said = "; ".join(f"rule {each.id} rests: {each.message}" for each in plan.resting)
+        return Level.WARNING, plan.resting[0].reason.value, f"{said}. The other rules go on."
+    if not plan.running:
+        return Level.OK, "no_rule", "No rule looks at this camera."
+    if all(plan.basis(each.rule, at) is None for each in plan.running):
+        return Level.OK, "no_legal_basis", "The rules rest: no legal basis is in force for this camera."
+    return Level.OK, "watching", "The rules look at this camera."
 
 
 def _tracks(record: Record) -> Tracks:

@@ -12,6 +12,8 @@ from beffroi_common.runtime.settings import SettingsError, load
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_detector.catalogue import model_folder
 from beffroi_detector.manifest import ModelError
+from beffroi_rules import registry
+from beffroi_rules.fitting import Plans
 
 from .camera_stream import CameraStream
 from .configuration import BusConfiguration
@@ -36,7 +38,7 @@ def main() -> None:
         runtime.health.set_ready("model")
         log.info("model loaded", model=detector.name, device=settings.device)
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
-        configuration = BusConfiguration(bus, runtime.clock)
+        configuration = BusConfiguration(bus, runtime.clock, Plans(registry.load(), detector.classes))
         configuration.start()
         try:
             if runtime.wait_for(

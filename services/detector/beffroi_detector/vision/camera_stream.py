@@ -7,29 +7,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from av import VideoFrame
-
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import Camera, Codec, FrameBatch, TrackedObject, Tracks
 from beffroi_common.contracts.frames import from_ns
+from beffroi_rules.fitting import Plan
+from beffroi_rules.shapes import outline
 
 from .decoding import Decoder, Picture, UndecodableError
 from .detections import Detections
-from .drawing import annotate
+from .drawing import Outline, annotate
 from .encoding import Quality, encode
-from .model import PERSON
+from .model import Wanted
 from .sampling import Sampler
 from .tracking import Tracked, Tracker
 
-ANALYTICS = ("loitering",)
-"""What needs tracks. Each runs only under a legal basis of its own."""
-
 
 class Finder(Protocol):
-    """Finds persons on pictures."""
+    """Finds objects on pictures."""
 
-    def detect(self, pictures: Sequence[VideoFrame]) -> list[Detections]:
-        """Return the persons on each picture."""
+    def detect(self, wanted: Sequence[Wanted]) -> list[Detections]:
+        """Return the objects on each picture, of the classes that are looked for on it and of no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +34,23 @@ class AnalysisRequest:
     """What is to be done with one batch.
 
     Attributes:
-        camera: its configuration; None: there is none that can be read.
+        plan: the camera's rules.
         annotate: somebody watches the annotated picture.
         period_s: between analysed pictures.
     """
 
-    camera: Camera | None
+    plan: Plan
     annotate: bool
     period_s: float
 
     @property
     def concerns_rules(self) -> bool:
         """Whether the rules may remember something of this camera."""
-        return self.camera is not None and bool(self.camera.legal_bases)
+        return self.plan.camera is not None and bool(self.plan.camera.legal_bases)
 
-    def allows(self, at: datetime) -> bool:
-        """Whether an analytic of this camera has a legal basis in force at the capture time `at`."""
-        camera = self.camera
-        if camera is None or not camera.enabled:
-            return False
-        return any(camera.basis_in_force(analytic, at) is not None for analytic in ANALYTICS)
+    def classes(self, at: datetime) -> frozenset[str]:
+        """What may be looked for at the capture time `at`; nothing: no analysis."""
+        return self.plan.classes(at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +104,7 @@ class CameraStream:
             self.decoder.reset()  # something is missing between the two
         self._last = (batch.epoch, batch.sequence)
         self._sequences.take(batch.epoch, batch.sequence)
-        analysed = work.allows(batch.capture_time)
+        analysed = bool(work.classes(batch.capture_time))
         if not analysed and not work.annotate:
             self.decoder.reset()
             return BatchResult(self._silence(batch, work), None, analysed=False)
@@ -123,16 +117,15 @@ class CameraStream:
         return self._look(batch, pictures, work)
 
     def _look(self, batch: FrameBatch, pictures: list[Picture], work: AnalysisRequest) -> BatchResult:
-        chosen = [
-            picture
+        chosen = {
+            id(picture): Wanted(picture.frame, classes)
             for picture in pictures
-            if work.allows(from_ns(picture.unit.capture_time_ns))
+            if (classes := work.classes(from_ns(picture.unit.capture_time_ns)))
             and self._sampler.take(picture.unit.capture_time_ns, work.period_s)
-        ]
-        found = dict(
-            zip((id(each) for each in chosen), self.finder.detect([each.frame for each in chosen]), strict=True)
-        )
-        if not chosen and not work.allows(batch.capture_time):
+        }
+        found = dict(zip(chosen, self.finder.detect(list(chosen.values())), strict=True))
+        analysed = bool(work.classes(batch.capture_time))
+        if not chosen and not analysed:
             self._shown = ()  # nothing may be shown of an analysis that has ended
         tracks = []
         drawn = []
@@ -141,8 +134,7 @@ class CameraStream:
                 self._shown = tuple(self.tracker.follow(found[id(picture)], picture.unit.capture_time_ns))
                 tracks.append(_tracks(batch, picture, self._shown))
             if work.annotate:
-                drawn.append(Picture(picture.unit, annotate(picture.frame, self._shown, _zones(work.camera))))
-        analysed = work.allows(batch.capture_time)
+                drawn.append(Picture(picture.unit, annotate(picture.frame, self._shown, _zones(work.plan.camera))))
         self._analysed_once = self._analysed_once or bool(tracks)
         if not analysed and not tracks:
             tracks.extend(self._silence(batch, work))
@@ -161,8 +153,9 @@ class CameraStream:
         return replace(batch, codec=Codec.H264, width=size[0], height=size[1], units=units)
 
 
-def _zones(camera: Camera | None) -> list[tuple[str, tuple[tuple[float, float], ...]]]:
-    return [] if camera is None else [(zone.name, zone.polygon) for zone in camera.zones]
+def _zones(camera: Camera | None) -> list[Outline]:
+    drawn = ((zone.name, outline(zone)) for zone in (() if camera is None else camera.zones))
+    return [Outline(name, *shape) for name, shape in drawn if shape is not None]
 
 
 def _tracks(batch: FrameBatch, picture: Picture, tracked: Sequence[Tracked]) -> Tracks:
@@ -177,7 +170,7 @@ def _tracks(batch: FrameBatch, picture: Picture, tracked: Sequence[Tracked]) -> 
         objects=tuple(
             TrackedObject(
                 track=each.track,
-                label=PERSON,
+                label=each.label,
                 box=_normalised(each.xyxy, width, height),
                 confidence=round(each.confidence, 3),
             )

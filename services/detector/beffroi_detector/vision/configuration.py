@@ -6,13 +6,15 @@ from beffroi_common.bus import Bus, Table
 from beffroi_common.contracts import Camera, Viewers
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import CAMERAS, VIEWERS
+from beffroi_rules.fitting import Plan, Plans
 
 
 class BusConfiguration:
     """Reads `cameras.v1` and `viewers.v1` in full and follows them."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, plans: Plans) -> None:
         self._clock = clock
+        self._plans = plans
         self._cameras = Table(bus, CAMERAS, Camera.decode, name="vision")
         self._viewers = Table(bus, VIEWERS, Viewers.decode, name="vision")
 
@@ -30,9 +32,9 @@ class BusConfiguration:
         """Wait until all cameras are known; nobody waits for viewers."""
         return self._cameras.wait_caught_up(timeout_s)
 
-    def camera(self, camera: str) -> Camera | None:
+    def plan(self, camera: str) -> Plan:
         """See `processor.Configuration`."""
-        return self._cameras.get(camera)
+        return self._plans.of(camera, self._cameras.get(camera))
 
     def watched(self, camera: str) -> bool:
         """See `processor.Configuration`."""

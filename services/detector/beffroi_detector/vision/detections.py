@@ -12,15 +12,17 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Objects of one class on one picture.
+    """Objects on one picture.
 
     Attributes:
         xyxy: (n, 4) boxes in pixels of the picture: left, top, right, bottom.
         confidence: (n,) between 0 and 1.
+        labels: (n,) their classes, as the model calls them.
     """
 
     xyxy: Floats
     confidence: Floats
+    labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
         """Check shapes and values.
@@ -29,8 +31,9 @@ class Detections:
             ValueError: they are not what the attributes say.
         """
         count = len(self.confidence)
-        if self.xyxy.shape != (count, 4) or self.confidence.shape != (count,):
-            raise ValueError(f"boxes {self.xyxy.shape} and confidences {self.confidence.shape} do not fit together")
+        if self.xyxy.shape != (count, 4) or self.confidence.shape != (count,) or len(self.labels) != count:
+            shapes = f"boxes {self.xyxy.shape}, confidences {self.confidence.shape} and {len(self.labels)} labels"
+            raise ValueError(f"{shapes} do not fit together")
         if not (np.isfinite(self.xyxy).all() and ((self.confidence >= 0) & (self.confidence <= 1)).all()):
             raise ValueError("boxes must be finite and confidences between 0 and 1")
 

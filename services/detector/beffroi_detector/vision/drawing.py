@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -32,17 +33,30 @@ NAME_LENGTH = 4
 """Of a track's name as much is shown as tells people apart."""
 
 
-def annotate(
-    picture: VideoFrame, tracked: Sequence[Tracked], zones: Sequence[tuple[str, Sequence[Point]]]
-) -> VideoFrame:
-    """Return a copy of the picture, of even size, with zones (name and normalised outline) and boxes (pixels) drawn."""
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """How a zone is drawn.
+
+    Attributes:
+        name: written beside it.
+        points: normalised.
+        closed: the last point is joined to the first.
+    """
+
+    name: str
+    points: Sequence[Point]
+    closed: bool
+
+
+def annotate(picture: VideoFrame, tracked: Sequence[Tracked], zones: Sequence[Outline]) -> VideoFrame:
+    """Return a copy of the picture, of even size, with zones and boxes (in pixels) drawn."""
     width, height = picture.width // 2 * 2, picture.height // 2 * 2
     planes: Plane = (
         picture.reformat(width=width, height=height, format="yuv420p").to_ndarray().astype(np.uint8, copy=False)
     )
     canvas = _Canvas(planes, width, height)
-    for name, outline in zones:
-        canvas.zone(name, outline)
+    for zone in zones:
+        canvas.zone(zone)
     for each in tracked:
         canvas.box(each)
     return VideoFrame.from_ndarray(planes, format="yuv420p")
@@ -58,11 +72,14 @@ class _Canvas:
         self._line = max(1, height // 300)
         self._scale = max(0.35, height * TEXT_HEIGHT / FONT_PIXELS)
 
-    def zone(self, name: str, outline: Sequence[Point]) -> None:
-        corners = (np.array(outline) * self._size).round().astype(np.int32)
-        self._each(ZONE, lambda plane, step, value: cv2.polylines(plane, [corners // step], True, value, self._line))
+    def zone(self, zone: Outline) -> None:
+        corners = (np.array(zone.points) * self._size).round().astype(np.int32)
+        self._each(
+            ZONE,
+            lambda plane, step, value: cv2.polylines(plane, [corners // step], zone.closed, value, self._line),
+        )
         top = corners[corners[:, 1].argmin()]
-        self._text(name, int(top[0]), int(top[1]) + self._line * 2, ZONE)
+        self._text(zone.name, int(top[0]), int(top[1]) + self._line * 2, ZONE)
 
     def box(self, tracked: Tracked) -> None:
         left, top, right, bottom = (round(value) for value in tracked.xyxy)

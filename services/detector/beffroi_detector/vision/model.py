@@ -19,8 +19,13 @@ from beffroi_detector.manifest import GRAPH, ModelError, read_manifest
 from .detections import Detections, Floats
 from .letterbox import Letterbox
 
-PERSON = "person"
-"""The one class that a rule of today asks for; nothing else is looked for (purpose limitation)."""
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture, and the classes of objects to look for on it. Nothing else is looked for (purpose limitation)."""
+
+    picture: VideoFrame
+    classes: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class ModelOptions:
 
 
 class Detector:
-    """Finds persons.
+    """Finds objects of the classes that it is asked for.
 
     Args:
         folder: of a prepared model; its files are checked against their digests.
@@ -50,34 +55,34 @@ class Detector:
         manifest = read_manifest(folder)
         if any(side % manifest.stride for side in options.input_wh):
             raise ModelError(f"both sides of the input must be multiples of {manifest.stride}")
-        classes = [number for number, name in manifest.classes.items() if name == PERSON]
-        if not classes:
-            raise ModelError(f"the model in {folder} knows no class {PERSON!r}")
-        self._row = 4 + classes[0]
+        self._rows = {name: 4 + number for number, name in manifest.classes.items()}
         self._options = options
         self.name = manifest.name
         self._request = _compile(folder / GRAPH, options).create_infer_request()
         width, height = options.input_wh
         self._input: NDArray[np.uint8] = np.empty((options.max_batch, height, width, 3), np.uint8)
 
-    def detect(self, pictures: Sequence[VideoFrame]) -> list[Detections]:
-        """Return the persons on each picture, in the order of the pictures."""
-        return [
-            each for start in range(0, len(pictures), self._options.max_batch) for each in self._some(pictures, start)
-        ]
+    @property
+    def classes(self) -> frozenset[str]:
+        """What the model can find."""
+        return frozenset(self._rows)
 
-    def _some(self, pictures: Sequence[VideoFrame], start: int) -> Iterator[Detections]:
-        chosen = pictures[start : start + self._options.max_batch]
-        boxes = [Letterbox((each.width, each.height), self._options.input_wh) for each in chosen]
-        for picture, letterbox, into in zip(chosen, boxes, self._input, strict=False):
-            letterbox.place(picture, into)
+    def detect(self, wanted: Sequence[Wanted]) -> list[Detections]:
+        """Return the objects on each picture, in the order of the pictures; classes must be among `classes`."""
+        return [each for start in range(0, len(wanted), self._options.max_batch) for each in self._some(wanted, start)]
+
+    def _some(self, wanted: Sequence[Wanted], start: int) -> Iterator[Detections]:
+        chosen = wanted[start : start + self._options.max_batch]
+        boxes = [Letterbox((each.picture.width, each.picture.height), self._options.input_wh) for each in chosen]
+        for each, letterbox, into in zip(chosen, boxes, self._input, strict=False):
+            letterbox.place(each.picture, into)
         answer: dict[Any, NDArray[np.float32]] = self._request.infer({0: self._input[: len(chosen)]}, share_inputs=True)
-        for raw, letterbox in zip(next(iter(answer.values())), boxes, strict=True):
-            yield self._read(raw, letterbox)
+        for each, raw, letterbox in zip(chosen, next(iter(answer.values())), boxes, strict=True):
+            yield joined([self._read(raw, label, letterbox) for label in sorted(each.classes)])
 
-    def _read(self, raw: Floats, letterbox: Letterbox) -> Detections:
-        """Read one picture's (4 + classes, anchors): centre, size and a score for each class."""
-        scores = raw[self._row]
+    def _read(self, raw: Floats, label: str, letterbox: Letterbox) -> Detections:
+        """Read one class of one picture's (4 + classes, anchors): centre, size and a score for each class."""
+        scores = raw[self._rows[label]]
         likely = scores >= self._options.confidence
         x, y, width, height = raw[:4, likely]
         confidence = scores[likely]
@@ -85,7 +90,16 @@ class Detector:
         best = distinct(xywh, confidence, self._options.overlap)
         left, top, width, height = xywh[best].T
         xyxy = np.stack([left, top, left + width, top + height], axis=1)
-        return Detections(letterbox.restore(xyxy), np.clip(confidence[best], 0, 1))
+        return Detections(letterbox.restore(xyxy), np.clip(confidence[best], 0, 1), (label,) * len(best))
+
+
+def joined(found: Sequence[Detections]) -> Detections:
+    """Detections of several classes on one picture as one."""
+    return Detections(
+        np.concatenate([np.empty((0, 4), np.float32), *(each.xyxy for each in found)]),
+        np.concatenate([np.empty(0, np.float32), *(each.confidence for each in found)]),
+        tuple(label for each in found for label in each.labels),
+    )
 
 
 def distinct(xywh: Floats, confidence: Floats, overlap: float) -> NDArray[np.intp]:

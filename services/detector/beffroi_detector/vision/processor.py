@@ -13,10 +13,11 @@ import structlog
 from beffroi_common.bus import Partition, Producer, Record, RetryLater, StatusReporter, TooLarge
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.contracts import Camera, FrameBatch, Level, Tracks
+from beffroi_common.contracts import FrameBatch, Level, Tracks
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_ANNOTATED, TRACKS, Topic
+from beffroi_rules.fitting import Plan, RestReason
 
 from .camera_stream import AnalysisRequest, BatchResult, CameraStream
 
@@ -25,7 +26,8 @@ log = structlog.get_logger(__name__)
 NANOSECONDS = 1_000_000_000
 
 MESSAGES: dict[str, tuple[Level, str]] = {
-    "analysed": (Level.OK, "Persons are looked for."),
+    "analysed": (Level.OK, "What the camera's rules need is looked for."),
+    "no_rule": (Level.OK, "Nothing is analysed: no rule looks at this camera."),
     "no_legal_basis": (Level.OK, "Nothing is analysed: no legal basis is in force for this camera."),
     "awaiting_key": (Level.WARNING, "Waiting for a key frame to begin at."),
     "decoder_error": (Level.WARNING, "A batch could not be decoded; going on with the next key frame."),
@@ -35,8 +37,8 @@ MESSAGES: dict[str, tuple[Level, str]] = {
 class Configuration(Protocol):
     """Cameras and viewers as they are at present."""
 
-    def camera(self, camera: str) -> Camera | None:
-        """Configuration of a camera; None where there is none that can be read."""
+    def plan(self, camera: str) -> Plan:
+        """The rules of a camera as it is configured, of those that the model has classes for."""
 
     def watched(self, camera: str) -> bool:
         """Whether somebody watches the annotated picture."""
@@ -113,8 +115,9 @@ class Vision:
             return
         self._note_restart(entry, batch, record.offset)
         with metrics.WORK_SECONDS.labels(step="vision").time():
-            seen = entry.stream.take(batch, self._work(batch))
-        self._settle(entry, batch, seen)
+            request = self._work(batch)
+            seen = entry.stream.take(batch, request)
+        self._settle(entry, batch, request.plan, seen)
         with suppress(RetryLater):  # the next batch says it; what waits holds its offset back
             self._send()
 
@@ -167,16 +170,15 @@ class Vision:
         age_s = (self.clock.now_ns() - batch.units[-1].capture_time_ns) / NANOSECONDS
         late = age_s > self.pace.catch_up_after_s
         return AnalysisRequest(
-            camera=self.configuration.camera(batch.camera),
+            plan=self.configuration.plan(batch.camera),
             annotate=self.configuration.watched(batch.camera) and age_s <= self.pace.annotated_late_s,
             period_s=self.pace.catch_up_period_s if late else self.pace.period_s,
         )
 
-    def _settle(self, entry: _Entry, batch: FrameBatch, seen: BatchResult) -> None:
-        code = seen.trouble or ("analysed" if seen.analysed else "no_legal_basis")
+    def _settle(self, entry: _Entry, batch: FrameBatch, plan: Plan, seen: BatchResult) -> None:
         if seen.trouble is not None:
             entry.counters["dropped"] += len(batch.units)
-            metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason=code).inc()
+            metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason=seen.trouble).inc()
         if seen.analysed:
             entry.counters["analysed"] += len(seen.tracks)
         for tracks in seen.tracks:
@@ -185,8 +187,7 @@ class Vision:
             self._unsent.append(_Unsent(FRAMES_ANNOTATED, entry.partition, entry.restart_offset, seen.annotated))
         age_s = (self.clock.now_ns() - batch.units[0].capture_time_ns) / NANOSECONDS
         metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(max(0.0, age_s))
-        level, message = MESSAGES[code]
-        self.status.camera(batch.camera, level, code, message, entry.counters)
+        self.status.camera(batch.camera, *_situation(plan, seen), entry.counters)
 
     def _send(self) -> None:
         while self._unsent:
@@ -196,3 +197,13 @@ class Vision:
             except TooLarge as reason:
                 log.error("not sent", topic=each.topic.name, camera=each.value.camera, reason=str(reason))
             self._unsent.popleft()
+
+
+def _situation(plan: Plan, seen: BatchResult) -> tuple[Level, str, str]:
+    """How a camera is for vision: level, code and message. What rests for another reason the rules say themselves."""
+    missing = [each for each in plan.resting if each.reason is RestReason.CLASSES]
+    if seen.trouble is None and missing:
+        said = "; ".join(f"rule {each.id} rests: {each.message}" for each in missing)
+        return Level.WARNING, RestReason.CLASSES.value, f"{said}. The other rules go on."
+    code = seen.trouble or ("analysed" if seen.analysed else "no_legal_basis" if plan.running else "no_rule")
+    return MESSAGES[code][0], code, MESSAGES[code][1]

@@ -31,11 +31,13 @@ class Tracked:
 
     Attributes:
         track: its name.
+        label: its class, as the model calls it.
         xyxy: box in pixels.
         confidence: of the detection.
     """
 
     track: str
+    label: str
     xyxy: tuple[float, float, float, float]
     confidence: float
 
@@ -61,18 +63,20 @@ class CameraTracker:
         if self._last_ns is not None and not 0 < time_ns - self._last_ns <= self._options.lost_track_s * NANOSECONDS:
             self._begin()
         self._last_ns = time_ns
+        labels = sorted(set(detections.labels))
         found = supervision.Detections(
             xyxy=detections.xyxy,
             confidence=detections.confidence,
-            class_id=np.zeros(len(detections), int),
+            class_id=np.array([labels.index(label) for label in detections.labels], int),
         )
         followed = self._tracker.update(found, timestamp=time_ns / NANOSECONDS)
         identities = followed.tracker_id if followed.tracker_id is not None else ()
         confidence = followed.confidence if followed.confidence is not None else np.zeros(len(followed))
-        rows = sorted(zip(identities, followed.xyxy, confidence, strict=True), key=lambda row: int(row[0]))
-        sure = [(int(number), box, float(score)) for number, box, score in rows if number >= 0]
-        self._name([number for number, _, _ in sure], time_ns)
-        return [Tracked(self._names[number], _corners(box), score) for number, box, score in sure]
+        classes = followed.class_id if followed.class_id is not None else np.zeros(len(followed), int)
+        rows = sorted(zip(identities, classes, followed.xyxy, confidence, strict=True), key=lambda row: int(row[0]))
+        sure = [(int(number), labels[int(kind)], box, float(score)) for number, kind, box, score in rows if number >= 0]
+        self._name([number for number, *_ in sure], time_ns)
+        return [Tracked(self._names[number], label, _corners(box), score) for number, label, box, score in sure]
 
     def _begin(self) -> None:
         self._names.clear()

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Header, Path, Response
 from beffroi_api.authz.roles import Administrator, AnyConsole, Identity
 from beffroi_api.errors import ChangedInBetween, Invalid, NotFound
 from beffroi_api.http.problems import problems
+from beffroi_api.modules.rules.schemas import ZonesInput
 from beffroi_api.services import Services, ServicesOf
 from beffroi_common.contracts import CameraId
 
-from .schemas import CameraInput, CameraView, LegalBases, MaskingInput, Zones
+from .schemas import CameraInput, CameraView, LegalBases, MaskingInput
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 
@@ -72,9 +73,14 @@ def decide_masking(
 
 @router.put("/{camera}/zones", responses=CHANGE)
 def save_zones(
-    camera: Camera, body: Zones, who: Administrator, response: Response, services: ServicesOf, if_match: IfMatch = None
+    camera: Camera,
+    body: ZonesInput,
+    who: Administrator,
+    response: Response,
+    services: ServicesOf,
+    if_match: IfMatch = None,
 ) -> CameraView:
-    """Replace the zones and their rules."""
+    """Replace the zones and the rules that look at them. A rule left as it was is kept even if it rests."""
     services.cameras.save_zones(who, camera, body, _version(if_match))
     return _answer(camera, who, response, services)
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from beffroi_api.modules.rules.schemas import CameraRuleView
 from beffroi_common.contracts import CameraId, CameraSource, LegalBasis, Level, MaskDecision, MaskMode, Polygon, Zone
 from beffroi_common.contracts.base import ShortText, UtcTime
 from beffroi_common.contracts.camera import MAX_ASPECT
 
-Zones = Annotated[tuple[Zone, ...], Field(max_length=64)]
 LegalBases = Annotated[tuple[LegalBasis, ...], Field(max_length=16)]
 
 
@@ -61,6 +61,7 @@ class CameraView(BaseModel):
     nominal_fps: float | None
     masking: MaskDecision | None
     zones: tuple[Zone, ...]
+    rules: list[CameraRuleView]
     legal_bases: tuple[LegalBasis, ...]
     version: int
     published: bool

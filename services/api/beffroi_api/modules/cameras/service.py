@@ -15,7 +15,9 @@ from beffroi_api.db.tables import CameraRow
 from beffroi_api.errors import ChangedInBetween, Invalid, NotFound
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
-from beffroi_common.contracts import Camera, LegalBasis, MaskDecision, Zone
+from beffroi_api.modules.rules.schemas import ZonesInput
+from beffroi_api.modules.rules.service import Rules
+from beffroi_common.contracts import Camera, LegalBasis, MaskDecision
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import Clock
 
@@ -41,6 +43,7 @@ class Cameras:
     trail: Trail
     clock: Clock
     slots: int
+    rules: Rules
     summarise: Callable[[Camera], StatusSummary]
     listeners: list[Listener] = field(default_factory=list)
 
@@ -103,10 +106,17 @@ class Cameras:
         masking = wanted.model_dump() | decided
         self._change(who, camera, expected, Action.MASKING_DECIDED, lambda _before: {"masking": dict(masking)})
 
-    def save_zones(self, who: Identity, camera: str, zones: tuple[Zone, ...], expected: int | None) -> None:
-        """Replace the zones and their rules."""
-        dumped = [zone.model_dump() for zone in zones]
-        self._change(who, camera, expected, Action.ZONES_SAVED, lambda _before: {"zones": dumped})
+    def save_zones(self, who: Identity, camera: str, wanted: ZonesInput, expected: int | None) -> None:
+        """Replace the zones and the rules that look at them."""
+
+        def change(before: Camera) -> dict[str, Any]:
+            rules = self.rules.settled(before, wanted)
+            return {
+                "zones": [zone.model_dump() for zone in wanted.zones],
+                "rules": [rule.model_dump() for rule in rules],
+            }
+
+        self._change(who, camera, expected, Action.ZONES_SAVED, change)
 
     def save_legal_bases(self, who: Identity, camera: str, bases: tuple[LegalBasis, ...], expected: int | None) -> None:
         """Replace the legal bases."""
@@ -184,6 +194,7 @@ class Cameras:
             nominal_fps=camera.nominal_fps,
             masking=camera.masking,
             zones=camera.zones,
+            rules=self.rules.on(camera),
             legal_bases=camera.legal_bases,
             version=camera.version,
             published=row.published_version >= row.version,

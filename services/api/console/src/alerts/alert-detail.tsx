@@ -3,12 +3,12 @@ import { useTranslation } from "react-i18next";
 
 import type { Alert } from "../api/types";
 import { useFormats } from "../i18n/formats";
+import { useRuleName } from "../rules/queries";
 import { livePath, playbackPath } from "../shell/paths";
 import { BlobImage } from "../ui/blob-image";
 import { ProblemNote } from "../ui/problem-note";
 import { AlertFacts, Taken } from "./alert-facts";
 import { useAlertStill } from "./queries";
-import { ruleName } from "./words";
 
 /** Playback begins this long before the alert opened, so that what led to it is seen. */
 export const LEAD_IN_MS = 10_000;
@@ -22,6 +22,7 @@ interface AlertDetailProps {
 
 export function AlertDetail({ alert, acknowledge, isPending, error }: AlertDetailProps) {
   const { t } = useTranslation();
+  const ruleName = useRuleName();
   return (
     <section className="alert-detail" aria-labelledby="alert-title">
       <h2 id="alert-title">{t("alerts.title", { rule: ruleName(alert.rule), camera: alert.camera_name })}</h2>

@@ -3,12 +3,14 @@ import { useTranslation } from "react-i18next";
 import type { Alert } from "../api/types";
 import { coded } from "../i18n/coded";
 import { useFormats } from "../i18n/formats";
-import { durationSeconds, ruleName } from "./words";
+import { useRuleName } from "../rules/queries";
+import { durationSeconds } from "./words";
 
 /** Everything known of one alert, as a list of terms. */
 export function AlertFacts({ alert }: { alert: Alert }) {
   const { t } = useTranslation();
   const formats = useFormats();
+  const ruleName = useRuleName();
   const onset = formats.moment(alert.onset);
   return (
     <dl className="facts">

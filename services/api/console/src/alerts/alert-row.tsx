@@ -2,13 +2,15 @@ import { useTranslation } from "react-i18next";
 
 import type { Alert } from "../api/types";
 import { useFormats } from "../i18n/formats";
+import { useRuleName } from "../rules/queries";
 import { Taken } from "./alert-facts";
-import { ruleName, urgency } from "./words";
+import { urgency } from "./words";
 
 /** One alert in a list: what, where, since when, and whose it is. */
 export function AlertRow({ alert }: { alert: Alert }) {
   const { t } = useTranslation();
   const formats = useFormats();
+  const ruleName = useRuleName();
   const state = urgency(alert);
   return (
     <div className="alert-row" data-urgency={state}>

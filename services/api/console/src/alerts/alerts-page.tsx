@@ -7,6 +7,7 @@ import type { Alert } from "../api/types";
 import { livePath, playbackPath } from "../shell/paths";
 import { useShortcuts } from "../shell/shortcuts";
 import { useTitle } from "../shell/title";
+import { useRuleName } from "../rules/queries";
 import { ProblemNote } from "../ui/problem-note";
 import { AlertDetail, LEAD_IN_MS } from "./alert-detail";
 import { AlertRow } from "./alert-row";
@@ -18,6 +19,7 @@ const LISTS: readonly AlertList[] = ["todo", "all"];
 
 export function AlertsPage() {
   const { t } = useTranslation();
+  const ruleName = useRuleName();
   const [list, setList] = useState<AlertList>("todo");
   const alerts = useAlerts(list);
   const everything = useAlerts("all").data ?? [];
@@ -73,10 +75,14 @@ export function AlertsPage() {
             if (chosen !== undefined) select(chosen.id);
           }}
           renderEmptyState={() => <p className="empty">{alerts.isPending ? t("shell.loading") : t("alerts.none")}</p>}
-          dependencies={[t]}
+          dependencies={[t, ruleName]}
         >
           {(alert) => (
-            <GridListItem id={alert.id} textValue={alertSentence(t, alert)} className="alert-item">
+            <GridListItem
+              id={alert.id}
+              textValue={alertSentence(t, alert, ruleName(alert.rule))}
+              className="alert-item"
+            >
               <AlertRow alert={alert} />
             </GridListItem>
           )}

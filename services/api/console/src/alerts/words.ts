@@ -1,15 +1,10 @@
 import type { TFunction } from "i18next";
 
 import type { Alert } from "../api/types";
-import { coded } from "../i18n/coded";
 
-export function ruleName(rule: string): string {
-  return coded("rule", rule, rule);
-}
-
-/** An alert in one sentence, as it is announced. */
-export function alertSentence(t: TFunction, alert: Alert): string {
-  return t("alerts.announced", { rule: ruleName(alert.rule), camera: alert.camera_name, zone: alert.zone_name });
+/** An alert in one sentence, as it is announced; `rule` is what its rule is called. */
+export function alertSentence(t: TFunction, alert: Alert, rule: string): string {
+  return t("alerts.announced", { rule, camera: alert.camera_name, zone: alert.zone_name });
 }
 
 /** What an alert asks of a person: `now` while it lasts and nobody took it, `look` once it ended, `taken` afterwards. */

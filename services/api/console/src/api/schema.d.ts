@@ -52,6 +52,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Rules
+         * @description All rules by name, each with what it needs, what can be set, and its words in every language.
+         */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cameras": {
         parameters: {
             query?: never;
@@ -130,7 +150,7 @@ export interface paths {
         get?: never;
         /**
          * Save Zones
-         * @description Replace the zones and their rules.
+         * @description Replace the zones and the rules that look at them. A rule left as it was is kept even if it rests.
          */
         put: operations["save_zones"];
         post?: never;
@@ -530,6 +550,27 @@ export interface components {
             removed: true;
         };
         /**
+         * CameraRuleView
+         * @description A rule on a camera.
+         */
+        CameraRuleView: {
+            /** Id */
+            id: string;
+            /** Rule */
+            rule: string;
+            /** Version */
+            version: number;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** Geometry */
+            geometry: {
+                [key: string]: string;
+            };
+            rests: components["schemas"]["RestView"] | null;
+        };
+        /**
          * CameraServiceHealth
          * @description What a service said last of a camera, and whether that is too long ago to believe.
          */
@@ -601,6 +642,8 @@ export interface components {
             masking: components["schemas"]["MaskDecision"] | null;
             /** Zones */
             zones: components["schemas"]["Zone"][];
+            /** Rules */
+            rules: components["schemas"]["CameraRuleView"][];
             /** Legal Bases */
             legal_bases: components["schemas"]["LegalBasis"][];
             /** Version */
@@ -638,6 +681,22 @@ export interface components {
             message: string;
         };
         /**
+         * FieldWordsView
+         * @description What people read of one parameter; unit and help may be empty. `options`: of a choice, by value.
+         */
+        FieldWordsView: {
+            /** Label */
+            label: string;
+            /** Unit */
+            unit: string;
+            /** Help */
+            help: string;
+            /** Options */
+            options: {
+                [key: string]: string;
+            };
+        };
+        /**
          * HealthView
          * @description Everything at a glance.
          */
@@ -649,31 +708,14 @@ export interface components {
             broker: components["schemas"]["Dependency"];
             store: components["schemas"]["Dependency"];
         };
-        /**
-         * Hours
-         * @description Local hours of the commune in which a rule looks, e.g. 22:00–06:00. Over midnight when `end` < `start`.
-         */
-        Hours: {
-            /** Start */
-            start: string;
-            /** End */
-            end: string;
-            /**
-             * Timezone
-             * @default Europe/Paris
-             */
-            timezone: string;
-        };
+        JsonValue: unknown;
         /**
          * LegalBasis
          * @description The act that allows one analytic on one camera, from a day to a day. Without it the analytic does not run.
          */
         LegalBasis: {
-            /**
-             * Analytic
-             * @constant
-             */
-            analytic: "loitering";
+            /** Analytic */
+            analytic: string;
             /** Purpose */
             purpose: string;
             /** Reference */
@@ -755,39 +797,6 @@ export interface components {
             capture_time_ms: number;
             /** Pts Us */
             pts_us: number;
-        };
-        /**
-         * LoiteringRule
-         * @description Parameters of `loitering` (rules.md): a person stays near one point of a sensitive zone.
-         */
-        LoiteringRule: {
-            /**
-             * Rule
-             * @default loitering
-             * @constant
-             */
-            rule: "loitering";
-            /**
-             * Threshold S
-             * @default 60
-             */
-            threshold_s: number;
-            /**
-             * Radius Height
-             * @default 0.1
-             */
-            radius_height: number;
-            /**
-             * Gap S
-             * @default 3
-             */
-            gap_s: number;
-            schedule?: components["schemas"]["Hours"] | null;
-            /**
-             * Version
-             * @default 1
-             */
-            version: number;
         };
         /**
          * MaskDecision
@@ -918,11 +927,91 @@ export interface components {
             state: string;
         };
         /**
+         * RestReason
+         * @description Why a rule rests; each is a code with words in the console.
+         * @enum {string}
+         */
+        RestReason: "rule_unknown" | "rule_parameters_unfit" | "rule_geometry_unfit" | "rule_class_missing";
+        /**
+         * RestView
+         * @description Why a rule does not run as it is configured.
+         */
+        RestView: {
+            code: components["schemas"]["RestReason"];
+            /** Message */
+            message: string;
+        };
+        /**
          * Role
          * @description What a person is for. Least privilege: who administers or audits does not thereby see more.
          * @enum {string}
          */
         Role: "operator" | "administrator" | "dpo";
+        /**
+         * RoleView
+         * @description Part that a zone plays for a rule.
+         */
+        RoleView: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["ZoneKindView"];
+            /** Words */
+            words: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * RuleInput
+         * @description A rule as an administrator wants it on a camera. Its version is given by the api.
+         */
+        RuleInput: {
+            /** Id */
+            id: string;
+            /** Rule */
+            rule: string;
+            /** Parameters */
+            parameters?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Geometry */
+            geometry?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * RuleView
+         * @description A rule that this release knows.
+         */
+        RuleView: {
+            /** Name */
+            name: string;
+            /** Analytic */
+            analytic: string;
+            /** Classes */
+            classes: string[];
+            /** Roles */
+            roles: components["schemas"]["RoleView"][];
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** Words */
+            words: {
+                [key: string]: components["schemas"]["RuleWordsView"];
+            };
+        };
+        /**
+         * RuleWordsView
+         * @description What people read of a rule; parameters by their path, e.g. `schedule.start`.
+         */
+        RuleWordsView: {
+            /** Name */
+            name: string;
+            /** Parameters */
+            parameters: {
+                [key: string]: components["schemas"]["FieldWordsView"];
+            };
+        };
         /**
          * SegmentPage
          * @description Segments that overlap the time asked for, oldest first, none past its retention.
@@ -1057,31 +1146,53 @@ export interface components {
         View: "masked" | "annotated";
         /**
          * Zone
-         * @description A polygon with a meaning and the rules that look at it.
+         * @description A shape drawn on the picture, with a meaning. What kinds and shapes there are only the rules know.
          */
         Zone: {
             /** Id */
             id: string;
             /** Name */
             name: string;
-            kind: components["schemas"]["ZoneKind"];
-            /** Polygon */
-            polygon: [
+            /** Kind */
+            kind: string;
+            /** Shape */
+            shape: string;
+            /** Points */
+            points: [
                 number,
                 number
             ][];
+        };
+        /**
+         * ZoneKindView
+         * @description What a zone can mean, and the shape it must have.
+         */
+        ZoneKindView: {
+            /** Name */
+            name: string;
+            /** Shape */
+            shape: string;
+            /** Words */
+            words: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * ZonesInput
+         * @description The zones of a camera and the rules that look at them: saved together, since each needs the other.
+         */
+        ZonesInput: {
+            /**
+             * Zones
+             * @default []
+             */
+            zones: components["schemas"]["Zone"][];
             /**
              * Rules
              * @default []
              */
-            rules: components["schemas"]["LoiteringRule"][];
+            rules: components["schemas"]["RuleInput"][];
         };
-        /**
-         * ZoneKind
-         * @description What a polygon means. Later rules bring their own kinds.
-         * @enum {string}
-         */
-        ZoneKind: "sensitive";
     };
     responses: never;
     parameters: never;
@@ -1272,6 +1383,53 @@ export interface operations {
             };
             /** @description Too large (`too_large`) */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not valid (`invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"][];
+                };
+            };
+            /** @description Sign in first (`not_signed_in`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow this (`not_allowed`) */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1648,7 +1806,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Zone"][];
+                "application/json": components["schemas"]["ZonesInput"];
             };
         };
         responses: {

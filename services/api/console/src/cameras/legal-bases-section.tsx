@@ -3,7 +3,10 @@ import { Button, Input, Label, TextField } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
 import type { Camera, LegalBasis } from "../api/types";
+import { useRules } from "../rules/queries";
+import { analytics } from "../rules/words";
 import { MomentField } from "../ui/moment-field";
+import { Pick } from "../ui/pick";
 import { basisState } from "./legal-basis";
 import { SaveBar } from "./save-bar";
 import { useDraft } from "./use-draft";
@@ -15,7 +18,8 @@ const YEAR_MS = 365 * 24 * 3_600_000;
 
 /** The acts that allow analysis on one camera. Without one in force nothing is analysed. */
 export function LegalBasesSection({ camera }: { camera: Camera }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
+  const offered = analytics(useRules().data ?? [], i18n.language);
   const draft = useDraft<readonly LegalBasis[]>(camera, (latest) => latest.legal_bases);
   const bases = draft.value;
   const change = (index: number, changed: Partial<LegalBasis>) =>
@@ -31,6 +35,7 @@ export function LegalBasesSection({ camera }: { camera: Camera }) {
           key={index}
           basis={basis}
           index={index}
+          offered={offered}
           change={(changed) => change(index, changed)}
           remove={() => draft.set(bases.filter((_, each) => each !== index))}
         />
@@ -38,8 +43,8 @@ export function LegalBasesSection({ camera }: { camera: Camera }) {
       <div className="actions">
         <Button
           className="button"
-          isDisabled={bases.length >= MOST_BASES}
-          onPress={() => draft.set([...bases, newBasis(Date.now())])}
+          isDisabled={bases.length >= MOST_BASES || offered.length === 0}
+          onPress={() => draft.set([...bases, newBasis(Date.now(), offered[0]?.analytic ?? "")])}
         >
           {t("bases.add")}
         </Button>
@@ -66,11 +71,13 @@ export function LegalBasesSection({ camera }: { camera: Camera }) {
 interface BasisFieldsProps {
   readonly basis: LegalBasis;
   readonly index: number;
+  /** What rules need a legal basis for. */
+  readonly offered: readonly { readonly analytic: string; readonly label: string }[];
   readonly change: (changed: Partial<LegalBasis>) => void;
   readonly remove: () => void;
 }
 
-function BasisFields({ basis, index, change, remove }: BasisFieldsProps) {
+function BasisFields({ basis, index, offered, change, remove }: BasisFieldsProps) {
   const { t } = useTranslation();
   const [openedMs] = useState(() => Date.now());
   const name = t("bases.basis", { index: index + 1 });
@@ -80,6 +87,12 @@ function BasisFields({ basis, index, change, remove }: BasisFieldsProps) {
         {name} · {t(`bases.state.${basisState(basis, openedMs)}`)}
       </legend>
       <div className="fields">
+        <Pick
+          label={t("bases.analytic")}
+          value={basis.analytic}
+          choices={offered.map(({ analytic, label }) => ({ value: analytic, label }))}
+          change={(analytic) => change({ analytic })}
+        />
         {(["reference", "purpose"] as const).map((part) => (
           <TextField
             key={part}
@@ -111,10 +124,10 @@ function BasisFields({ basis, index, change, remove }: BasisFieldsProps) {
   );
 }
 
-function newBasis(nowMs: number): LegalBasis {
+function newBasis(nowMs: number, analytic: string): LegalBasis {
   const startMs = Math.floor(nowMs / 60_000) * 60_000;
   return {
-    analytic: "loitering",
+    analytic,
     purpose: "",
     reference: "",
     starts_at: new Date(startMs).toISOString(),

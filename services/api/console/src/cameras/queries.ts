@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { api, body, fetchStill, ifMatch } from "../api/client";
-import type { Camera, CameraInput, LegalBasis, MaskingInput, Zone } from "../api/types";
+import type { Camera, CameraInput, LegalBasis, MaskingInput, ZonesInput } from "../api/types";
 
 export function useCameras() {
   return useQuery({ queryKey: ["cameras"], queryFn: () => body(api.GET("/api/v1/cameras")) });
@@ -29,7 +29,7 @@ export function useStill(id: string) {
 export type CameraChange =
   | { readonly part: "camera"; readonly value: CameraInput }
   | { readonly part: "masking"; readonly value: MaskingInput }
-  | { readonly part: "zones"; readonly value: Zone[] }
+  | { readonly part: "zones"; readonly value: ZonesInput }
   | { readonly part: "legal-bases"; readonly value: LegalBasis[] };
 
 /** Save a part of a camera; refused with `changed_in_between` when it changed since `version` (null: a new camera). */

@@ -1,26 +1,40 @@
-import type { LoiteringRule, Zone } from "../api/types";
+import type { Camera, Rule, RuleInput, Zone } from "../api/types";
 import type { Polygon } from "../drawing/polygon";
+import { defaultsOf, fieldsOf } from "../rules/json-schema";
 
-/** Defaults of `loitering`: a minute at a tenth of the picture's height, as the api has them. */
-export const NEW_LOITERING: LoiteringRule = {
-  rule: "loitering",
-  threshold_s: 60,
-  radius_height: 0.1,
-  gap_s: 3,
-  schedule: null,
-  version: 1,
-};
+/** What is drawn and what looks at it: saved together, since each needs the other. */
+export interface ZonesDraft {
+  readonly zones: readonly Zone[];
+  readonly rules: readonly RuleInput[];
+}
 
-/** Bounds of the parameters, as the api checks them. */
-export const LOITERING_BOUNDS = {
-  threshold_s: { min: 5, max: 3600, step: 5 },
-  radius_height: { min: 0.01, max: 1, step: 0.01 },
-  gap_s: { min: 0, max: 30, step: 0.5 },
-} as const;
+/** The zones and rules of a camera as a person changes them: the api gives versions, and says what rests. */
+export function draftOf(camera: Pick<Camera, "zones" | "rules">): ZonesDraft {
+  const rules = camera.rules.map(({ id, rule, parameters, geometry }) => ({ id, rule, parameters, geometry }));
+  return { zones: camera.zones, rules };
+}
 
 /** A zone that nobody has named yet. Its id never changes afterwards: alerts and their history carry it. */
-export function newZone(polygon: Polygon, name: string, taken: readonly string[]): Zone {
-  return { id: freeId(name, taken), name, kind: "sensitive", polygon, rules: [NEW_LOITERING] };
+export function newZone(points: Polygon, name: string, kind: string, taken: readonly string[]): Zone {
+  return { id: freeId(name, taken), name, kind, shape: "polygon", points };
+}
+
+/** A rule with its defaults that looks at a zone. */
+export function newRule(rule: Rule, zone: Zone, taken: readonly string[]): RuleInput {
+  const [first] = rule.roles;
+  return {
+    id: freeId(rule.name, taken),
+    rule: rule.name,
+    parameters: defaultsOf(fieldsOf(rule.parameters)),
+    geometry: first === undefined ? {} : { [first.name]: zone.id },
+  };
+}
+
+/** The zone beside which a rule is shown: that of its first role, or any that it names where nobody knows its roles. */
+export function homeOf(wanted: RuleInput, catalogue: readonly Rule[]): string | undefined {
+  const geometry = wanted.geometry ?? {};
+  const role = catalogue.find(({ name }) => name === wanted.rule)?.roles[0]?.name;
+  return role === undefined ? Object.values(geometry)[0] : geometry[role];
 }
 
 /** Lower-case letters, digits and hyphens, not yet taken. */
@@ -36,18 +50,4 @@ export function freeId(name: string, taken: readonly string[]): string {
   let id = wanted;
   for (let count = 2; taken.includes(id); count += 1) id = `${wanted}-${count}`;
   return id;
-}
-
-/** A rule whose parameters changed gets a new version: each alert carries the version that raised it. */
-export function withRuleVersions(zones: readonly Zone[], before: readonly Zone[]): Zone[] {
-  return zones.map((zone) => {
-    const old = before.find(({ id }) => id === zone.id);
-    return { ...zone, rules: zone.rules.map((rule, index) => withVersion(rule, old?.rules[index])) };
-  });
-}
-
-function withVersion(rule: LoiteringRule, old: LoiteringRule | undefined): LoiteringRule {
-  if (old === undefined) return rule;
-  const isUnchanged = JSON.stringify({ ...rule, version: 0 }) === JSON.stringify({ ...old, version: 0 });
-  return { ...rule, version: isUnchanged ? old.version : old.version + 1 };
 }

@@ -1,39 +1,47 @@
 import { useState } from "react";
-import { Button, Input, Label, TextField } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
-import type { Camera, Zone } from "../api/types";
+import type { Camera } from "../api/types";
 import { fault, type Polygon } from "../drawing/polygon";
 import { PolygonEditor } from "../drawing/polygon-editor";
 import { usePicture } from "../drawing/use-picture";
+import { useRules } from "../rules/queries";
+import { zoneKinds } from "../rules/words";
 import { StillNote } from "./camera-still";
-import { LoiteringFields } from "./loitering-fields";
 import { useStill } from "./queries";
+import { RuleCards } from "./rule-cards";
 import { SaveBar } from "./save-bar";
 import { useDraft } from "./use-draft";
-import { NEW_LOITERING, newZone, withRuleVersions } from "./zone-edits";
-import { Check } from "../ui/check";
+import { ZoneCard } from "./zone-card";
+import { draftOf, homeOf, newZone, type ZonesDraft } from "./zone-edits";
 
 /** The api's bound. */
 const MOST_ZONES = 64;
 
+const POLYGON = "polygon";
+
 /** Zones of one camera and the rules that look at them. */
 export function ZonesSection({ camera }: { camera: Camera }) {
   const { t } = useTranslation();
-  const draft = useDraft<readonly Zone[]>(camera, ({ zones }) => zones);
+  const draft = useDraft<ZonesDraft>(camera, draftOf);
   const picture = usePicture(useStill(camera.id).data?.image ?? null);
+  const catalogue = useRules().data ?? [];
   const [selected, setSelected] = useState<string | null>(null);
-  const zones = draft.value;
-  const change = (id: string, edit: (zone: Zone) => Zone) =>
-    draft.set(zones.map((zone) => (zone.id === id ? edit(zone) : zone)));
+  const { zones, rules } = draft.value;
+  // What has another shape is drawn elsewhere: here it keeps its points.
+  const drawn = zones.filter(({ shape }) => shape === POLYGON);
+  const kind = zoneKinds(catalogue).find(({ shape }) => shape === POLYGON)?.name;
 
-  const add = (polygon: Polygon) => {
+  const add = (points: Polygon) => {
+    if (kind === undefined) return;
+    const name = t("zones.newName", { index: zones.length + 1 });
     const zone = newZone(
-      polygon,
-      t("zones.newName", { index: zones.length + 1 }),
+      points,
+      name,
+      kind,
       zones.map(({ id }) => id),
     );
-    draft.set([...zones, zone]);
+    draft.set({ zones: [...zones, zone], rules });
     setSelected(zone.id);
   };
 
@@ -44,80 +52,46 @@ export function ZonesSection({ camera }: { camera: Camera }) {
       <PolygonEditor
         label={t("zones.drawing", { camera: camera.name })}
         tone="zone"
-        shapes={zones.map(({ id, name, polygon }) => ({ key: id, label: name, polygon }))}
+        shapes={drawn.map(({ id, name, points }) => ({ key: id, label: name, polygon: points }))}
         others={camera.masking?.polygons ?? []}
         picture={picture}
         selected={selected}
         select={setSelected}
-        change={(id, polygon) => change(id, (zone) => ({ ...zone, polygon }))}
+        change={(id, points) =>
+          draft.set({ zones: zones.map((zone) => (zone.id === id ? { ...zone, points } : zone)), rules })
+        }
         add={add}
-        mostShapes={MOST_ZONES}
+        mostShapes={kind === undefined ? 0 : MOST_ZONES - (zones.length - drawn.length)}
       />
       {zones.length === 0 && <p className="empty">{t("zones.none")}</p>}
       {zones.map((zone) => (
-        <ZoneFields
+        <ZoneCard
           key={zone.id}
+          camera={camera}
           zone={zone}
-          change={(edit) => change(zone.id, edit)}
-          remove={() => draft.set(zones.filter(({ id }) => id !== zone.id))}
+          catalogue={catalogue}
+          draft={draft.value}
+          change={draft.set}
         />
       ))}
+      <RuleCards
+        camera={camera}
+        rules={rules.filter((rule) => zones.every(({ id }) => id !== homeOf(rule, catalogue)))}
+        catalogue={catalogue}
+        draft={draft.value}
+        change={draft.set}
+      />
       <SaveBar
         camera={camera.id}
         draft={draft}
         obstacle={obstacle()}
-        save={() => draft.save({ part: "zones", value: withRuleVersions(zones, camera.zones) })}
+        save={() => draft.save({ part: "zones", value: { zones: [...zones], rules: [...rules] } })}
       />
     </section>
   );
 
   function obstacle(): string | null {
-    if (zones.some(({ polygon }) => fault(polygon) !== null)) return t("drawing.faulty");
+    if (drawn.some(({ points }) => fault(points) !== null)) return t("drawing.faulty");
     return zones.some(({ name }) => name.trim() === "") ? t("zones.needsName") : null;
   }
-}
-
-interface ZoneFieldsProps {
-  readonly zone: Zone;
-  readonly change: (edit: (zone: Zone) => Zone) => void;
-  readonly remove: () => void;
-}
-
-function ZoneFields({ zone, change, remove }: ZoneFieldsProps) {
-  const { t } = useTranslation();
-  const [rule] = zone.rules;
-  return (
-    <fieldset className="card">
-      <legend>{zone.name}</legend>
-      <TextField
-        className="field"
-        value={zone.name}
-        maxLength={200}
-        isRequired
-        onChange={(name) => change((before) => ({ ...before, name }))}
-      >
-        <Label>{t("zones.name")}</Label>
-        <Input />
-      </TextField>
-      <Check
-        isSelected={rule !== undefined}
-        onChange={(watched) => change((before) => ({ ...before, rules: watched ? [NEW_LOITERING] : [] }))}
-      >
-        {t("zones.loitering")}
-      </Check>
-      {rule !== undefined && (
-        <LoiteringFields
-          rule={rule}
-          change={(edited) => change((before) => ({ ...before, rules: [edited, ...before.rules.slice(1)] }))}
-        />
-      )}
-      <Button
-        className="button button-small"
-        onPress={remove}
-        aria-label={t("drawing.removeShape", { shape: zone.name })}
-      >
-        {t("drawing.remove")}
-      </Button>
-    </fieldset>
-  );
 }

@@ -6,6 +6,8 @@ import { rememberAlert } from "../alerts/cache";
 import { alertSentence } from "../alerts/words";
 import { SESSION_KEY } from "../api/query-client";
 import type { Alert } from "../api/types";
+import { RULES_KEY, useRules } from "../rules/queries";
+import { nameOf } from "../rules/words";
 import { announce } from "../shell/announcer";
 import { NewsStream, type NewsKind } from "./news-stream";
 
@@ -19,12 +21,15 @@ const REFRESH_AT_MOST_EVERY_MS = 2_000;
  */
 export function useNews(mayListen: boolean): number | null {
   const client = useQueryClient();
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
+  useRules(); // so that the first alert is announced by its rule's name
+  const { language } = i18n;
   const [lostSince, setLostSince] = useState<number | null>(null);
 
   useEffect(() => {
     if (!mayListen) return;
     const refresh = newRefresher(client);
+    const named = (rule: string) => nameOf(client.getQueryData(RULES_KEY), rule, language);
     const stream = new NewsStream({
       connected: () => {
         setLostSince(null);
@@ -41,14 +46,14 @@ export function useNews(mayListen: boolean): number | null {
         }
         const alert = data as Alert;
         const isNew = rememberAlert(client, alert);
-        if (isNew && alert.acknowledged_by === null) announce(alertSentence(t, alert));
+        if (isNew && alert.acknowledged_by === null) announce(alertSentence(t, alert, named(alert.rule)));
       },
     });
     return () => {
       stream.close();
       refresh.stop();
     };
-  }, [client, t, mayListen]);
+  }, [client, t, language, mayListen]);
 
   return lostSince;
 }

@@ -2,7 +2,7 @@ import { ToggleButton } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
 import type { Alert, Camera } from "../api/types";
-import { ruleName } from "../alerts/words";
+import { useRuleName } from "../rules/queries";
 import { LivePicture } from "./live-picture";
 import type { View } from "./live-socket";
 
@@ -18,6 +18,7 @@ interface TileProps {
 /** One camera with its name, its view and what is happening there. */
 export function Tile({ camera, digit, view, setView, urgent }: TileProps) {
   const { t } = useTranslation();
+  const ruleName = useRuleName();
   return (
     <div className="tile" data-urgent={urgent.length > 0}>
       {urgent.length > 0 && (

@@ -3,7 +3,7 @@ import { Button, Link } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
 import type { Alert } from "../api/types";
-import { ruleName } from "../alerts/words";
+import { useRuleName } from "../rules/queries";
 import { useCameras } from "../cameras/queries";
 import { useFormats } from "../i18n/formats";
 import { livePath } from "../shell/paths";
@@ -150,6 +150,7 @@ function Nothing({ fromMs }: { fromMs: number }) {
 /** The marks as a list, for who cannot see or hit them on the timeline. */
 function Marks({ alerts, seek }: { alerts: readonly Alert[]; seek: (atMs: number) => void }) {
   const { t } = useTranslation();
+  const ruleName = useRuleName();
   const formats = useFormats();
   if (alerts.length === 0) return null;
   return (

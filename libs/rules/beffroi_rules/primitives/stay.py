@@ -2,18 +2,31 @@
 
 The point is a place where the person once stood (an anchor). A stay counts from its anchor for as long as every later
 place keeps within the radius, except for absences no longer than the gap. On the human boxes of PETS 2009 S2.L1 this
-gives the five long stays of `tests/integration/detector/test_vtest_loitering.py`, to the frame.
+gives the five long stays of `tests/integration/detector/vtest.py`, to the frame.
 """
 
 from __future__ import annotations
 
+from pydantic import BaseModel, ConfigDict
+
 from .geometry import Place, distance
-from .state import Anchor
 
 SPACING = 1 / 6
 """Of the radius, between anchors: standing still makes no new one."""
 MOST_ANCHORS = 64
 """Of one stay. A walker has a dozen; who paces up and down a small place for long keeps their oldest."""
+
+
+class Anchor(BaseModel):
+    """A place where the person once stood: the stay is counted from `at_us` as long as they keep near it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_us: int
+    place: Place
+    away_since_us: int | None = None
+    away_us: int = 0
+    """Absences so far: they do not end the stay, and do not count either."""
 
 
 def step(anchors: tuple[Anchor, ...], place: Place, now_us: int, radius: float, gap_us: int) -> tuple[Anchor, ...]:

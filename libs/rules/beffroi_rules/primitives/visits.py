@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from beffroi_common.contracts import Box, Point, TrackedObject, Tracks
+from pydantic import BaseModel, ConfigDict
 
-from .geometry import Place, distance, foot_of, place_of
-from .state import Visit
+from beffroi_common.contracts import Box
+
+from .geometry import Place, distance
+from .sightings import Sighting
 
 REACH_SIZES = 0.6
 """A new identity may stand so many body heights from where the old one vanished: half a box of jitter and a step…"""
@@ -18,26 +19,24 @@ SMALLEST_RATIO = 0.55
 """Of the two box heights: legs hidden by a bollard halve a box, another person twice as far away does too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One person on the picture at hand."""
+class Visit(BaseModel):
+    """One object in one zone, across short gaps and changes of identity. A rule adds what it counts."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_track: str
     track: str
     box: Box
-    foot: Point
     place: Place
+    """Foot point when last seen."""
     size: float
-
-
-def sightings(message: Tracks, label: str) -> dict[str, Sighting]:
-    """Objects of one class by identity."""
-    aspect = message.width / message.height
-    return {each.track: _sighting(each, aspect) for each in message.objects if each.label == label}
-
-
-def _sighting(seen: TrackedObject, aspect: float) -> Sighting:
-    foot = foot_of(seen.box)
-    return Sighting(seen.track, seen.box, foot, place_of(foot, aspect), seen.box[3] - seen.box[1])
+    """Height of the box in picture heights when last seen."""
+    seen_us: int
+    entered_us: int
+    """First picture inside the zone."""
+    settled: bool = False
+    """Inside for the stable time of entering."""
+    outside_since_us: int | None = None
 
 
 def follow(
@@ -47,7 +46,7 @@ def follow(
 
     Args:
         visits: of one zone.
-        present: persons on the picture by identity.
+        present: objects on the picture by identity.
         known: identities seen before this picture; they are nobody's continuation.
         now_us: capture time of the picture.
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from beffroi_common.contracts import (
     Alert,
     Camera,
+    CameraRule,
     CameraSource,
     LegalBasis,
-    LoiteringRule,
     TrackedObject,
     Tracks,
     Zone,
-    ZoneKind,
 )
-from beffroi_detector.rules.advance import advance
-from beffroi_detector.rules.state import CameraState
+from beffroi_rules.engine import advance
+from beffroi_rules.fitting import plan_of
+from beffroi_rules.registry import Registry, load
+from beffroi_rules.state import CameraState
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SQUARE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
@@ -29,9 +31,14 @@ Foot = tuple[float, float]
 """Where somebody stands, normalised."""
 
 
-def camera(*, days: float = 1, enabled: bool = True, bases: bool = True, **rule: object) -> Camera:
+REGISTRY = load()
+
+
+def camera(
+    *, days: float = 1, enabled: bool = True, bases: bool = True, more: tuple[CameraRule, ...] = (), **parameters: Any
+) -> Camera:
     """A camera with one zone, 10 s within a tenth of the picture's height, and a legal basis for `days`."""
-    values = {"threshold_s": 10.0, "radius_height": 0.1} | rule
+    values = {"threshold_s": 10.0, "radius_height": 0.1} | parameters
     basis = LegalBasis(
         analytic="loitering",
         purpose="essai",
@@ -39,9 +46,7 @@ def camera(*, days: float = 1, enabled: bool = True, bases: bool = True, **rule:
         starts_at=START - timedelta(days=1),
         ends_at=START + timedelta(days=days),
     )
-    zone = Zone(
-        id="z", name="z", kind=ZoneKind.SENSITIVE, polygon=SQUARE, rules=(LoiteringRule.model_validate(values),)
-    )
+    rule = CameraRule(id="loitering", rule="loitering", parameters=values, geometry={"zone": "z"})
     return Camera(
         id="cam",
         name="cam",
@@ -49,7 +54,8 @@ def camera(*, days: float = 1, enabled: bool = True, bases: bool = True, **rule:
         slot=0,
         enabled=enabled,
         source=CameraSource(url="pattern:320x320@5"),
-        zones=(zone,),
+        zones=(Zone(id="z", name="z", kind="sensitive", shape="polygon", points=SQUARE),),
+        rules=(rule, *more),
         legal_bases=(basis,) if bases else (),
     )
 
@@ -76,15 +82,24 @@ def times(from_s: float, to_s: float) -> list[float]:
 
 
 def run(
-    messages: Iterable[Tracks], at: Camera | None = None, state: CameraState | None = None
+    messages: Iterable[Tracks],
+    at: Camera | None = None,
+    state: CameraState | None = None,
+    registry: Registry = REGISTRY,
 ) -> tuple[CameraState | None, list[Alert]]:
     """Count all messages, the state written and read again between any two."""
     said: list[Alert] = []
+    plan = plan_of(at, registry)
     for message in messages:
-        state, alerts = advance(state, message, at)
-        state = CameraState.model_validate_json(state.model_dump_json(exclude_defaults=True))
+        state, alerts = advance(state, message, plan)
+        state = CameraState.model_validate_json(written(state))
         said.extend(alerts)
     return state, said
+
+
+def written(state: CameraState | None) -> str:
+    """A state as the detector keeps it."""
+    return "" if state is None else state.model_dump_json(exclude_defaults=True)
 
 
 def since(at: datetime) -> float:

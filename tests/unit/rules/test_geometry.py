@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from shapely import Point, Polygon
 
-from beffroi_common.contracts.camera import Hours
-from beffroi_detector.rules.geometry import contains, distance, foot_of, place_of
-from beffroi_detector.rules.schedule import within
-from beffroi_detector.rules.state import from_us, to_us
+from beffroi_rules.primitives.geometry import contains, distance, foot_of, place_of
+from beffroi_rules.primitives.schedule import Hours, within
+from beffroi_rules.primitives.times import from_us, to_us
 
 L_SHAPE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.5), (0.5, 0.5), (0.5, 0.9), (0.1, 0.9))
 LILLE = ZoneInfo("Europe/Paris")
@@ -47,6 +47,13 @@ def test_hours_are_local_and_may_go_over_midnight(hours: tuple[str, str] | None,
     schedule = None if hours is None else Hours(start=hours[0], end=hours[1])
     hour, minute = (int(part) for part in at.split(":"))
     assert within(schedule, datetime(2026, 7, 1, hour, minute, tzinfo=LILLE)) is expected
+
+
+def test_a_schedule_needs_a_time_zone_that_exists() -> None:
+    assert Hours(start="22:00", end="06:00").timezone == "Europe/Paris"
+    for unknown in ("Europe/Lille", "Europe", "../../etc/passwd"):
+        with pytest.raises(ValidationError, match="time zone is not known"):
+            Hours(start="22:00", end="06:00", timezone=unknown)
 
 
 @given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2040, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001

@@ -1,0 +1,198 @@
+"""`loitering`: a person stays for a threshold within a radius of one point of a sensitive zone (docs/rules.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import Field
+
+from beffroi_common.contracts import Alert, CloseReason, Zone
+from beffroi_rules import events
+from beffroi_rules.primitives import schedule, stay
+from beffroi_rules.primitives.geometry import contains
+from beffroi_rules.primitives.schedule import Hours
+from beffroi_rules.primitives.sightings import Sighting
+from beffroi_rules.primitives.stay import Anchor
+from beffroi_rules.primitives.times import seconds
+from beffroi_rules.primitives.visits import Visit, follow
+from beffroi_rules.rule import Parameters, Role, Rule, State, ZoneKind
+from beffroi_rules.scene import Scene
+from beffroi_rules.shapes import POLYGON
+from beffroi_rules.words import FieldWords, RuleWords
+
+ZONE = "zone"
+SETTLING_S = 0.4
+"""Stable time of entering (docs/rules.md): who only touches the zone's edge was never in."""
+
+
+class LoiteringParameters(Parameters):
+    """What can be set."""
+
+    threshold_s: float = Field(default=60.0, ge=5.0, le=3600.0, json_schema_extra={"x-step": 5})
+    """A minute: who waits for a bus or a friend stays longer, who passes does not stay half of it."""
+    radius_height: float = Field(default=0.10, gt=0.0, le=1.0, json_schema_extra={"x-step": 0.01})
+    """Radius of the stay as a fraction of the picture's height: about two steps of a person in the middle of it."""
+    gap_s: float = Field(default=3.0, ge=0.0, le=30.0, json_schema_extra={"x-step": 0.5})
+    """Longest absence that does not end a stay: somebody passes before, or the model misses a few pictures."""
+    schedule: Hours | None = None
+    """None: at all hours."""
+
+    @property
+    def longest_gap_s(self) -> float:
+        """See `Parameters`."""
+        return self.gap_s
+
+    def reason_to_pause(self, at: datetime) -> CloseReason | None:
+        """See `Parameters`."""
+        return schedule.outside(self.schedule, at)
+
+
+class Stay(Visit):
+    """One person in the zone, with where they once stood."""
+
+    anchors: tuple[Anchor, ...] = ()
+    alert: Alert | None = None
+    """The open alert, as last said."""
+
+
+class LoiteringState(State):
+    """The persons in the zone."""
+
+    visits: tuple[Stay, ...] = ()
+
+
+_Scene = Scene[LoiteringParameters]
+
+
+def step(state: LoiteringState, scene: _Scene) -> tuple[LoiteringState, tuple[Alert, ...]]:
+    """Carry the visits of the zone over one picture."""
+    zone = scene.zones[ZONE]
+    pairs = follow(state.visits, scene.present, scene.known, scene.now_us)
+    followed = {each.track for each in pairs.values()}
+    kept: list[Stay] = []
+    alerts: list[Alert] = []
+    for visit in state.visits:
+        after, said = _carry(visit, pairs.get(visit.first_track), zone, scene)
+        alerts.extend(said)
+        if after is not None:
+            kept.append(after)
+    kept.extend(_arrivals(zone, scene, followed))
+    return LoiteringState(visits=tuple(kept)), tuple(alerts)
+
+
+def close(state: LoiteringState, reason: CloseReason, now_us: int) -> Iterator[Alert]:
+    """Close every alert that is open."""
+    for visit in state.visits:
+        yield from _close(visit, reason, now_us)
+
+
+def _close(visit: Stay, reason: CloseReason, now_us: int) -> Iterator[Alert]:
+    if visit.alert is not None:
+        yield events.closed(visit.alert, reason, now_us)
+
+
+def _arrivals(zone: Zone, scene: _Scene, followed: set[str]) -> Iterator[Stay]:
+    for each in scene.present.values():
+        if each.track not in followed and contains(zone.points, each.foot):
+            yield Stay(
+                first_track=each.track,
+                track=each.track,
+                box=each.box,
+                place=each.place,
+                size=each.size,
+                seen_us=scene.now_us,
+                entered_us=scene.now_us,
+                anchors=(Anchor(at_us=scene.now_us, place=each.place),),
+            )
+
+
+def _carry(visit: Stay, seen: Sighting | None, zone: Zone, scene: _Scene) -> tuple[Stay | None, tuple[Alert, ...]]:
+    after = _unseen(visit, scene) if seen is None else _seen(visit, seen, zone, scene)
+    if after is None:
+        return None, tuple(_close(visit, CloseReason.LEFT, scene.now_us))
+    return (after, ()) if seen is None else _judge(after, scene)
+
+
+def _unseen(visit: Stay, scene: _Scene) -> Stay | None:
+    return visit if scene.now_us - visit.seen_us <= seconds(scene.parameters.gap_s) else None
+
+
+def _seen(visit: Stay, seen: Sighting, zone: Zone, scene: _Scene) -> Stay | None:
+    """The visit with one more place, or None where it ended by leaving the zone."""
+    inside = contains(zone.points, seen.foot)
+    outside_since_us = None if inside else visit.outside_since_us or scene.now_us
+    gap_us = seconds(scene.parameters.gap_s)
+    if outside_since_us is not None and (not visit.settled or scene.now_us - outside_since_us > gap_us):
+        return None
+    anchors = visit.anchors
+    if inside:
+        anchors = stay.step(anchors, seen.place, scene.now_us, scene.parameters.radius_height, gap_us)
+    return visit.model_copy(
+        update={
+            "track": seen.track,
+            "box": seen.box,
+            "place": seen.place,
+            "size": seen.size,
+            "seen_us": scene.now_us,
+            "settled": visit.settled or scene.now_us - visit.entered_us >= seconds(SETTLING_S),
+            "outside_since_us": outside_since_us,
+            "anchors": anchors,
+        }
+    )
+
+
+def _judge(visit: Stay, scene: _Scene) -> tuple[Stay, tuple[Alert, ...]]:
+    threshold_us = seconds(scene.parameters.threshold_s)
+    if visit.alert is None:
+        anchor = stay.ripe(visit.anchors, scene.now_us, threshold_us)
+        if anchor is None or visit.outside_since_us is not None or not visit.settled:
+            return visit, ()
+        return _say(visit, events.opened(scene, visit.first_track, visit.box, anchor.at_us))
+    if not stay.lasts(visit.anchors, scene.now_us, threshold_us):
+        return visit.model_copy(update={"alert": None}), tuple(_close(visit, CloseReason.LEFT, scene.now_us))
+    if not events.is_update_due(visit.alert, scene.now_us):
+        return visit, ()
+    return _say(visit, events.updated(visit.alert, visit.box, scene.now_us))
+
+
+def _say(visit: Stay, alert: Alert) -> tuple[Stay, tuple[Alert, ...]]:
+    return visit.model_copy(update={"alert": alert}), (alert,)
+
+
+SENSITIVE = ZoneKind("sensitive", POLYGON, {"fr": "Lieu sensible", "en": "Sensitive place"})
+
+RULE = Rule(
+    name="loitering",
+    analytic="loitering",
+    classes=frozenset({"person"}),
+    roles=(Role(ZONE, SENSITIVE, {"fr": "Zone surveillée", "en": "Watched zone"}),),
+    parameters=LoiteringParameters,
+    state=LoiteringState,
+    step=step,
+    close=close,
+    words={
+        "fr": RuleWords(
+            "Présence prolongée",
+            {
+                "threshold_s": FieldWords("Durée", "secondes", "Temps passé au même endroit avant l’alerte."),
+                "radius_height": FieldWords(
+                    "Rayon", "part de la hauteur", "0,10 : un dixième de la hauteur de l’image."
+                ),
+                "gap_s": FieldWords(
+                    "Absence tolérée", "secondes", "Une disparition plus courte n’interrompt pas la présence."
+                ),
+                **schedule.WORDS["fr"],
+            },
+        ),
+        "en": RuleWords(
+            "Loitering",
+            {
+                "threshold_s": FieldWords("Duration", "seconds", "Time spent in one place before the alert."),
+                "radius_height": FieldWords("Radius", "share of the height", "0.10: a tenth of the picture’s height."),
+                "gap_s": FieldWords("Absence tolerated", "seconds", "A shorter disappearance does not end the stay."),
+                **schedule.WORDS["en"],
+            },
+        ),
+    },
+)

@@ -1,0 +1,43 @@
+"""What the rules remember of one camera, as JSON for the keyed table. Times are microseconds since 1970 UTC."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny
+
+from .rule import State
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Watch(_State):
+    """One rule on one camera."""
+
+    rule: str
+    """Its name, under which what is open is closed when the rule is taken off the camera."""
+    fingerprint: str
+    """Of the rule as it was configured: another one starts the watch again."""
+    state: SerializeAsAny[State] | dict[str, JsonValue] = {}
+    """What the rule remembers; as read from JSON until the rule itself looks at it, since only it knows its fields."""
+
+
+class CameraState(_State):
+    """Everything the rules remember of one camera."""
+
+    first_us: int
+    """First picture since the camera was last without pictures."""
+    last_us: int
+    epochs: tuple[int, ...]
+    """Connections heard lately, the present one last."""
+    sequence: int
+    """Of the message counted last."""
+    seen_us: dict[str, int] = {}
+    """Identities seen lately, each with when: whoever is among them is not new."""
+    watches: dict[str, Watch] = {}
+    """By the rule's id."""
+
+    @property
+    def epoch(self) -> int:
+        """Of the message counted last."""
+        return self.epochs[-1]

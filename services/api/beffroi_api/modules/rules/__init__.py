@@ -1,0 +1,1 @@
+"""The rules that this release offers, and what a camera's own say of them."""
