@@ -28,14 +28,14 @@ exec 9>"$CACHE/install.lock"
 flock --nonblock 9 || { say "Another installation is running: waiting for it."; flock 9; }
 install_uv
 
-# Jobs that take long run beside each other, each in a process group of its own, so that a failure stops them whole.
+# Long jobs run in parallel, each in a process group of its own, so that a failure stops all of a job's programs.
 jobs_running=()
 stop_jobs() {
   local job
   for job in "${jobs_running[@]}"; do kill -- "-$job" 2>/dev/null || true; done
 }
 trap stop_jobs EXIT
-beside() {
+start_job() {
   set -m
   "$@" &
   jobs_running+=("$!")
@@ -46,11 +46,11 @@ build_go_programs() {
   if [ "$TARGET" = test ]; then install_kustomize; fi
 }
 
-beside build_go_programs
+start_job build_go_programs
 install_kafka
 install_python
 install_node
-beside install_model
+start_job install_model
 install_console
 while [ "${#jobs_running[@]}" -gt 0 ]; do
   wait "${jobs_running[0]}" || exit 1 # it has said why

@@ -84,7 +84,7 @@ class Check:
         """Look, and return what was measured."""
         self._await(lambda: self._api.still(scene.STREET) is not None, START_TIMEOUT_S, "the first masked picture")
         first = len(self._loops())
-        say(f"waiting for the clip to begin anew (it lasts {self._demo.clip.duration_s:.0f} s)")
+        say(f"waiting for the clip to start over (it lasts {self._demo.clip.duration_s:.0f} s)")
         self._await_loop(first)
         viewer = LiveViewer(self._api, scene.STREET, "masked", self._look)
         viewer.start()
@@ -125,7 +125,7 @@ class Check:
 
     def _await_loop(self, number: int) -> None:
         timeout_s = self._demo.clip.duration_s + START_TIMEOUT_S
-        self._await(lambda: len(self._loops()) > number, timeout_s, "the clip to begin anew")
+        self._await(lambda: len(self._loops()) > number, timeout_s, "the clip to start over")
 
     def _await(self, ready: Callable[[], bool], timeout_s: float, what: str) -> None:
         deadline_s = time.monotonic() + timeout_s

@@ -29,7 +29,7 @@ class ApiClient:
             ApiRefusedError: the api did not take the credentials.
         """
         self.address = address
-        # The same two marks that the console's requests carry: without them nothing may be changed.
+        # Origin and the header against cross-site requests, as the console sends them: without both nothing may change.
         # `trust_env`: it is on this machine, whatever the environment says of proxies.
         headers = {"X-Beffroi-Request": "1", "Origin": address}
         self._http = httpx.Client(base_url=address + PREFIX, headers=headers, timeout=TIMEOUT_S, trust_env=False)

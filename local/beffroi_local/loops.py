@@ -1,4 +1,4 @@
-"""Where a loop of the clip begins among stored pictures: told by what they show, since arrival times tremble."""
+"""Where a loop of the clip begins among stored pictures: found by what they show, since arrival times jitter."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ MODULES = {"vision": "beffroi_detector.vision", "rules": "beffroi_detector.rules
 COMMUNE = "Démonstration"
 
 RTSP_SECRET = "demo-camera"  # noqa: S105 - the reference by which the camera names its secret
-"""Name of the file with the RTSP camera's user and password, in the folder that ingest is given."""
+"""Name of the file with the RTSP camera's user and password, in ingest's folder of secrets."""
 
 VTEST = "/vtest"
 """Mount point of the RTSP camera."""

@@ -1,4 +1,4 @@
-"""What the one-machine system can be told, by variables that begin with BEFFROI_."""
+"""Settings of the one-machine system: variables that begin with BEFFROI_."""
 
 from __future__ import annotations
 

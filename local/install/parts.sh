@@ -41,7 +41,7 @@ go_program() {
 
 install_minio() {
   [ -e "$MINIO_HOME/.complete" ] || run_step minio \
-    "Building the MinIO server from its source (about four minutes, once; the other steps go on beside it)" \
+    "Building the MinIO server from its source (about four minutes, once; the other steps run in parallel)" \
     go_program "$ROOT/local/minio" github.com/minio/minio "$MINIO_HOME" minio
 }
 

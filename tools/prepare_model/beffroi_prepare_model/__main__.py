@@ -17,7 +17,7 @@ from .settings import PrepareSettings
 def main() -> None:
     """Prepare the model and print its folder last."""
     parser = argparse.ArgumentParser(prog="python -m beffroi_prepare_model", description=__doc__)
-    parser.add_argument("--again", action="store_true", help="make it anew even where it is in the cache")
+    parser.add_argument("--again", action="store_true", help="make it again even where it is in the cache")
     arguments = parser.parse_args()
     try:
         folder = prepare(PrepareSettings(), _say, again=arguments.again)

@@ -33,7 +33,7 @@ def prepare(settings: PrepareSettings, say: Say, *, again: bool = False) -> Path
     Args:
         settings: which model, from where.
         say: takes a line for each step.
-        again: make it anew.
+        again: make it even where it is in the cache.
 
     Raises:
         PrepareError: says what to do.
