@@ -5,6 +5,7 @@ from __future__ import annotations
 from beffroi_common.bus import Producer, run
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
@@ -12,7 +13,7 @@ from beffroi_common.topics import FRAMES_RAW
 
 from .decisions import Decisions
 from .encoding import Quality
-from .processor import Masker
+from .processor import Masking, new_masker
 from .settings import MaskerSettings
 from .stream import Limits
 
@@ -41,31 +42,38 @@ def main() -> None:
 def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> None:
     producer = bus.producer()
     try:
-        run(
-            bus,
-            _processor(settings, decisions, producer, runtime),
-            group=SERVICE,
-            service=SERVICE,
-            topics=[FRAMES_RAW],
-            producer=producer,
-            stop=runtime.stop,
-            clock=runtime.clock,
-            beat=runtime.health.beat,
-        )
+        with _processor(settings, decisions, producer, runtime) as processor:
+            run(
+                bus,
+                processor,
+                group=SERVICE,
+                service=SERVICE,
+                topics=[FRAMES_RAW],
+                producer=producer,
+                stop=runtime.stop,
+                clock=runtime.clock,
+                beat=runtime.health.beat,
+            )
     finally:
         producer.close()
 
 
-def _processor(settings: MaskerSettings, decisions: Decisions, producer: Producer, runtime: Runtime) -> Masker:
-    return Masker(
+def _processor(settings: MaskerSettings, decisions: Decisions, producer: Producer, runtime: Runtime) -> KeyedProcessor:
+    masking = Masking(
         decisions=decisions,
-        producer=producer,
         status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
         clock=runtime.clock,
         limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
         quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),
-        idle=IdleTracker(runtime.clock, settings.idle_s),
-        on_assignment=lambda: runtime.health.set_ready("assigned"),
+    )
+    return new_masker(
+        masking,
+        producer,
+        IdleTracker(runtime.clock, settings.idle_s),
+        ThreadExecutor(settings.workers, SERVICE),
+        queue_bytes=settings.work_queue_bytes,
+        hang_s=settings.heartbeat_timeout_s,
+        on_assignment=lambda _held: runtime.health.set_ready("assigned"),
     )
 
 

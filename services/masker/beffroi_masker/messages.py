@@ -56,6 +56,5 @@ MESSAGES: dict[Reason, tuple[Level, str]] = {
         Level.ERROR,
         "Masked pictures are larger than the bus allows: none passes. Lower the masker's bit rate.",
     ),
-    Reason.REPEATED: (Level.OK, "Pictures that came twice were left out the second time."),
 }
 """For every reason its level and its words."""

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from beffroi_common.runtime.settings import ServiceSettings
+from beffroi_common.runtime.settings import ParallelSettings
 
 
-class MaskerSettings(ServiceSettings):
+class MaskerSettings(ParallelSettings):
     """Settings of one instance of the masker."""
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_MASKER_")

@@ -29,7 +29,6 @@ class Reason(StrEnum):
     MIXED_SIZES = "mixed_sizes"
     ENCODER_ERROR = "encoder_error"
     TOO_LARGE = "too_large"
-    REPEATED = "repeated"
 
 
 ASPECT_TOLERANCE = 0.03
@@ -85,9 +84,7 @@ class MaskedStream:
         return self._starts[0][1] if self._starts else None
 
     def mask(self, batch: FrameBatch, offset: int, decision: MaskDecision) -> list[Outcome]:
-        """Put a raw batch in, read at `offset`, and return the outcomes that are due by now."""
-        if batch.epoch == self._epoch and batch.sequence <= self._last_sequence:
-            return [Outcome(batch, Reason.REPEATED)]
+        """Put a raw batch in that is no repeat, read at `offset`, and return the outcomes that are due by now."""
         outcomes: list[Outcome] = []
         if batch.source_version != self.source_version:
             outcomes = self._refuse_held(Reason.OTHER_SOURCE)

@@ -23,6 +23,7 @@ OF_NO_BRANCH = {
 }
 ENDS_THE_PROCESS = {
     "libs/common/beffroi_common/bus/table.py": 1,
+    "libs/common/beffroi_common/bus/keyed/processor.py": 1,
     "services/api/beffroi_api/workers.py": 1,
     "services/detector/beffroi_detector/rules/app.py": 1,
     "services/ingest/beffroi_ingest/camera_stream.py": 1,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from beffroi_common.bus import Consumer, InvalidRecord, LoopOptions, Partition, Record, RetryLater, run
+from beffroi_common.bus import Consumer, InvalidRecord, LoopOptions, Partition, Processor, Record, RetryLater, run
 from beffroi_common.bus.dead_letters import DeadLetterLimit, TooManyDeadLettersError
 from beffroi_common.contracts import DeadLetter, InvalidMessageError, Viewers
 from beffroi_common.runtime.clock import SystemClock
@@ -23,7 +23,7 @@ FAST = LoopOptions(
 )
 
 
-class Scripted:
+class Scripted(Processor):
     """Answers each record as told, and ends the loop after `last` answers."""
 
     def __init__(self, answer: Callable[[Record, int], None], last: int) -> None:

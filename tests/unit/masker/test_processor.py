@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from av import VideoFrame
 
-from beffroi_common.bus import InvalidRecord, Record, RetryLater, run
+from beffroi_common.bus import InvalidRecord, Record, run
 from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES, STATUS
 from beffroi_masker.decisions import Decisions
 from beffroi_masker.encoding import Quality
-from beffroi_masker.processor import Masker
+from beffroi_masker.processor import Masking, new_masker
 from beffroi_masker.stream import Limits
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
@@ -46,16 +46,13 @@ def decisions(broker: MemoryBroker) -> Iterator[Decisions]:
 
 
 @pytest.fixture
-def masker(broker: MemoryBroker, clock: ManualClock, decisions: Decisions, limits: Limits, quality: Quality) -> Masker:
+def masker(
+    broker: MemoryBroker, clock: ManualClock, decisions: Decisions, limits: Limits, quality: Quality
+) -> KeyedProcessor:
     producer = MemoryBus(broker).producer()
-    return Masker(
-        decisions=decisions,
-        producer=producer,
-        status=StatusReporter(producer, "masker", "test", clock),
-        clock=clock,
-        limits=limits,
-        quality=quality,
-        idle=IdleTracker(clock, 10.0),
+    masking = Masking(decisions, StatusReporter(producer, "masker", "test", clock), clock, limits, quality)
+    return new_masker(
+        masking, producer, IdleTracker(clock, 10.0), InlineExecutor(), queue_bytes=96 * 1024 * 1024, hang_s=60
     )
 
 
@@ -80,13 +77,13 @@ def record(batch: FrameBatch, offset: int, key: str | None = None) -> Record:
     return Record(FRAMES_RAW.name, 1, offset, key or batch.camera, batch.encode(), 0)
 
 
-def feed(masker: Masker, batches: Iterable[FrameBatch], first: int = 0) -> None:
+def feed(masker: KeyedProcessor, batches: Iterable[FrameBatch], first: int = 0) -> None:
     """Hand batches over, at offsets that count from `first`."""
     for offset, batch in enumerate(batches, first):
         masker.handle(record(batch, offset))
 
 
-def listen(masker: Masker, clock: ManualClock, seconds: int) -> None:
+def listen(masker: KeyedProcessor, clock: ManualClock, seconds: int) -> None:
     """Let time go by in turns of the loop that bring nothing."""
     for _ in range(seconds):
         clock.advance(1)
@@ -103,7 +100,7 @@ def last_status(broker: MemoryBroker, camera: str = "gate") -> CameraStatus:
 
 
 def test_every_raw_batch_becomes_a_masked_one_in_the_same_slot(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
 ) -> None:
     configure(broker, decisions, gate)
     feed(masker, raw)
@@ -123,7 +120,7 @@ def test_every_raw_batch_becomes_a_masked_one_in_the_same_slot(
     ],
 )
 def test_without_a_readable_decision_nothing_passes_and_it_is_said(
-    masker: Masker,
+    masker: KeyedProcessor,
     broker: MemoryBroker,
     decisions: Decisions,
     gate: Camera,
@@ -152,7 +149,7 @@ def test_without_a_readable_decision_nothing_passes_and_it_is_said(
 
 
 def test_a_configuration_that_becomes_unreadable_stops_the_picture(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
 ) -> None:
     configure(broker, decisions, gate)
     masker.handle(record(raw[0], 0))
@@ -163,7 +160,7 @@ def test_a_configuration_that_becomes_unreadable_stops_the_picture(
 
 
 def test_one_camera_in_trouble_stops_no_other(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
 ) -> None:
     configure(broker, decisions, gate)
     good, unknown = (make_raw(noise(10, 160, 96), camera=camera) for camera in ("gate", "ghost"))
@@ -176,7 +173,12 @@ def test_one_camera_in_trouble_stops_no_other(
 
 
 def test_frames_in_are_frames_out_and_dropped(
-    masker: Masker, broker: MemoryBroker, clock: ManualClock, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+    masker: KeyedProcessor,
+    broker: MemoryBroker,
+    clock: ManualClock,
+    decisions: Decisions,
+    gate: Camera,
+    raw: list[FrameBatch],
 ) -> None:
     configure(broker, decisions, gate)
     for offset, batch in enumerate([raw[1], raw[2], raw[2], raw[3]]):  # it starts in the middle, and one comes twice
@@ -196,39 +198,44 @@ def test_frames_in_are_frames_out_and_dropped(
     ],
 )
 def test_what_is_no_frame_batch_is_refused(
-    masker: Masker, raw: list[FrameBatch], change: Callable[[bytes], bytes], words: str
+    masker: KeyedProcessor, raw: list[FrameBatch], change: Callable[[bytes], bytes], words: str
 ) -> None:
     with pytest.raises(InvalidMessageError, match=words):
         masker.handle(Record(FRAMES_RAW.name, 1, 0, "gate", change(raw[0].encode()), 0))
 
 
-def test_a_batch_under_another_key_is_refused(masker: Masker, raw: list[FrameBatch]) -> None:
+def test_a_batch_under_another_key_is_refused(masker: KeyedProcessor, raw: list[FrameBatch]) -> None:
     with pytest.raises(InvalidRecord, match="names camera 'other'"):
         masker.handle(record(raw[0], 0, "other"))
 
 
-def test_a_batch_that_is_masked_already_is_refused(masker: Masker, raw: list[FrameBatch]) -> None:
+def test_a_batch_that_is_masked_already_is_refused(masker: KeyedProcessor, raw: list[FrameBatch]) -> None:
     with pytest.raises(InvalidRecord, match="masked"):
         masker.handle(record(replace(raw[0], mask_version=1), 0))
 
 
 def test_while_the_broker_is_away_nothing_is_lost_or_doubled(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+    masker: KeyedProcessor,
+    broker: MemoryBroker,
+    clock: ManualClock,
+    decisions: Decisions,
+    gate: Camera,
+    raw: list[FrameBatch],
 ) -> None:
     configure(broker, decisions, gate)
     masker.handle(record(raw[0], 10))
     broker.away = True
     masker.handle(record(raw[1], 11))
-    assert masker.needed() == {(FRAMES_RAW.name, 1): 10}
-    with pytest.raises(RetryLater):
-        masker.handle(record(raw[2], 12))
-    broker.away = False
     masker.handle(record(raw[2], 12))
+    assert masker.needed() == {(FRAMES_RAW.name, 1): 10}
+    assert [batch.sequence for batch in masked(broker)] == [0]
+    broker.away = False
+    listen(masker, clock, 1)
     assert [batch.sequence for batch in masked(broker)] == [0, 1, 2]
 
 
 def test_a_silent_camera_holds_no_offset(
-    masker: Masker,
+    masker: KeyedProcessor,
     broker: MemoryBroker,
     clock: ManualClock,
     decisions: Decisions,
@@ -246,7 +253,7 @@ def test_a_silent_camera_holds_no_offset(
 
 
 def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it_was(
-    masker: Masker,
+    masker: KeyedProcessor,
     broker: MemoryBroker,
     clock: ManualClock,
     decisions: Decisions,
@@ -270,7 +277,7 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
 
 
 def test_a_masker_that_cannot_send_takes_no_camera_for_silent(
-    masker: Masker,
+    masker: KeyedProcessor,
     broker: MemoryBroker,
     clock: ManualClock,
     decisions: Decisions,
@@ -282,20 +289,16 @@ def test_a_masker_that_cannot_send_takes_no_camera_for_silent(
     raw = make_raw(noise(40, 160, 96), gop=40, bf="2", preset="veryfast")  # its decoder holds pictures back
     feed(masker, raw[:3])
     broker.away = True
-    at = 3
-    for _ in range(12):  # the loop waits with the next record, longer than a camera may be silent
-        with suppress(RetryLater):
-            masker.handle(record(raw[at], at))
-            at += 1
-        listen(masker, clock, 1)
+    feed(masker, raw[3:4], 3)
+    listen(masker, clock, 12)  # longer than a camera may be silent
     broker.away = False
-    feed(masker, raw[at:], at)
-    listen(masker, clock, 11)
+    feed(masker, raw[4:], 4)
+    listen(masker, clock, 17)  # at the latest after five seconds what waited is sent
     assert [batch.sequence for batch in masked(broker)] == [batch.sequence for batch in raw]
 
 
 def test_a_camera_that_was_only_cut_off_goes_on_in_the_middle_of_a_group_of_pictures(
-    masker: Masker,
+    masker: KeyedProcessor,
     broker: MemoryBroker,
     clock: ManualClock,
     decisions: Decisions,
@@ -314,7 +317,7 @@ def test_a_camera_that_was_only_cut_off_goes_on_in_the_middle_of_a_group_of_pict
 
 
 def test_pictures_of_the_source_before_are_never_covered_by_a_decision_on_the_one_after(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
 ) -> None:
     configure(broker, decisions, gate.model_copy(update={"source_version": 2}))
     masker.handle(record(raw[0], 0))
@@ -328,7 +331,7 @@ def test_pictures_of_the_source_before_are_never_covered_by_a_decision_on_the_on
 
 
 def test_what_the_decoder_still_holds_of_the_source_before_does_not_pass_with_the_one_after(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
 ) -> None:
     configure(broker, decisions, gate)
     before = make_raw(noise(10, 160, 96), bf="2", preset="veryfast")
@@ -342,7 +345,7 @@ def test_what_the_decoder_still_holds_of_the_source_before_does_not_pass_with_th
 
 
 def test_a_picture_of_another_shape_than_the_masks_were_drawn_on_does_not_pass(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, make_raw: MakeRaw, noise: Noise
 ) -> None:
     assert gate.masking is not None
     drawn = gate.masking.model_copy(update={"aspect": 160 / 96})
@@ -358,7 +361,7 @@ def test_a_picture_of_another_shape_than_the_masks_were_drawn_on_does_not_pass(
 
 
 def test_partitions_that_went_to_another_hold_nothing(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
 ) -> None:
     configure(broker, decisions, gate)
     masker.handle(record(raw[0], 0))
@@ -367,7 +370,7 @@ def test_partitions_that_went_to_another_hold_nothing(
 
 
 def test_in_the_loop_bad_batches_become_dead_letters_without_pixels_and_the_rest_passes(
-    masker: Masker, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
+    masker: KeyedProcessor, broker: MemoryBroker, decisions: Decisions, gate: Camera, raw: list[FrameBatch]
 ) -> None:
     configure(broker, decisions, gate)
     payloads = [raw[0].encode(), raw[1].encode()[:-9], b"\0" * (MAX_FRAME_RECORD_BYTES + 1), raw[1].encode()]

@@ -164,13 +164,6 @@ def test_after_a_gap_nothing_passes_until_the_next_key_frame(
     assert stream.missing_batches == 1
 
 
-def test_a_repeated_batch_is_counted_and_not_decoded_again(
-    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision
-) -> None:
-    raw = make_raw(noise(10, WIDTH, HEIGHT))
-    assert results(stream, [raw[0], raw[0], raw[1]], burn)[1] is Reason.REPEATED
-
-
 def test_a_new_connection_begins_anew(
     stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision
 ) -> None:

@@ -16,7 +16,7 @@ asks the processor; the rest is a `Producer`, a `Consumer` and two kinds of refu
 from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 
 from .errors import DeliveryError, TooLarge
-from .interfaces import Bus, Consumer, Listener, Partition, Processor, Producer, Record, Start
+from .interfaces import Bus, Consumer, Deferred, Listener, Partition, Processor, Producer, Record, Settled, Start
 from .loop import LoopOptions, run
 from .reporter import StatusReporter
 from .table import Table
@@ -24,6 +24,7 @@ from .table import Table
 __all__ = [
     "Bus",
     "Consumer",
+    "Deferred",
     "DeliveryError",
     "Fatal",
     "InvalidRecord",
@@ -34,6 +35,7 @@ __all__ = [
     "Producer",
     "Record",
     "RetryLater",
+    "Settled",
     "Start",
     "StatusReporter",
     "Table",

@@ -45,7 +45,7 @@ class Record:
 
 
 class Producer(Protocol):
-    """Sends messages in order within a partition, from a queue bounded in bytes."""
+    """Sends messages in order within a partition, from a queue bounded in bytes. Safe to call from several threads."""
 
     def send(
         self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
@@ -59,7 +59,7 @@ class Producer(Protocol):
         """
 
     def flush(self, timeout_s: float) -> int:
-        """Wait until everything is acknowledged, and return how many messages are not.
+        """Wait until everything that was sent before is acknowledged, and return how many messages of it are not.
 
         Raises:
             DeliveryError: a message was refused for good.
@@ -85,11 +85,38 @@ class Listener(Protocol):
         """
 
 
-class Processor(Protocol):
-    """What a service does with records. The loop drops lost partitions as it does revoked ones, but commits nothing."""
+class Deferred(Enum):
+    """What `Processor.handle` answers when the work is not done yet."""
 
-    def handle(self, record: Record) -> None:
-        """Work on one record.
+    SETTLED_LATER = "settled later"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that can never be handled, and why."""
+
+    record: Record
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A record of this partition is done with; with a refusal it goes to the dead letters."""
+
+    source: Partition
+    refusal: Refusal | None = None
+
+
+class Processor(Protocol):
+    """What a service does with records. The loop drops lost partitions as it does revoked ones, but commits nothing.
+
+    A processor that works on records one after the other, each while it is handed over, needs no `is_full` nor
+    `settled` of its own. One that works on several at once takes a record, answers `Deferred`, and says later what
+    became of it; meanwhile `needed` holds its offset.
+    """
+
+    def handle(self, record: Record) -> Deferred | None:
+        """Work on one record, or take it to be worked on.
 
         Raises:
             RetryLater: try again later.
@@ -98,6 +125,14 @@ class Processor(Protocol):
 
     def tick(self) -> None:
         """Called between records and at least at every poll time-out."""
+
+    def is_full(self) -> bool:
+        """Whether no record may be handed over at present."""
+        return False
+
+    def settled(self) -> Sequence[Settled]:
+        """What became of deferred records since this was asked last, in the order in which they were done."""
+        return ()
 
     def needed(self) -> Mapping[Partition, int]:
         """Lowest offset still needed of each partition; absent: whatever was handled may be committed."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,7 +19,7 @@ from beffroi_common.topics import Topic
 
 from .dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters
 from .errors import TooLarge
-from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record
+from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record, Refusal, Settled
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +87,8 @@ class _Loop:
         self._committed: dict[Partition, int] = {}
         self._pending: Record | None = None
         self._held: deque[Record] = deque()
+        self._paused = False
+        self._settled: deque[Settled] = deque()
         self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
         self._dead_letter_count = DeadLetterCount(options.dead_letters)
         self._consumer: Consumer = bus.consumer(group, topics, self)
@@ -94,6 +97,7 @@ class _Loop:
         self._processor.assigned(partitions)
 
     def revoked(self, partitions: Collection[Partition]) -> None:
+        self._settle()
         self._commit(partitions)
         self._drop(partitions)
 
@@ -109,8 +113,9 @@ class _Loop:
             self._position.pop(partition, None)
             self._committed.pop(partition, None)
         self._held = deque(record for record in self._held if record.source not in partitions)
+        self._settled = deque(each for each in self._settled if each.source not in partitions)
         if self._pending is not None and self._pending.source in partitions:
-            self._go_on()
+            self._forget_pending()
 
     def run(self) -> None:
         commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
@@ -119,6 +124,7 @@ class _Loop:
                 self._beat()
                 self._step()
                 self._processor.tick()
+                self._settle()
                 if self._clock.monotonic_s() >= commit_at_s:
                     self._commit(self._consumer.assignment())
                     commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
@@ -127,15 +133,30 @@ class _Loop:
             self._consumer.close()
 
     def _step(self) -> None:
+        self._regulate()
         record = self._consumer.poll(self._options.poll_timeout_s)
-        if record is not None and self._pending is not None:
-            # Of a partition that came while another record waits: it is not paused yet. It waits its turn.
+        if record is not None and self._paused:
+            # Of a partition that came while reading is paused: it is not paused yet. It waits its turn.
             self._held.append(record)
             self._consumer.pause()
         elif record is not None:
             self._attempt(record)
         elif self._pending is not None and self._backoff.is_due():
             self._attempt(self._pending)
+
+    def _regulate(self) -> None:
+        """Read while records may be handed over; what came while reading was paused goes first."""
+        while self._held and self._may_hand_over():
+            self._attempt(self._held.popleft())
+        paused = not self._may_hand_over()
+        if paused and not self._paused:
+            self._consumer.pause()
+        elif self._paused and not paused:
+            self._consumer.resume()
+        self._paused = paused
+
+    def _may_hand_over(self) -> bool:
+        return self._pending is None and not self._processor.is_full()
 
     def _attempt(self, record: Record) -> None:
         try:
@@ -145,28 +166,45 @@ class _Loop:
             self._wait(record, reason)
             return
         self._position[record.source] = record.offset + 1
-        if self._pending is not None:
-            self._go_on()
+        self._forget_pending()
 
-    def _go_on(self) -> None:
-        """The record that waited is done with, or somebody else's: the next that waits, or reading goes on."""
-        self._pending = self._held.popleft() if self._held else None
+    def _forget_pending(self) -> None:
+        """The record that waited is done with, or somebody else's."""
+        self._pending = None
         self._backoff.reset()
-        if self._pending is None:
-            self._consumer.resume()
 
     def _handle(self, record: Record) -> None:
         try:
             self._refuse_too_large(record)
-            self._processor.handle(record)
+            deferred = self._processor.handle(record)
         except InvalidRecord as reason:
-            log.warning("dead letter", record=repr(record), reason=str(reason))
-            self._dead_letters.publish(record, str(reason))
-            RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
-            self._dead_letter_count.refused(record.source)
+            self._refuse(Refusal(record, str(reason)))
         else:
-            RECORDS_HANDLED.labels(topic=record.topic, outcome="ok").inc()
-            self._dead_letter_count.accepted(record.source)
+            if deferred is None:
+                self._accept(record.source)
+
+    def _settle(self) -> None:
+        """Count what the processor is done with by now, and send what it refused to the dead letters."""
+        self._settled.extend(self._processor.settled())
+        with suppress(RetryLater):  # the queue to the broker is full: in the next turn
+            while self._settled:
+                settled = self._settled[0]
+                if settled.refusal is None:
+                    self._accept(settled.source)
+                else:
+                    self._refuse(settled.refusal)
+                self._settled.popleft()
+
+    def _accept(self, source: Partition) -> None:
+        RECORDS_HANDLED.labels(topic=source[0], outcome="ok").inc()
+        self._dead_letter_count.accepted(source)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        record = refusal.record
+        self._dead_letters.publish(record, refusal.reason)
+        log.warning("dead letter", record=repr(record), reason=refusal.reason)
+        RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
+        self._dead_letter_count.refused(record.source)
 
     def _refuse_too_large(self, record: Record) -> None:
         limit = self._by_name[record.topic].max_record_bytes
@@ -178,11 +216,10 @@ class _Loop:
             log.warning("retry later", record=repr(record), reason=str(reason))
             RECORDS_HANDLED.labels(topic=record.topic, outcome="retry_later").inc()
             self._pending = record
-            self._consumer.pause()
         self._backoff.failed()
 
     def _commit(self, partitions: Collection[Partition]) -> None:
-        needed = self._processor.needed()
+        needed = self._needed()
         offsets = {
             partition: min(self._position[partition], needed.get(partition, self._position[partition]))
             for partition in partitions
@@ -197,3 +234,11 @@ class _Loop:
             log.warning("offsets not committed", reason=str(reason))
         else:
             self._committed |= changed
+
+    def _needed(self) -> Mapping[Partition, int]:
+        """What the processor needs, and what it refused that is not with the dead letters yet."""
+        lowest = dict(self._processor.needed())
+        for refusal in (each.refusal for each in self._settled if each.refusal is not None):
+            offset, source = refusal.record.offset, refusal.record.source
+            lowest[source] = min(offset, lowest.get(source, offset))
+        return lowest

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from beffroi_common.contracts.base import explain
 
+from .cores import usable_cores
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -88,6 +90,16 @@ class ServiceSettings(StrictSettings):
     """Share of batches traced: a picture has two batches a second and camera."""
     heartbeat_timeout_s: float = Field(default=60.0, gt=0)
     """A loop that did not turn for so long makes /healthz fail."""
+
+
+class ParallelSettings(ServiceSettings):
+    """Settings of a service that works on several cameras at once."""
+
+    workers: int = Field(default_factory=usable_cores, ge=1, le=64)
+    """Cameras worked on at the same time, a thread each. Unless set, one for each core that the process may use."""
+    work_queue_bytes: int = Field(default=96 * 1024 * 1024, ge=64 * 1024 * 1024)
+    """Bound of the batches that wait for a worker, as records and as what was read from them: some twenty seconds of
+    four cameras of 4 Mbit/s, beside room for a record of the largest size. Fuller, and reading is paused."""
 
 
 def unknown_variables(model: type[BaseSettings], environment: os._Environ[str] | dict[str, str]) -> list[str]:

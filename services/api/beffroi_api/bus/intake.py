@@ -13,7 +13,7 @@ from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
-from beffroi_common.bus import Bus, InvalidRecord, Partition, Record, RetryLater, Start, run
+from beffroi_common.bus import Bus, InvalidRecord, Partition, Processor, Record, RetryLater, Start, run
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.contracts import Alert, Recording
 from beffroi_common.runtime.clock import Clock
@@ -63,7 +63,7 @@ class LiveIntake:
             BATCHES_DROPPED.labels(camera="unknown", reason="invalid").inc()
 
 
-class IndexIntake:
+class IndexIntake(Processor):
     """Writes alerts and recordings into the database, each before its offset is committed."""
 
     def __init__(

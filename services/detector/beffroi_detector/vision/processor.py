@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from beffroi_common.bus import Partition, Producer, Record, RetryLater, StatusReporter, TooLarge
+from beffroi_common.bus import Partition, Processor, Producer, Record, RetryLater, StatusReporter, TooLarge
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.contracts import FrameBatch, Level, Tracks
@@ -75,7 +75,7 @@ class _Unsent:
 
 
 @dataclass
-class Vision:
+class Vision(Processor):
     """The processor of `frames.masked.v1`.
 
     Attributes:

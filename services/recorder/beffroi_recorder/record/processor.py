@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import structlog
 
-from beffroi_common.bus import InvalidRecord, Partition, Record, RetryLater, StatusReporter
+from beffroi_common.bus import InvalidRecord, Partition, Processor, Record, RetryLater, StatusReporter
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.contracts import Codec, Level, Recording, Stream
@@ -30,7 +30,7 @@ REPORT_INTERVAL_S = 1.0
 """The reporter repeats itself every few seconds; asking it more often than this is wasted."""
 
 
-class Recorder:
+class Recorder(Processor):
     """See `Processor`. Writes to local disk as batches come, and to the store between them."""
 
     def __init__(

@@ -1,0 +1,223 @@
+"""What the loop of the bus runs in masker, vision and recorder: cameras side by side, each in order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from beffroi_common.bus.errors import TooLarge
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
+from beffroi_common.bus.reporter import StatusReporter
+from beffroi_common.contracts import FrameBatch
+from beffroi_common.errors import InvalidRecord, RetryLater
+from beffroi_common.runtime import metrics
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.tracing import span_of
+
+from .executors import Executor
+from .schedule import Schedule
+from .state import Item, KeyState, Unsent
+from .streams import Key, KeyedStream, Output
+
+log = structlog.get_logger(__name__)
+
+
+class KeyedProcessor(Processor):
+    """See `Processor`; the package says how it works. As a context manager it ends its workers."""
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[Record], FrameBatch],
+        new_stream: Callable[[Key, Partition], KeyedStream],
+        producer: Producer,
+        status: StatusReporter,
+        clock: Clock,
+        idle: IdleTracker,
+        executor: Executor,
+        queue_bytes: int,
+        hang_s: float,
+        forget_s: float = math.inf,
+        on_assignment: Callable[[Collection[Partition]], None] = lambda _held: None,
+    ) -> None:
+        """Wire it, and let the executor begin.
+
+        Args:
+            read: reads a batch; raises InvalidRecord.
+            new_stream: makes the stream of a camera; may raise RetryLater.
+            producer: takes the outputs; from several threads at once.
+            status: says how this instance is.
+            clock: time.
+            idle: when a camera rests.
+            executor: who works.
+            queue_bytes: of everything that waits; see `ParallelSettings`.
+            hang_s: a batch that is worked on for so long will never end, and the process does.
+            forget_s: a camera that is idle for so long is forgotten, with its stream.
+            on_assignment: hears the partitions held, whenever they change.
+        """
+        self._read = read
+        self._new_stream = new_stream
+        self._producer = producer
+        self._status = status
+        self._idle = idle
+        self._executor = executor
+        self._forget_s = forget_s
+        self._on_assignment = on_assignment
+        self._partitions: set[Partition] = set()
+        self._schedule = Schedule(clock, queue_bytes, hang_s)
+        executor.start(self._step)
+
+    def __enter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        """End the workers, once each is done with the batch at hand."""
+        self._executor.close()
+
+    def handle(self, record: Record) -> Deferred:
+        """Put a record into the queue of its camera.
+
+        Raises:
+            InvalidRecord: it is no batch that may be worked on.
+            BaseException: what ended a worker.
+        """
+        self._schedule.raise_failure()
+        batch = self._read(record)
+        key = Key(batch.camera, batch.stream)
+        self._schedule.offer(key, Item.of(record, batch), self._idle.observe(batch))
+        self._work_waits()
+        return Deferred.SETTLED_LATER
+
+    def tick(self) -> None:
+        """Try again what is due, and let idle cameras rest.
+
+        Raises:
+            BaseException: what ended a worker.
+        """
+        self._schedule.raise_failure()
+        self._idle.tick(listening=not (self._schedule.is_full() or self._schedule.any_unsent))
+        self._schedule.turn(self._idle, self._forget_s)
+        self._work_waits()
+        counters = self._schedule.counters()
+        metrics.QUEUE_BYTES.labels(queue="work").set(counters["queue_bytes"])
+        self._status.service(counters=counters)
+
+    def is_full(self) -> bool:
+        """Whether the bytes are used up."""
+        return self._schedule.is_full()
+
+    def settled(self) -> Sequence[Settled]:
+        """What became of batches since this was asked last."""
+        return self._schedule.take_settled()
+
+    def needed(self) -> Mapping[Partition, int]:
+        """See the package."""
+        return self._schedule.needed()
+
+    def counters(self) -> Mapping[str, float]:
+        """How many streams there are, and how much waits."""
+        return self._schedule.counters()
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Nothing to prepare: a stream begins with its first batch."""
+        self._partitions |= set(partitions)
+        log.info("assigned", partitions=sorted(number for _, number in partitions))
+        self._on_assignment(frozenset(self._partitions))
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """Drop these cameras, once the batches at work are done: their new owner begins where the last commit says."""
+        self._partitions -= set(partitions)
+        self._schedule.drop(partitions)
+        self._on_assignment(frozenset(self._partitions))
+
+    def _work_waits(self) -> None:
+        self._executor.work_waits()
+        self._schedule.raise_failure()
+
+    # What a worker does. The key it was given is its own until it gives it back.
+
+    def _step(self, wait_s: float) -> bool:
+        state = self._schedule.claim(wait_s)
+        if state is None:
+            return False
+        try:
+            self._advance(state)
+        except RetryLater as reason:
+            if self._schedule.defer(state):
+                log.warning("retry later", camera=state.key.camera, reason=str(reason))
+        except BaseException as error:  # noqa: BLE001 - raised again in the loop, which ends the process
+            self._schedule.fail(error)
+        else:
+            self._schedule.give_back(state)
+        return True
+
+    def _advance(self, state: KeyState) -> None:
+        """Send what waits, then work on one batch, or let the camera rest."""
+        self._send(state)
+        item = self._schedule.first_item(state)
+        if item is not None:
+            with span_of(item.record):
+                self._take(state, item)
+                self._send(state)
+        elif state.rest_due and state.stream is not None:
+            unsent = _unsent(state, state.stream, state.stream.rest(), state.hold_offset)
+            self._schedule.rested(state, unsent, state.stream.needed_offset)
+            self._send(state)
+
+    def _take(self, state: KeyState, item: Item) -> None:
+        try:
+            stream = self._stream(state, item.record)
+            hold_offset = item.record.offset if state.needed is None else state.needed
+            outputs = tuple(self._outputs(stream, item))
+        except InvalidRecord as reason:
+            self._schedule.refused(state, item, str(reason))
+        else:
+            unsent = _unsent(state, stream, outputs, hold_offset)
+            self._schedule.handled(state, item, unsent, stream.needed_offset)
+
+    def _stream(self, state: KeyState, record: Record) -> KeyedStream:
+        if state.stream is not None and state.source == record.source:
+            return state.stream
+        if state.stream is not None:  # the camera was given another slot: what came from there ends there
+            before = state.stream
+            self._schedule.moved(state, _unsent(state, before, before.rest(), state.hold_offset))
+            before.discard()
+        stream = self._new_stream(state.key, record.source)
+        self._schedule.begun(state, stream, record.source)
+        return stream
+
+    def _outputs(self, stream: KeyedStream, item: Item) -> Iterable[Output]:
+        batch = item.batch
+        if not stream.sequences.is_repeat(batch.epoch, batch.sequence):
+            outputs = stream.handle(batch, item.record)
+        else:
+            metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason="repeated").inc()
+            metrics.FRAMES_DROPPED.labels(camera=batch.camera, reason="repeated").inc(len(batch.units))
+            stream.repeated(batch)
+            outputs = ()
+        metrics.BATCHES_IN.labels(camera=batch.camera).inc()
+        metrics.FRAMES_IN.labels(camera=batch.camera).inc(len(batch.units))
+        return outputs
+
+    def _send(self, state: KeyState) -> None:
+        while (unsent := self._schedule.first_unsent(state)) is not None:
+            output, stream = unsent.output, unsent.stream
+            try:
+                self._producer.send(output.topic, output.key, output.value, partition=unsent.source[1])
+            except TooLarge as reason:
+                stream.too_large(output, reason)
+            else:
+                stream.sent(output)
+            self._schedule.sent(state)
+
+
+def _unsent(state: KeyState, stream: KeyedStream, outputs: Iterable[Output], hold_offset: int) -> list[Unsent]:
+    return [Unsent(output, stream, state.source, hold_offset) for output in outputs]

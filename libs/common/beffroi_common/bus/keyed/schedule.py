@@ -1,0 +1,305 @@
+"""Which camera is worked on next, what waits, and which offsets are still needed. No batch is worked on in here."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable
+
+from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.interfaces import Partition, Refusal, Settled
+from beffroi_common.errors import Fatal
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.topics import MAX_FRAME_RECORD_BYTES
+
+from .state import Item, KeyState, Phase, Unsent
+from .streams import Key, KeyedStream
+
+RETRY_FIRST_S = 0.1
+RETRY_MOST_S = 5.0
+"""A camera that must wait is tried again after the first, doubled up to the most, as the loop does with a record."""
+
+LARGEST_ITEM_BYTES = 2 * MAX_FRAME_RECORD_BYTES
+"""A record of the largest size and the batch that was read from it."""
+
+LOW_WATERMARK = 0.5
+"""Reading goes on once no more than this share of the bytes waits: at each pause the consumer throws away what it read
+ahead, so it must not be paused and resumed for every record."""
+
+LOOK_S = 0.1
+"""Whoever waits for a worker looks at the clock so often."""
+
+
+class WorkerHungError(Fatal):
+    """A batch has been worked on for so long that it will never end."""
+
+
+class Schedule:
+    """Shared by the loop's thread and the workers; everything in it is behind one lock."""
+
+    def __init__(self, clock: Clock, limit_bytes: int, hang_s: float) -> None:
+        """Begin empty.
+
+        Args:
+            clock: for waits.
+            limit_bytes: of everything that waits; never exceeded.
+            hang_s: a worker that is not done with a batch after so long hangs.
+        """
+        self._clock = clock
+        self._high_bytes = limit_bytes - LARGEST_ITEM_BYTES
+        self._hang_s = hang_s
+        self._changed = threading.Condition()
+        self._states: dict[Key, KeyState] = {}
+        self._ready: deque[KeyState] = deque()
+        self._settled: deque[tuple[Settled, int]] = deque()
+        self._bytes = 0
+        self._peak_bytes = 0
+        self._full = False
+        self._failure: BaseException | None = None
+
+    # What the loop's thread asks.
+
+    def offer(self, key: Key, item: Item, heard_at_s: float) -> None:
+        """Put a batch at the end of its camera's queue."""
+        with self._changed:
+            state = self._states.get(key)
+            if state is None:
+                state = self._states[key] = KeyState(key, Backoff(self._clock, RETRY_FIRST_S, RETRY_MOST_S))
+            state.items.append(item)
+            state.heard_at_s = heard_at_s
+            self._bytes += item.size_bytes
+            self._peak_bytes = max(self._peak_bytes, self._bytes)
+            self._wake(state)
+
+    def is_full(self) -> bool:
+        """Whether one more record could be too much; once it is so, until there is room for a good while."""
+        with self._changed:
+            share = LOW_WATERMARK if self._full else 1.0
+            self._full = self._bytes > share * self._high_bytes
+            return self._full
+
+    def take_settled(self) -> list[Settled]:
+        """What became of batches since it was asked last, in the order in which they were done."""
+        with self._changed:
+            taken, self._settled = self._settled, deque()
+            self._bytes -= sum(size_bytes for _, size_bytes in taken)
+            return [settled for settled, _ in taken]
+
+    def needed(self) -> dict[Partition, int]:
+        """The lowest offset still needed of each partition that has one."""
+        lowest: dict[Partition, int] = {}
+        with self._changed:
+            held = [each for state in self._states.values() for each in state.held_offsets()]
+            held += [(each.source, each.refusal.record.offset) for each, _ in self._settled if each.refusal is not None]
+        for source, offset in held:
+            lowest[source] = min(offset, lowest.get(source, offset))
+        return lowest
+
+    def turn(self, idle: IdleTracker, forget_s: float) -> None:
+        """Try again what is due, let idle cameras rest, and forget those that are idle for `forget_s`."""
+        with self._changed:
+            for state in list(self._states.values()):
+                if state.phase is Phase.DEFERRED and state.backoff.is_due():
+                    self._wake(state)
+                elif state.phase is Phase.WAITING and not state.has_work and idle.is_idle(state.heard_at_s):
+                    self._let_rest(state, forgotten=idle.idle_for_s(state.heard_at_s) >= forget_s)
+
+    def drop(self, partitions: Collection[Partition]) -> None:
+        """Forget what came from these partitions, once whoever works on it is done with the batch at hand.
+
+        Raises:
+            WorkerHungError: one is not done with it.
+        """
+        with self._changed:
+            concerned = [state for state in self._states.values() if state.concerns(partitions)]
+            for state in concerned:
+                self._freeze(state)
+            while self._failure is None and any(state.phase is Phase.AT_WORK for state in concerned):
+                self._raise_if_hung()
+                self._changed.wait(LOOK_S)
+            for state in concerned:
+                self._bytes -= state.drop(partitions)
+                self._thaw(state)
+            self._forget_settled(partitions)
+
+    def raise_failure(self) -> None:
+        """Raise what ended a worker.
+
+        Raises:
+            BaseException: whatever it was.
+            WorkerHungError: a worker is not done with a batch for too long.
+        """
+        with self._changed:
+            if self._failure is not None:
+                raise self._failure
+            self._raise_if_hung()
+
+    @property
+    def any_unsent(self) -> bool:
+        """Whether outputs wait for the broker."""
+        with self._changed:
+            return any(state.unsent for state in self._states.values())
+
+    def counters(self) -> dict[str, float]:
+        """How much there is of everything."""
+        with self._changed:
+            states = list(self._states.values())
+            return {
+                "streams": len(states),
+                "waiting_batches": sum(len(state.items) for state in states),
+                "unsent": sum(len(state.unsent) for state in states),
+                "queue_bytes": self._bytes,
+                "peak_queue_bytes": self._peak_bytes,
+            }
+
+    # What a worker asks.
+
+    def claim(self, wait_s: float) -> KeyState | None:
+        """Take the first of the row, waiting for one if need be. Nobody else works on it until it is given back."""
+        with self._changed:
+            if not self._ready and wait_s > 0:
+                self._changed.wait(wait_s)
+            if not self._ready or self._failure is not None:
+                return None
+            state = self._ready.popleft()
+            state.phase, state.at_work_since_s = Phase.AT_WORK, self._clock.monotonic_s()
+            return state
+
+    def begun(self, state: KeyState, stream: KeyedStream, source: Partition) -> None:
+        """A new stream goes on for this key."""
+        with self._changed:
+            state.stream, state.source, state.needed = stream, source, None
+
+    def handled(self, state: KeyState, item: Item, unsent: Iterable[Unsent], needed: int | None) -> None:
+        """Its first batch is done with, and this came out of it."""
+        with self._changed:
+            self._done(state, item)
+            state.needed, state.last_offset, state.rested = needed, item.record.offset, False
+            self._settled.append((Settled(item.record.source), 0))
+            self._keep(state, unsent, item.size_bytes)
+
+    def refused(self, state: KeyState, item: Item, reason: str) -> None:
+        """Its first batch can never be handled."""
+        with self._changed:
+            self._done(state, item)
+            refusal = Refusal(item.record, reason)
+            self._settled.append((Settled(item.record.source, refusal), item.size_bytes))
+
+    def rested(self, state: KeyState, unsent: Iterable[Unsent], needed: int | None) -> None:
+        """It was told that it is idle, and this came out of it."""
+        with self._changed:
+            state.rest_due, state.rested, state.needed = False, True, needed
+            self._keep(state, unsent, 0)
+
+    def moved(self, state: KeyState, unsent: Iterable[Unsent]) -> None:
+        """Its stream of before ended with this: its camera is in another partition now."""
+        with self._changed:
+            state.stream, state.needed, state.rest_due = None, None, False
+            self._keep(state, unsent, 0)
+
+    def first_item(self, state: KeyState) -> Item | None:
+        """The batch to be worked on."""
+        with self._changed:
+            return state.items[0] if state.items else None
+
+    def first_unsent(self, state: KeyState) -> Unsent | None:
+        """The output to be sent."""
+        with self._changed:
+            return state.unsent[0] if state.unsent else None
+
+    def sent(self, state: KeyState) -> None:
+        """Its first output is with the broker, or was given up."""
+        with self._changed:
+            state.unsent.popleft()
+            if not state.unsent:
+                self._release_bytes(state)
+
+    def give_back(self, state: KeyState) -> None:
+        """A piece of its work is done: it goes to the end of the row if there is more."""
+        with self._changed:
+            self._undefer(state)
+            self._wake(state)
+            self._changed.notify_all()
+
+    def defer(self, state: KeyState) -> bool:
+        """Its work cannot be done now: try again after a while. Returns whether that is new."""
+        with self._changed:
+            state.phase = Phase.DEFERRED
+            state.backoff.failed()
+            state.deferrals += 1
+            self._changed.notify_all()
+            return state.deferrals == 1
+
+    def fail(self, error: BaseException) -> None:
+        """A worker met what must end the process: no work is begun any more."""
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
+    # With the lock held.
+
+    def _wake(self, state: KeyState) -> None:
+        if state.phase is Phase.DEFERRED and not state.backoff.is_due():
+            return
+        if state.phase in (Phase.WAITING, Phase.DEFERRED) and state.has_work and not state.frozen:
+            state.phase = Phase.READY
+            self._ready.append(state)
+            self._changed.notify()
+
+    def _let_rest(self, state: KeyState, *, forgotten: bool) -> None:
+        if not state.rested and state.stream is not None:
+            state.rest_due = True
+            self._wake(state)
+        elif forgotten or state.stream is None:
+            if state.stream is not None:
+                state.stream.discard()
+            del self._states[state.key]
+
+    def _freeze(self, state: KeyState) -> None:
+        state.frozen = True
+        if state.phase is Phase.READY:
+            self._ready.remove(state)
+            state.phase = Phase.WAITING
+
+    def _thaw(self, state: KeyState) -> None:
+        state.frozen = False
+        if state.stream is None and not state.has_work:
+            del self._states[state.key]
+            return
+        if state.phase is Phase.DEFERRED and not state.has_work:
+            self._undefer(state)
+        self._wake(state)
+
+    def _undefer(self, state: KeyState) -> None:
+        state.phase, state.deferrals = Phase.WAITING, 0
+        state.backoff.reset()
+
+    def _forget_settled(self, partitions: Collection[Partition]) -> None:
+        """Their new owner reads these records again."""
+        gone = [each for each in self._settled if each[0].source in partitions]
+        self._bytes -= sum(size_bytes for _, size_bytes in gone)
+        self._settled = deque(each for each in self._settled if each[0].source not in partitions)
+
+    def _done(self, state: KeyState, item: Item) -> None:
+        if state.items.popleft() is not item:
+            raise RuntimeError("only the first batch of a key is worked on")
+
+    def _keep(self, state: KeyState, unsent: Iterable[Unsent], size_bytes: int) -> None:
+        """The bytes of a batch count until everything that was made of it is sent."""
+        state.unsent.extend(unsent)
+        state.unsent_bytes += size_bytes
+        if not state.unsent:
+            self._release_bytes(state)
+
+    def _release_bytes(self, state: KeyState) -> None:
+        self._bytes -= state.unsent_bytes
+        state.unsent_bytes = 0
+
+    def _raise_if_hung(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for state in self._states.values():
+            if state.phase is Phase.AT_WORK and now_s - state.at_work_since_s > self._hang_s:
+                raise WorkerHungError(
+                    f"a batch of camera {state.key.camera} has been worked on for {self._hang_s:g} s and does not end"
+                )

@@ -1,0 +1,70 @@
+"""What a service writes to be run by `KeyedProcessor`: the stream of one camera, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from beffroi_common.bus.errors import TooLarge
+from beffroi_common.bus.interfaces import Record
+from beffroi_common.bus.sequences import SequenceTracker
+from beffroi_common.contracts import Contract, FrameBatch, Stream
+from beffroi_common.topics import Topic
+
+
+class Key(NamedTuple):
+    """Whose batches are worked on in order."""
+
+    camera: str
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A message to be sent, to the partition of the same number as the one its batch came from.
+
+    Attributes:
+        topic: where to.
+        key: of the message: the camera.
+        value: the message.
+    """
+
+    topic: Topic
+    key: str
+    value: Contract | FrameBatch
+
+
+class KeyedStream(Protocol):
+    """One stream of one camera. It is worked on by one thread at a time, in the order of its batches."""
+
+    @property
+    def sequences(self) -> SequenceTracker:
+        """What was taken. The stream takes each batch that it used; repeats do not reach `handle`."""
+
+    @property
+    def needed_offset(self) -> int | None:
+        """Where to begin again after a restart; None: at the next batch."""
+
+    def handle(self, batch: FrameBatch, record: Record) -> Iterable[Output]:
+        """Work on the next batch.
+
+        Raises:
+            RetryLater: nothing was done; the same batch is handed again, and this camera waits meanwhile.
+            InvalidRecord: it cannot be handled, ever.
+        """
+
+    def repeated(self, batch: FrameBatch) -> None:
+        """Count a batch that was taken before."""
+
+    def rest(self) -> Iterable[Output]:
+        """No batch came for a while: return what is held back. It holds no offset back until the next batch."""
+
+    def sent(self, output: Output) -> None:
+        """Count what was handed to the broker."""
+
+    def too_large(self, output: Output, reason: TooLarge) -> None:
+        """Count and say what the topic does not take."""
+
+    def discard(self) -> None:
+        """Somebody else has this camera now, or nobody: let go of what is held."""
