@@ -21,6 +21,8 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from beffroi_api.authz.roles import API_PREFIX, Role
+from beffroi_api.authz.scope import Scope
+from beffroi_api.authz.territory import EVERYWHERE, Territory
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.http.app import create_app
@@ -39,6 +41,8 @@ from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 PASSWORD = "correct horse battery"
 ADDRESS = "http://testserver"
 """What starlette's client calls the host of its WebSockets, whatever its base_url: cookies must fit both."""
+
+SYSTEM = Scope.system("a test looks at everything")
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """The cost of a check is in the hash: tests need not pay for a guesser's patience."""
@@ -61,6 +65,12 @@ class Surroundings:
     console: Path
     changes: dict[str, Any] = field(default_factory=dict)
     """Settings that differ."""
+    territories: dict[str, Territory] = field(default_factory=dict)
+    """Of users who may not know of every camera. May be changed while the application runs."""
+
+    def territory_of(self, user: str) -> Territory:
+        """Which cameras a user may know of."""
+        return self.territories.get(user, EVERYWHERE)
 
     @property
     def settings(self) -> ApiSettings:
@@ -120,7 +130,7 @@ def running(around: Surroundings) -> Iterator[Running]:
 
     def services() -> Services:
         health = Health(around.clock, settings.heartbeat_timeout_s)
-        return build(settings, around.bus, around.store, around.clock, health, bugs.append)
+        return build(settings, around.bus, around.store, around.clock, health, bugs.append, around.territory_of)
 
     app = create_app(settings, services, around.console)
     with TestClient(app, base_url=ADDRESS):
@@ -132,7 +142,7 @@ def prepare(around: Surroundings) -> None:
     """Bring the database up to date and put one person of each role in it."""
     database = Database(around.database_url, pool_size=1)
     migrations.upgrade(database)
-    with database.write() as session:
+    with database.write(SYSTEM) as session:
         for role in Role:
             if users.by_name(session, role.value) is None:
                 users.add(

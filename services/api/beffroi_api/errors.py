@@ -69,6 +69,11 @@ class NotFound(ApiError):
     status, code, title = 404, "not_found", "Not found"
 
 
+def no_camera(camera: str) -> NotFound:
+    """The answer for a camera that does not exist, and for one that whoever asks may not know of: they are the same."""
+    return NotFound(f"There is no camera {camera}: see the list of cameras.")
+
+
 class NoPicture(ApiError):
     """There is no picture of that moment."""
 

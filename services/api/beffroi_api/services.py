@@ -12,6 +12,8 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from beffroi_api.authz.roles import Identity
+from beffroi_api.authz.scope import Scope
+from beffroi_api.authz.territory import EVERYWHERE, Territory
 from beffroi_api.bus.cameras import LEASE, CamerasSender
 from beffroi_api.bus.intake import IndexIntake, LiveIntake
 from beffroi_api.bus.publisher import Publisher
@@ -28,6 +30,7 @@ from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.events.schemas import CameraRemoved, RecordingNews
 from beffroi_api.modules.events.service import Fanout
+from beffroi_api.modules.health.schemas import CameraServiceHealth, ServiceHealth
 from beffroi_api.modules.health.service import HealthReport, Status, Statuses, StoreProbe, summary
 from beffroi_api.modules.live.service import Reasons
 from beffroi_api.modules.live.stills.service import Stills
@@ -50,6 +53,9 @@ from beffroi_rules import registry
 STORE_EVERY_S = 15.0
 SESSIONS_EVERY_S = 300.0
 ALERTS_EVERY_S = 3600.0
+
+STARTING = Scope.system("pictures and events of every camera are filtered in memory")
+NAMES = Scope.system("an alert that was found in scope says the name of its camera")
 
 
 @dataclass
@@ -85,7 +91,7 @@ class Services:
             DatabaseNotReady: it is away or of another version.
         """
         (migrations.upgrade if self.database.is_sqlite else migrations.check)(self.database)
-        self.decisions.load(self.cameras.every())
+        self.decisions.load(self.cameras.every(STARTING), self.cameras.communes(STARTING))
         self.table.start()
         self._running = self.workers()
         for worker in self._running:
@@ -131,13 +137,17 @@ def build(
     clock: Clock,
     health: Health,
     on_bug: Callable[[BaseException], None],
+    territory_of: Callable[[str], Territory] = lambda _user: EVERYWHERE,
 ) -> Services:
-    """Wire everything. Nothing connects yet."""
+    """Wire everything. Nothing connects yet.
+
+    `territory_of` says which cameras a user may know of: for now everybody those of the whole installation.
+    """
     database = Database(settings.database_url, settings.database_pool)
     trail = Trail(database, clock)
     decisions = Decisions()
     retention = timedelta(days=settings.retention_days)
-    fanout = Fanout(settings.max_event_streams, settings.event_queue)
+    fanout = Fanout(settings.max_event_streams, settings.event_queue, decisions.commune)
     buffer = LiveBuffer(settings.live, decisions, clock)
     lease = Lease(database, clock, LEASE, settings.instance, settings.publisher_lease_s)
     publisher = Publisher(
@@ -154,7 +164,7 @@ def build(
     statuses = Statuses(
         clock,
         timedelta(seconds=settings.stale_after_s),
-        lambda news: fanout.publish("status", news),
+        lambda news: fanout.publish("status", news, _camera_of(news)),
         own_key=f"service/api/{settings.instance}",
     )
     statuses.table = Table(bus, STATUS, decode_status, on_change=statuses.changed, name="api")
@@ -169,15 +179,20 @@ def build(
         lambda camera: summary(camera, statuses.of_camera(camera.id), clock.now()),
     )
     recordings = Recordings(
-        database, trail, store, clock, retention, lambda row: fanout.publish("recording", _recording_news(row))
+        database,
+        trail,
+        store,
+        clock,
+        retention,
+        lambda row: fanout.publish("recording", _recording_news(row), row.camera),
     )
     alerts = Alerts(
         database,
         trail,
         clock,
         retention,
-        lambda name: decisions.camera(name) or cameras.known(name),
-        lambda view: fanout.publish("alert", view),
+        lambda name: decisions.camera(name) or cameras.known(NAMES, name),
+        lambda view: fanout.publish("alert", view, view.camera),
     )
     stills = Stills(
         buffer,
@@ -187,11 +202,13 @@ def build(
         threading.BoundedSemaphore(settings.live.parallel_stills),
         lambda camera: reasons.why(camera).message,
     )
-    sessions = Sessions(database, trail, Passwords(settings.session.parallel_hashes), clock, settings.session)
+    sessions = Sessions(
+        database, trail, Passwords(settings.session.parallel_hashes), clock, settings.session, territory_of
+    )
     probe = StoreProbe(store, clock)
 
     def news_of_camera(camera: str, _version: int, now: object | None) -> None:
-        fanout.publish("camera", cameras.view(camera, None) if now is not None else CameraRemoved(id=camera))
+        fanout.publish("camera", cameras.news(camera) if now is not None else CameraRemoved(id=camera), camera)
 
     # In this order: first nothing older is shown, then the services are informed, then the consoles.
     cameras.listeners.extend(
@@ -241,6 +258,10 @@ def build(
         table=statuses.table,
         workers=workers,
     )
+
+
+def _camera_of(status: ServiceHealth | CameraServiceHealth) -> str | None:
+    return status.camera if isinstance(status, CameraServiceHealth) else None
 
 
 def _recording_news(row: RecordingRow) -> RecordingNews:

@@ -123,17 +123,17 @@ class Recorded:
 
 @pytest.fixture
 def record(place: Place) -> Callable[..., Recorded]:
-    """`record(starts_at, seconds=4, …)` → a segment of camera `gate`, stored and announced."""
+    """`record(starts_at, seconds=4, …)` → a segment of camera `gate` or another, stored and announced."""
 
-    def make(starts_at: datetime, seconds: int = 4, **changes: Any) -> Recorded:
+    def make(starts_at: datetime, seconds: int = 4, camera: str = "gate", **changes: Any) -> Recorded:
         start_ns = int(starts_at.timestamp()) * NS + starts_at.microsecond * 1000
-        content = segment(film(seconds, start_ns=start_ns))
-        name = f"segments/{starts_at:%Y-%m-%d}/gate/{starts_at:%H%M%S}.mp4"
+        content = segment(film(seconds, camera=camera, start_ns=start_ns))
+        name = f"segments/{starts_at:%Y-%m-%d}/{camera}/{starts_at:%H%M%S}.mp4"
         file = place.folder / "segment.mp4"
         file.write_bytes(content)
         place.store.put(name, file, "video/mp4", {})
         recording = Recording(
-            camera="gate",
+            camera=camera,
             object_name=name,
             state=RecordingState.STORED,
             starts_at=starts_at,

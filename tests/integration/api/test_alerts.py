@@ -1,4 +1,4 @@
-"""Alerts come once, stand as their latest word, and are taken by one person."""
+"""Alerts come once, stand as their latest message says, and are taken by one person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.application import NS, Running, eventually, film, number_of
+from tests.application import NS, SYSTEM, Running, eventually, film, number_of
 
 from beffroi_api.db.tables import AlertRow
 from beffroi_api.modules.audit.service import Entry
@@ -22,7 +22,7 @@ Make = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def send(place: Any) -> Callable[..., Alert]:
-    """`send(number=1, state=…, after_s=…)` puts a word about an alert on the bus."""
+    """`send(number=1, state=…, after_s=…)` puts a message about an alert on the bus."""
     onset = place.clock.now() - timedelta(seconds=60)
 
     def put(number: int = 1, state: AlertState = AlertState.OPENED, after_s: float = 10.0, **changes: Any) -> Alert:
@@ -56,7 +56,7 @@ def listed(app: Running, **query: Any) -> list[dict[str, Any]]:
 
 def kept(app: Running) -> int:
     """How many alerts are in the database."""
-    with app.services.database.read() as session:
+    with app.services.database.read(SYSTEM) as session:
         return session.scalar(select(func.count()).select_from(AlertRow)) or 0
 
 
@@ -69,7 +69,7 @@ def test_an_alert_through_its_life(app: Running, make_camera: Make, send: Callab
     send(state=AlertState.UPDATED, after_s=20, box=(0.5, 0.5, 0.6, 0.7))
     send(state=AlertState.CLOSED, after_s=30, closed_reason=CloseReason.LEFT)
     eventually(lambda: listed(app)[0]["state"] == "closed")
-    send(state=AlertState.UPDATED, after_s=25)  # a late word
+    send(state=AlertState.UPDATED, after_s=25)  # out of order
     send(state=AlertState.OPENED)  # the same again
     send(number=2)
     eventually(lambda: len(listed(app)) == 2)
@@ -222,11 +222,11 @@ def test_an_alert_past_its_retention_is_not_learnt(
     place: Any, app: Running, send: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     news: list[str] = []
-    monkeypatch.setattr(app.services.fanout, "publish", lambda kind, _: news.append(kind))
+    monkeypatch.setattr(app.services.fanout, "publish", lambda kind, _, __: news.append(kind))
     old = place.clock.now() - timedelta(days=14)
     send(number=1, onset=old - timedelta(seconds=10), occurred_at=old)
     send(number=2)
-    eventually(lambda: listed(app) and "alert" in news)  # heard in order: the old one was before it
+    eventually(lambda: listed(app) and "alert" in news)  # received in order: the old one was before it
     assert kept(app) == news.count("alert") == 1
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
-from tests.application import Running
+from tests.application import SYSTEM, Running
 
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
@@ -40,7 +40,7 @@ def test_many_at_once_make_one_chain(app: Running) -> None:
 )
 def test_a_row_that_was_touched_shows(app: Running, statement: str, broken_at: int) -> None:
     fill(app, 10)
-    with app.services.database.write() as session:
+    with app.services.database.write(SYSTEM) as session:
         session.execute(text(statement.replace(":", r"\:")))
     assert app.services.trail.verify().broken_at == broken_at
 

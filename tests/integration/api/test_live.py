@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
-from tests.application import NS, Running, eventually, film, number_of
+from tests.application import NS, SYSTEM, Running, eventually, film, number_of
 
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.stills import pictures
@@ -159,7 +159,7 @@ def test_why_there_is_no_picture(place: Any, app: Running, make_camera: Make) ->
         assert reason(live) == "no_mask_decision"
     assert "Nobody decided" in app.operator.get(f"{GATE}/still").json()["detail"]
     app.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
-    eventually(lambda: app.services.health.now().broker.reachable)
+    eventually(lambda: app.services.health.now(SYSTEM).broker.reachable)
     with app.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "waiting"
     with app.operator.websocket_connect(f"{LIVE}?view=annotated") as live:

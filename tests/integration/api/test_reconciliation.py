@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 from structlog.testing import capture_logs
-from tests.application import Running, eventually
+from tests.application import SYSTEM, Running, eventually
 
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import CameraRow
@@ -38,7 +38,7 @@ def decide(app: Running, path: str, masking: dict[str, Any]) -> None:
 
 def backed_up(place: Any) -> list[dict[str, Any]]:
     database = Database(place.around.database_url)
-    with database.read() as session:
+    with database.read(SYSTEM) as session:
         rows = session.execute(select(CameraRow.__table__)).mappings().all()
     database.close()
     return [dict(row) for row in rows]
@@ -46,7 +46,7 @@ def backed_up(place: Any) -> list[dict[str, Any]]:
 
 def restore(place: Any, rows: list[dict[str, Any]]) -> None:
     database = Database(place.around.database_url)
-    with database.write() as session:
+    with database.write(SYSTEM) as session:
         session.execute(delete(CameraRow))
         session.execute(insert(CameraRow), rows)
     database.close()

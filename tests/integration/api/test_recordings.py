@@ -12,6 +12,7 @@ import pytest
 from tests.application import Running, eventually
 
 from beffroi_api.authz.roles import COOKIE, Identity
+from beffroi_api.authz.scope import Scope
 from beffroi_common.contracts import RecordingState
 
 RECORDINGS = "/api/v1/cameras/gate/recordings"
@@ -138,10 +139,10 @@ def test_a_range_of_a_look_under_way_does_not_write_the_database(
     who, write, here = identity(app), app.services.database.write, threading.get_ident()
     writes = 0
 
-    def counted() -> Any:
+    def counted(scope: Scope) -> Any:
         nonlocal writes
         writes += threading.get_ident() == here  # other threads of the application have their own to do
-        return write()
+        return write(scope)
 
     monkeypatch.setattr(app.services.database, "write", counted)
     for seconds in range(0, 60, 6):

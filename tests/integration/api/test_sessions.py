@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from tests.application import ADDRESS, CHEAP, PASSWORD, Running
+from tests.application import ADDRESS, CHEAP, PASSWORD, SYSTEM, Running
 
 from beffroi_api.authz.roles import Role
 from beffroi_api.errors import Busy, Throttled
@@ -59,7 +59,7 @@ def test_the_cookie_is_for_this_site_and_no_script(visitor: TestClient) -> None:
 
 def test_the_database_does_not_hold_the_token(app: Running, visitor: TestClient) -> None:
     token = sign_in(visitor).cookies["beffroi_session"]
-    with app.services.database.read() as session:
+    with app.services.database.read(SYSTEM) as session:
         kept = session.execute(text("SELECT * FROM sessions")).all()
     assert kept
     assert token not in str(kept)
@@ -125,7 +125,7 @@ def test_attempts_are_counted_one_after_the_other(app: Running) -> None:
     database, clock = app.services.database, app.services.clock
     throttle = Throttle(database, clock, app.services.settings.session)
     with ThreadPoolExecutor(1) as pool:
-        with database.write() as session:
+        with database.write(SYSTEM) as session:
             repository.lock_attempts(session)
             for _ in range(5):
                 repository.add_attempt(session, account="operator", network="here", at=clock.now())
@@ -233,7 +233,7 @@ def test_ended_sessions_are_forgotten(place: Any, app: Running, visitor: TestCli
     sign_in(visitor, password="wrong")
     place.clock.advance(14 * HOUR_S)
     app.services.sessions.forget_ended()
-    with app.services.database.read() as session:
+    with app.services.database.read(SYSTEM) as session:
         assert session.execute(text("SELECT count(*) FROM sessions")).scalar() == 0
         assert session.execute(text("SELECT count(*) FROM sign_in_failures")).scalar() == 0
 
@@ -274,7 +274,7 @@ def test_no_session_begins_with_what_ended_while_it_was_checked(
     answer = sign_in(visitor)
     assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_failed")
     assert visitor.get(SESSION).status_code == 401
-    with services.database.read() as session:
+    with services.database.read(SYSTEM) as session:
         assert session.execute(text("SELECT count(*) FROM sessions")).scalar() == 0
     assert [row["user"] for row in audited("sign_in_failed")] == ["operator"]
     assert "operator" not in [row["user"] for row in audited("signed_in")]
@@ -291,7 +291,7 @@ def test_a_reset_under_way_is_waited_for(app: Running, visitor: TestClient) -> N
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(sign_in, visitor)
         assert checked.wait(30)
-        with services.database.write() as session:
+        with services.database.write(SYSTEM) as session:
             user = users.by_name(session, "operator")
             assert user is not None
             user.password_hash = CHEAP.hash("another password")

@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, settings: LiveSettings) -> None:
         self.clock = ManualClock()
         self.decisions = Decisions()
-        self.decisions.load([camera(1), camera(1, "yard")])
+        self.decisions.load([camera(1), camera(1, "yard")], {})
         self.buffer = LiveBuffer(settings, self.decisions, self.clock)
 
     def put(self, *batches: FrameBatch, view: View = View.MASKED) -> list[bool]:

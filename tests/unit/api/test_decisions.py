@@ -41,7 +41,7 @@ def camera(version: int, mask: int | None, *, enabled: bool = True) -> Camera:
 )
 def test_what_is_shown(known: Camera | None, mask_version: int, shown: bool) -> None:
     decisions = Decisions()
-    decisions.load([known] if known else [])
+    decisions.load([known] if known else [], {})
     assert decisions.shows("gate", mask_version) is shown
 
 
@@ -62,7 +62,7 @@ def test_a_removed_camera_shows_nothing() -> None:
 
 def test_a_late_word_brings_no_removed_camera_back() -> None:
     decisions = Decisions()
-    decisions.load([camera(4, 3)])
+    decisions.load([camera(4, 3)], {})
     decisions.changed("gate", 6, None)
     decisions.changed("gate", 5, camera(5, 3))
     assert decisions.camera("gate") is None

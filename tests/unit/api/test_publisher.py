@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from annotated_types import Le
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 from structlog.testing import capture_logs
-from tests.application import eventually
+from tests.application import SYSTEM, eventually
 
 from beffroi_api.authz.roles import Identity, Role
+from beffroi_api.authz.territory import EVERYWHERE
 from beffroi_api.bus.cameras import LEASE, SNAPSHOT_WAIT_S, CamerasSender
 from beffroi_api.bus.publisher import ROUND_S, Publisher
 from beffroi_api.db import migrations
@@ -37,7 +38,7 @@ from beffroi_common.topics import CAMERAS
 from beffroi_rules import registry
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
-WHO = Identity("administrator", "Administrator", Role.ADMINISTRATOR, "fr", 1, "here")
+WHO = Identity("administrator", "Administrator", Role.ADMINISTRATOR, "fr", 1, "here", EVERYWHERE)
 WALL = MaskingInput(mode=MaskMode.OPEN, reason="a wall")
 LATER = datetime(2026, 12, 24, tzinfo=UTC)
 
@@ -73,19 +74,19 @@ class Desk:
         return [Camera.decode(record.value) if record.value else None for record in records[after:]]
 
     def row(self, camera: str = "gate") -> CameraRow:
-        with self.cameras.database.read() as session:
+        with self.cameras.database.read(SYSTEM) as session:
             found = repository.find(session, camera)
             assert found is not None
             return found
 
     def decide(self) -> MaskDecision:
         self.cameras.decide_masking(WHO, "gate", WALL, None)
-        made = self.cameras.get("gate").masking
+        made = self.cameras.get(SYSTEM, "gate").masking
         assert made is not None
         return made
 
     def by_the_system(self) -> list[tuple[str, str | None]]:
-        with self.cameras.database.read() as session:
+        with self.cameras.database.read(SYSTEM) as session:
             rows = session.scalars(select(AuditTableRow).where(AuditTableRow.user == "(system)"))
             return [(row.action, row.camera) for row in rows]
 
@@ -114,7 +115,7 @@ class Desk:
             eventually(lambda: len(self.broker.records(CAMERAS)) > before and self._all_published())
 
     def _all_published(self) -> bool:
-        with self.cameras.database.read() as session:
+        with self.cameras.database.read(SYSTEM) as session:
             return not repository.unpublished(session)
 
 
@@ -133,7 +134,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     for _ in range(2):
         cameras.decide_masking(WHO, "gate", WALL, None)
     decisions = Decisions()
-    decisions.load(cameras.every())
+    decisions.load(cameras.every(SYSTEM), cameras.communes(SYSTEM))
     yield Desk(MemoryBroker(clock=clock), cameras, decisions)
     database.close()
 
@@ -174,7 +175,7 @@ def test_where_the_bus_is_ahead_the_decision_ends_and_the_numbers_go_on(
     assert desk.by_the_system() == [("camera_saved", "gate")]
     assert not desk.decisions.shows("gate", 100), "the api's own gate knows it"
     assert desk.decide().version > mask_version, "no number means two decisions"
-    assert desk.cameras.get("gate").source_version == 2, "nor two sources"
+    assert desk.cameras.get(SYSTEM, "gate").source_version == 2, "nor two sources"
 
 
 BEHIND: dict[str, tuple[Camera | None, ...]] = {
@@ -188,14 +189,14 @@ BEHIND: dict[str, tuple[Camera | None, ...]] = {
 def test_where_the_bus_is_behind_the_decision_goes_on(desk: Desk, messages: tuple[Camera | None, ...]) -> None:
     desk.on_the_bus(*messages)
     desk.publish()
-    assert desk.on_bus(after=len(messages)) == [desk.cameras.get("gate")]
+    assert desk.on_bus(after=len(messages)) == [desk.cameras.get(SYSTEM, "gate")]
     assert desk.decisions.shows("gate", 2)
 
 
 def test_where_the_bus_says_the_same_the_decision_goes_on(desk: Desk) -> None:
     desk.publish()
     desk.publish()
-    assert desk.on_bus() == 2 * [desk.cameras.get("gate")]
+    assert desk.on_bus() == 2 * [desk.cameras.get(SYSTEM, "gate")]
     assert desk.by_the_system() == []
 
 
@@ -223,7 +224,7 @@ def test_a_camera_that_no_row_knows_is_taken_down(desk: Desk) -> None:
     assert not switched_off.enabled
     assert desk.on_bus("yard", slot=0) == []
     assert desk.by_the_system() == [("camera_removed", "yard")]
-    assert [camera.id for camera in desk.cameras.every()] == ["gate"]
+    assert [camera.id for camera in desk.cameras.every(SYSTEM)] == ["gate"]
 
 
 def test_made_again_it_goes_on_in_its_slot_with_higher_numbers(desk: Desk) -> None:
@@ -232,7 +233,7 @@ def test_made_again_it_goes_on_in_its_slot_with_higher_numbers(desk: Desk) -> No
     body = {"name": "Yard", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     desk.cameras.save(WHO, "yard", CameraInput.model_validate(body), None)
     desk.cameras.decide_masking(WHO, "yard", WALL, None)
-    made = desk.cameras.get("yard")
+    made = desk.cameras.get(SYSTEM, "yard")
     assert made.masking is not None
     assert (made.slot, made.version) == (0, 9)  # the other slot is empty
     assert made.masking.version > 4
@@ -241,11 +242,11 @@ def test_made_again_it_goes_on_in_its_slot_with_higher_numbers(desk: Desk) -> No
 def test_the_right_database_is_not_behind_after_the_wrong_one_took_its_cameras_down(desk: Desk) -> None:
     desk.publish()
     mine = desk.row()
-    with desk.cameras.database.write() as session:
-        session.delete(mine)
+    with desk.cameras.database.write(SYSTEM) as session:
+        session.execute(delete(CameraRow).where(CameraRow.id == mine.id))
     desk.publish()
     assert desk.on_bus()[-1] is None
-    with desk.cameras.database.write() as session:
+    with desk.cameras.database.write(SYSTEM) as session:
         wrong = repository.find(session, "gate")
         assert wrong is not None
         wrong.removed_at, wrong.document, wrong.mask_version = None, mine.document, mine.mask_version
@@ -314,7 +315,7 @@ def test_whoever_lost_the_lease_sends_nothing_more(desk: Desk) -> None:
     eventually(told)
     clock.advance(9.0)
     desk.decide()
-    with desk.cameras.database.write() as session:
+    with desk.cameras.database.write(SYSTEM) as session:
         session.execute(text("UPDATE leases SET holder = 'another', term = term + 1"))
     stalled.send()
     assert [each and each.version for each in desk.on_bus()] == [3]
@@ -328,7 +329,7 @@ def test_an_older_version_sent_late_is_undone(desk: Desk) -> None:
         eventually(lambda: _masking(desk.on_bus()[-1]) == decided)
         with capture_logs() as logs:
             desk.on_the_bus(of(version=2, mask=1))
-            eventually(lambda: desk.on_bus()[-1] == desk.cameras.get("gate"))
+            eventually(lambda: desk.on_bus()[-1] == desk.cameras.get(SYSTEM, "gate"))
     assert "an older version came after a newer one, which is sent again" in [entry["event"] for entry in logs]
 
 

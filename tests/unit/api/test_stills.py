@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from tests.application import NS, film
+from tests.application import NS, SYSTEM, film
 
 from beffroi_api.errors import Busy, NoPicture
 from beffroi_api.modules.cameras.registry.decisions import Decisions
@@ -49,7 +49,7 @@ class Turn(threading.BoundedSemaphore):
 class Bench:
     def __init__(self) -> None:
         self.decisions = Decisions()
-        self.decisions.load([camera(1)])
+        self.decisions.load([camera(1)], {})
         self.buffer = LiveBuffer(LiveSettings(), self.decisions, ManualClock())
         self.turn = Turn()
         # No recording covers any moment.
@@ -79,7 +79,10 @@ def bench() -> Bench:
     return made
 
 
-ASK: list[Callable[[Stills], Still]] = [lambda stills: stills.latest("gate"), lambda stills: stills.at("gate", LATER)]
+ASK: list[Callable[[Stills], Still]] = [
+    lambda stills: stills.latest("gate"),
+    lambda stills: stills.at(SYSTEM, "gate", LATER),
+]
 
 
 @pytest.mark.parametrize("ask", ASK, ids=["latest", "at"])

@@ -12,6 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from starlette.requests import HTTPConnection
 
+from beffroi_api.authz.territory import Territory
 from beffroi_api.errors import NotAllowed, NotSignedIn
 
 COOKIE = "beffroi_session"
@@ -28,9 +29,15 @@ class Role(StrEnum):
     DPO = "dpo"
 
 
+WATCHING = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
+ADMINISTERING = frozenset({Role.ADMINISTRATOR})
+AUDITING = frozenset({Role.DPO, Role.ADMINISTRATOR})
+SIGNED_IN = frozenset(Role)
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Who is asking."""
+    """Who is asking, and which cameras they may know of."""
 
     username: str
     display_name: str
@@ -38,6 +45,7 @@ class Identity:
     language: str
     session_id: int
     address: str
+    territory: Territory
 
 
 class Authenticator(Protocol):
@@ -88,12 +96,12 @@ class Everyone:
 
 
 everyone = Everyone()
-watchers = Requires(Role.OPERATOR, Role.ADMINISTRATOR)
-administrators = Requires(Role.ADMINISTRATOR)
-auditors = Requires(Role.DPO, Role.ADMINISTRATOR)
-anyone_signed_in = Requires(*Role)
-watching_consoles = Requires(Role.OPERATOR, Role.ADMINISTRATOR, is_use=False)
-any_console = Requires(*Role, is_use=False)
+watchers = Requires(*WATCHING)
+administrators = Requires(*ADMINISTERING)
+auditors = Requires(*AUDITING)
+anyone_signed_in = Requires(*SIGNED_IN)
+watching_consoles = Requires(*WATCHING, is_use=False)
+any_console = Requires(*SIGNED_IN, is_use=False)
 
 Watcher = Annotated[Identity, Depends(watchers)]
 Administrator = Annotated[Identity, Depends(administrators)]

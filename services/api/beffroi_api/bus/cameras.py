@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from beffroi_api.bus.reconciliation import BusSnapshotReader, Reconciler
+from beffroi_api.bus.reconciliation import SCOPE, BusSnapshotReader, Reconciler
 from beffroi_api.db.database import AWAY
 from beffroi_api.db.leases import Lease
 from beffroi_api.db.tables import CameraRow
@@ -63,7 +63,7 @@ class CamerasSender:
         if not versions:
             return
         try:
-            with self._cameras.database.write() as session:
+            with self._cameras.database.write(SCOPE) as session:
                 repository.mark_published(session, versions)
         except AWAY:
             return  # it is written down in a later round
@@ -95,12 +95,12 @@ class CamerasSender:
             self._term = None
 
     def _begin(self, term: _Term) -> bool:
-        """Whether the bus was heard and everything was sent once. While the broker is away no camera is sent."""
+        """Whether the topic was read to its end and all cameras sent once. While the broker is away none is sent."""
         snapshot = term.topic.wait(SNAPSHOT_WAIT_S)
         if snapshot is None:
             return False
         Reconciler(self._cameras).settle(snapshot)
-        with self._cameras.database.read() as session:
+        with self._cameras.database.read(SCOPE) as session:
             rows = repository.every(session)
         for row in rows:
             self._send(term, row)
@@ -109,7 +109,7 @@ class CamerasSender:
 
     def _send_due(self, term: _Term) -> None:
         undone = term.topic.undone()
-        with self._cameras.database.read() as session:
+        with self._cameras.database.read(SCOPE) as session:
             changed = [row for row in repository.unpublished(session) if term.sent.get(row.id, 0) < row.version]
             found = [(repository.find(session, camera), highest) for camera, highest in undone.items()]
         # Where the database itself is behind, another one publishes too: sending again would never end.

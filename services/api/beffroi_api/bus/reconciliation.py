@@ -15,8 +15,9 @@ from typing import Annotated, Any
 
 import structlog
 from pydantic import BeforeValidator, ConfigDict
-from sqlalchemy.orm import Session
 
+from beffroi_api.authz.scope import Scope
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import CameraRow
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
@@ -29,8 +30,7 @@ from beffroi_common.topics import CAMERAS
 
 log = structlog.get_logger(__name__)
 
-SYSTEM = "(system)"
-"""Who acts in the audit trail where no person does; no user can have this name."""
+SCOPE = Scope.system("the bus has one version of each camera, whoever owns it")
 
 REASON = "the bus was ahead of the database, as after restoring a backup"
 
@@ -148,7 +148,7 @@ class Reconciler:
         Doing it twice changes nothing. Each camera has a transaction of its own: with two at a time, and the audit
         trail locked since the first, somebody else who changes the second would wait for us and we for him.
         """
-        with self.cameras.database.read() as session:
+        with self.cameras.database.read(SCOPE) as session:
             rows = {row.id: row for row in repository.every(session)}
         for name in snapshot.cameras.keys() - rows.keys():
             self._take_in(snapshot.cameras[name], snapshot.numbers[name])
@@ -157,7 +157,7 @@ class Reconciler:
                 self._end_decision(name, snapshot)
 
     def _end_decision(self, name: str, snapshot: BusSnapshot) -> None:
-        with self.cameras.database.write() as session:
+        with self.cameras.database.write(SCOPE) as session:
             row = repository.find(session, name, for_change=True)
             if row is None or not snapshot.is_ahead_of(row):
                 return
@@ -176,7 +176,7 @@ class Reconciler:
         self.cameras.notify(camera, removed=row.removed_at is not None)
 
     def _take_in(self, camera: Camera, numbers: Numbers) -> None:
-        with self.cameras.database.write() as session:
+        with self.cameras.database.write(SCOPE) as session:
             if repository.find(session, camera.id, for_change=True) is not None:
                 return
             # With the version that the bus has, not one above: should this be the wrong database, then the right one
@@ -194,8 +194,8 @@ class Reconciler:
             )
             self._note(session, Action.CAMERA_REMOVED, camera.id, version=removed.version)
 
-    def _note(self, session: Session, action: Action, camera: str, **details: Any) -> None:
-        entry = Entry(SYSTEM, LOCAL, action, camera=camera, details=details | {"reason": REASON})
+    def _note(self, session: ScopedSession, action: Action, camera: str, **details: Any) -> None:
+        entry = Entry(SCOPE.actor, LOCAL, action, camera=camera, details=details | {"reason": REASON})
         self.cameras.trail.add(session, entry)
 
 

@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
-from sqlalchemy.types import TypeDecorator
+
+from beffroi_api.authz.scope import Scope
+from beffroi_api.db.scoping import ScopedSession
 
 BUSY_TIMEOUT_MS = 5000
 """A writer waits so long for another; a write takes milliseconds."""
@@ -27,37 +28,13 @@ AWAY: tuple[type[SQLAlchemyError], ...] = (OperationalError, PoolTimeoutError, I
 every connection, and whoever else wants one waits in vain for the pool: the second. A connection that broke under its
 user is the third."""
 
-CHAIN_LOCK = 0x62656666
-"""Key of PostgreSQL's advisory lock around the end of the audit trail ("beff")."""
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An instant in UTC. SQLite keeps no zones, so they are taken off and put on here; a naive time is refused."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the database."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone does not go into the database")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
-
 
 class Database:
-    """Hands out short transactions. Made without connecting."""
+    """Hands out short transactions, each for somebody. Made without connecting."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.engine = _engine(url, pool_size)
+        """For migrations; whatever else speaks with the database goes through `read` and `write`."""
         self._writer = self.engine.execution_options(beffroi_writes=True)
         # SQLite's writers poll for their turn, and one that commits and begins again at once wins nearly always: the
         # others would fail. Here they wait for each other.
@@ -69,26 +46,23 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A transaction that only reads."""
+    def read(self, scope: Scope) -> Iterator[ScopedSession]:
+        """A transaction that only reads, and sees what is in scope."""
         with Session(self.engine) as session:
-            yield session
+            yield ScopedSession(session, scope)
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that is committed at the end, or undone by an exception. On SQLite one at a time."""
+    def write(self, scope: Scope) -> Iterator[ScopedSession]:
+        """A transaction that is committed at the end, or undone by an exception. On SQLite one at a time.
+
+        It sees and changes what is in scope.
+        """
         with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
-            yield session
+            yield ScopedSession(session, scope)
 
     def close(self) -> None:
         """Let all connections go."""
         self.engine.dispose()
-
-
-def lock_chain(session: Session) -> None:
-    """Wait to be the only one that adds to the audit trail, until the transaction ends."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHAIN_LOCK})
 
 
 def _engine(url: str, pool_size: int) -> Engine:

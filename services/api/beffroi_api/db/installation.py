@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import secrets
 
+from sqlalchemy import select
+
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import InstallationRow
 
 
 def database_id(database: Database) -> str:
     """Return this database's identity, given at its first start."""
-    with database.write() as session:
-        row = session.get(InstallationRow, 1, with_for_update=True)
+    with database.write(Scope.system("the identity of the database")) as session:
+        row = session.scalars(select(InstallationRow).with_for_update()).first()
         if row is None:
             row = InstallationRow(id=1, database_id=secrets.token_hex(8))
             session.add(row)

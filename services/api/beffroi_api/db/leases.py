@@ -10,8 +10,11 @@ import secrets
 
 from sqlalchemy import text
 
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_common.runtime.clock import Clock
+
+SCOPE = Scope.system("one process works for all")
 
 RENEWALS_PER_LEASE = 3
 """Two renewals may fail before the lease is over."""
@@ -77,12 +80,12 @@ class Lease:
         """
         if self.is_held():
             self._held_until_s = self._renew_at_s = float("-inf")
-            with self._database.write() as session:
+            with self._database.write(SCOPE) as session:
                 session.execute(text(RELEASE), {"name": self._name, "holder": self._holder})
 
     def _ask(self, now_s: float) -> None:
         values = {"name": self._name, "holder": self._holder, "lease_s": self._lease_s}
-        with self._database.write() as session:
+        with self._database.write(SCOPE) as session:
             term = session.execute(self._take, values).scalar()
         if term is None:
             self._held_until_s = float("-inf")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from beffroi_api.db.database import UtcDateTime
+from beffroi_api.db.types import UtcDateTime
 
 RowId = BigInteger().with_variant(Integer, "sqlite")
 """SQLite counts by itself only in an INTEGER key."""
@@ -95,6 +95,9 @@ class CameraRow(Base):
     """Highest version ever decided: a version never means two decisions."""
     published_version: Mapped[int] = mapped_column(Integer)
     removed_at: Mapped[datetime | None]
+    commune: Mapped[str] = mapped_column(String(200), index=True)
+    """Whose camera it is; the same as in `document`. What is in scope is asked of this column, also for the alerts and
+    recordings of the camera."""
     document: Mapped[str] = mapped_column(Text)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from beffroi_api.authz.roles import Watcher, WatchingConsole
+from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import AlreadyAcknowledged, Busy, Destroyed, Invalid, NoPicture, NotFound, StoreAway
 from beffroi_api.http.problems import problems
 from beffroi_api.modules.audit.schemas import Action
@@ -23,7 +24,7 @@ AlertId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 @router.get("", responses=problems(Invalid))
 def list_alerts(
-    _who: WatchingConsole,
+    who: WatchingConsole,
     services: ServicesOf,
     camera: Annotated[CameraId | None, Query()] = None,
     state: Annotated[Life, Query()] = Life.ALL,
@@ -32,13 +33,15 @@ def list_alerts(
     before: Annotated[str | None, Query(max_length=200)] = None,
 ) -> AlertPage:
     """Alerts, newest first."""
-    return services.alerts.page(camera=camera, life=state, acknowledged=acknowledged, before=before, limit=limit)
+    return services.alerts.page(
+        Scope.of(who), camera=camera, life=state, acknowledged=acknowledged, before=before, limit=limit
+    )
 
 
 @router.get("/{alert}", responses=problems(NotFound))
-def get_alert(alert: AlertId, _who: Watcher, services: ServicesOf) -> AlertView:
+def get_alert(alert: AlertId, who: Watcher, services: ServicesOf) -> AlertView:
     """One alert."""
-    return services.alerts.get(alert)
+    return services.alerts.get(Scope.of(who), alert)
 
 
 @router.post("/{alert}/acknowledgement", responses=problems(NotFound, AlreadyAcknowledged))
@@ -54,6 +57,6 @@ def acknowledge_alert(alert: AlertId, who: Watcher, services: ServicesOf) -> Ale
 )
 def alert_still(alert: AlertId, who: Watcher, services: ServicesOf) -> Response:
     """The masked picture on which the alert opened."""
-    found = services.alerts.get(alert)
-    still = services.stills.at(found.camera, found.opened_at)
+    found = services.alerts.get(Scope.of(who), alert)
+    still = services.stills.at(Scope.of(who), found.camera, found.opened_at)
     return picture(services, who, found.camera, still, Action.ALERT_STILL_SEEN, subject=found.id)

@@ -5,28 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select
-from sqlalchemy.orm import Session
 
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import AlertRow
 from beffroi_common.contracts import AlertState
 
 from .schemas import Life
 
 
-def find(session: Session, alert: str, *, for_change: bool = False) -> AlertRow | None:
+def find(session: ScopedSession, alert: str, *, for_change: bool = False) -> AlertRow | None:
     """One alert."""
     query = select(AlertRow).where(AlertRow.id == alert)
     return session.scalars(query.with_for_update() if for_change else query).first()
 
 
-def not_closed(session: Session, camera: str) -> list[AlertRow]:
+def not_closed(session: ScopedSession, camera: str) -> list[AlertRow]:
     """A camera's alerts whose event goes on, kept from others until the transaction ends."""
     query = select(AlertRow).where(AlertRow.camera == camera, AlertRow.state != AlertState.CLOSED.value)
     return list(session.scalars(query.with_for_update()))
 
 
 def page(
-    session: Session,
+    session: ScopedSession,
     *,
     after: datetime,
     camera: str | None,
@@ -56,6 +56,6 @@ def page(
     return list(session.scalars(query))
 
 
-def forget(session: Session, *, until: datetime) -> None:
+def forget(session: ScopedSession, *, until: datetime) -> None:
     """Alerts of that moment and before, which `page` gives no more."""
     session.execute(delete(AlertRow).where(AlertRow.occurred_at <= until))

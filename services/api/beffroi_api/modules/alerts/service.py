@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from beffroi_api.authz.roles import Identity
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import AlertRow
 from beffroi_api.errors import AlreadyAcknowledged, Invalid, NotFound
@@ -19,6 +20,8 @@ from beffroi_common.runtime.clock import Clock
 
 from . import repository
 from .schemas import AlertPage, AlertView, Life
+
+INTAKE = Scope.system("alerts of every camera are kept, closed and forgotten")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Alerts:
         """
         if alert.occurred_at <= self._horizon():
             return
-        with self.database.write() as session:
+        with self.database.write(INTAKE) as session:
             row = repository.find(session, alert.id, for_change=True)
             if row is not None and not _is_newer(alert, row):
                 return
@@ -55,7 +58,7 @@ class Alerts:
         """Close what is open of a camera that was removed or switched off: no picture will come that could end it."""
         if now is not None and now.enabled:
             return
-        with self.database.write() as session:
+        with self.database.write(INTAKE) as session:
             rows = repository.not_closed(session, camera)
             for row in rows:
                 row.state, row.closed_reason = AlertState.CLOSED.value, CloseReason.NO_PICTURE.value
@@ -63,15 +66,15 @@ class Alerts:
             self.on_news(self._view(row))
 
     def page(
-        self, *, camera: str | None, life: Life, acknowledged: bool | None, before: str | None, limit: int
+        self, scope: Scope, *, camera: str | None, life: Life, acknowledged: bool | None, before: str | None, limit: int
     ) -> AlertPage:
-        """Alerts, newest first, none past its retention.
+        """Alerts in scope, newest first, none past its retention.
 
         Raises:
             Invalid: `before` is not a `next` of an earlier page.
         """
         cursor = _read_cursor(before) if before else None
-        with self.database.read() as session:
+        with self.database.read(scope) as session:
             rows = repository.page(
                 session,
                 after=self._horizon(),
@@ -84,23 +87,23 @@ class Alerts:
         items = [self._view(row) for row in rows[:limit]]
         return AlertPage(items=items, next=_cursor(rows[limit - 1]) if len(rows) > limit else None)
 
-    def get(self, alert: str) -> AlertView:
+    def get(self, scope: Scope, alert: str) -> AlertView:
         """One alert.
 
         Raises:
-            NotFound: there is none, or its time is over.
+            NotFound: there is none in scope, or its time is over.
         """
-        with self.database.read() as session:
+        with self.database.read(scope) as session:
             return self._view(self._found(repository.find(session, alert), alert))
 
     def acknowledge(self, who: Identity, alert: str) -> AlertView:
         """Take an alert. Taking one's own again changes nothing.
 
         Raises:
-            NotFound: there is none, or its time is over.
+            NotFound: there is none in scope, or its time is over.
             AlreadyAcknowledged: somebody else took it, and when.
         """
-        with self.database.write() as session:
+        with self.database.write(Scope.of(who)) as session:
             row = self._found(repository.find(session, alert, for_change=True), alert)
             if row.acknowledged_at is not None and row.acknowledged_by != who.username:
                 raise AlreadyAcknowledged(
@@ -119,7 +122,7 @@ class Alerts:
 
     def forget_old(self) -> None:
         """Housekeeping: an alert lives as long as the recordings that show it."""
-        with self.database.write() as session:
+        with self.database.write(INTAKE) as session:
             repository.forget(session, until=self._horizon())
 
     def _horizon(self) -> datetime:

@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from beffroi_api.db.database import lock_chain
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import AuditTableRow
 
 READ_AT_ONCE = 1000
 """Rows fetched at a time when the whole trail is read."""
 
+CHAIN_LOCK = 0x62656666
+"""Key of PostgreSQL's advisory lock around the end of the audit trail ("beff")."""
 
 BEFORE_ALL = -(2**63)
 """A row slipped in under a number that was never given out is read too."""
 
 
-def last(session: Session) -> AuditTableRow | None:
+def last(session: ScopedSession) -> AuditTableRow | None:
     """The end of the chain, held until the transaction ends: nobody else adds to it meanwhile."""
-    lock_chain(session)
-    return session.scalars(select(AuditTableRow).order_by(AuditTableRow.id.desc()).limit(1)).first()
+    session.lock(CHAIN_LOCK)
+    chain = session.unfiltered("the trail is one chain, whoever adds to it")
+    return chain.scalars(select(AuditTableRow).order_by(AuditTableRow.id.desc()).limit(1)).first()
 
 
 def page(
-    session: Session, *, before: int | None, limit: int, user: str | None, camera: str | None
+    session: ScopedSession, *, before: int | None, limit: int, user: str | None, camera: str | None
 ) -> list[AuditTableRow]:
-    """Rows, newest first."""
+    """Rows in scope, newest first."""
     query = select(AuditTableRow).order_by(AuditTableRow.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditTableRow.id < before)
@@ -38,7 +40,7 @@ def page(
     return list(session.scalars(query))
 
 
-def oldest_first(session: Session) -> Iterator[AuditTableRow]:
+def oldest_first(session: ScopedSession) -> Iterator[AuditTableRow]:
     """The whole trail, a bounded number of rows in memory."""
     last = BEFORE_ALL
     while True:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from beffroi_api.authz.roles import Identity
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import AuditTableRow
 from beffroi_common.runtime.clock import Clock
 
@@ -27,6 +27,8 @@ FIRST = "0" * 64
 """What the first row carries for the one before."""
 
 MAX_SUBJECT = 500
+
+SCOPE = Scope.system("the trail is one chain, whoever adds to it")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Trail:
         self._database = database
         self._clock = clock
 
-    def add(self, session: Session, entry: Entry) -> None:
+    def add(self, session: ScopedSession, entry: Entry) -> None:
         """Add a row within a transaction, as its last statement: the chain is locked from here to the commit."""
         last = repository.last(session)
         row = AuditTableRow(
@@ -84,12 +86,12 @@ class Trail:
 
     def record(self, entry: Entry) -> None:
         """Add a row in a transaction of its own, before what it speaks of is handed out."""
-        with self._database.write() as session:
+        with self._database.write(SCOPE) as session:
             self.add(session, entry)
 
     def read(self, who: Identity, *, before: int | None, limit: int, user: str | None, camera: str | None) -> AuditPage:
-        """A page of the trail. Reading it leaves a row too, each page of a search: `before` says which."""
-        with self._database.read() as session:
+        """A page of the trail, in scope. Reading it leaves a row too, each page of a search: `before` says which."""
+        with self._database.read(Scope.of(who)) as session:
             rows = repository.page(session, before=before, limit=limit + 1, user=user, camera=camera)
             items = [_view(row) for row in rows[:limit]]
         asked: dict[str, Any] = {"of": user, "before": before}
@@ -100,7 +102,7 @@ class Trail:
     def verify(self) -> Verdict:
         """Read the whole chain."""
         count, previous = 0, FIRST
-        with self._database.read() as session:
+        with self._database.read(SCOPE) as session:
             for row in repository.oldest_first(session):
                 count += 1
                 if row.id != count or row.previous_hash != previous or row.hash != digest(row):

@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from beffroi_api.authz.roles import Identity, Role
+from beffroi_api.authz.policies import may_configure, may_place, may_see_source, require
+from beffroi_api.authz.roles import Identity
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import CameraRow
-from beffroi_api.errors import ChangedInBetween, Invalid, NotFound
+from beffroi_api.errors import ChangedInBetween, Invalid, no_camera
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.rules.schemas import ZonesInput
@@ -26,6 +28,8 @@ from .registry.slots import least_loaded
 from .schemas import CameraInput, CameraView, MaskingInput, StatusSummary
 
 log = structlog.get_logger(__name__)
+
+NEWS = Scope.system("news of a camera are filtered by whoever receives them")
 
 Listener = Callable[[str, int, Camera | None], None]
 """Receives the id, the version, and the camera as it is then; None: removed. Of two changes at once either may arrive
@@ -47,39 +51,53 @@ class Cameras:
     summarise: Callable[[Camera], StatusSummary]
     listeners: list[Listener] = field(default_factory=list)
 
-    def every(self) -> list[Camera]:
-        """All cameras."""
-        with self.database.read() as session:
+    def every(self, scope: Scope) -> list[Camera]:
+        """All cameras in scope."""
+        with self.database.read(scope) as session:
             return [repository.document(row) for row in repository.present(session)]
 
-    def get(self, camera: str) -> Camera:
+    def communes(self, scope: Scope) -> dict[str, str]:
+        """Whose each camera in scope is, removed ones included."""
+        with self.database.read(scope) as session:
+            return repository.communes(session)
+
+    def get(self, scope: Scope, camera: str) -> Camera:
         """One camera.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none in scope.
         """
-        with self.database.read() as session:
+        with self.database.read(scope) as session:
             return repository.document(_present(repository.find(session, camera), camera))
 
-    def known(self, camera: str) -> Camera | None:
-        """One camera, a removed one included: its recordings live on until their time is over."""
-        with self.database.read() as session:
+    def known(self, scope: Scope, camera: str) -> Camera | None:
+        """One camera in scope, a removed one included: its recordings live on until their time is over."""
+        with self.database.read(scope) as session:
             row = repository.find(session, camera)
             return repository.document(row) if row else None
 
-    def views(self, who: Identity | None) -> list[CameraView]:
+    def views(self, who: Identity) -> list[CameraView]:
         """All cameras as `who` may see them."""
-        with self.database.read() as session:
-            return [self._view(row, who) for row in repository.present(session)]
+        with self.database.read(Scope.of(who)) as session:
+            return [self._view(row, with_source=may_see_source(who)) for row in repository.present(session)]
 
-    def view(self, camera: str, who: Identity | None) -> CameraView:
-        """One camera as `who` may see it; None: as everybody may.
+    def view(self, camera: str, who: Identity) -> CameraView:
+        """One camera as `who` may see it.
+
+        Raises:
+            NotFound: there is none in scope.
+        """
+        with self.database.read(Scope.of(who)) as session:
+            return self._view(_present(repository.find(session, camera), camera), with_source=may_see_source(who))
+
+    def news(self, camera: str) -> CameraView:
+        """One camera as everybody may see it in whose scope it is.
 
         Raises:
             NotFound: there is none.
         """
-        with self.database.read() as session:
-            return self._view(_present(repository.find(session, camera), camera), who)
+        with self.database.read(NEWS) as session:
+            return self._view(_present(repository.find(session, camera), camera), with_source=False)
 
     def save(self, who: Identity, camera: str, wanted: CameraInput, expected: int | None) -> None:
         """Make a camera, or replace what an administrator says of it.
@@ -93,7 +111,8 @@ class Cameras:
             kept = before.source.url == wanted.source.url
             return fields if kept else fields | {"masking": None, "source_version": before.source_version + 1}
 
-        with self.database.read() as session:
+        require(may_place(who, wanted.commune), camera)
+        with self.database.read(Scope.of(who)) as session:
             row = repository.find(session, camera)
         if row is None or row.removed_at is not None:
             self._make(who, camera, fields, expected)
@@ -130,11 +149,14 @@ class Cameras:
     def _make(self, who: Identity, camera: str, fields: dict[str, Any], expected: int | None) -> None:
         if expected is not None:
             raise ChangedInBetween(f"There is no camera {camera} any more: load the page again.")
-        with self.database.write() as session:
-            row = repository.find(session, camera, for_change=True)
+        with self.database.write(Scope.of(who)) as session:
+            everybodys = session.unfiltered("ids and slots are shared by the cameras of all communes")
+            row = repository.find(everybodys, camera, for_change=True)
+            if row is not None:
+                require(may_configure(who, repository.document(row)), camera)
             if row is not None and row.removed_at is None:
                 raise ChangedInBetween(f"Somebody just made a camera {camera}: load the page again.")
-            others = [repository.document(each) for each in repository.present(session)]
+            others = [repository.document(each) for each in repository.present(everybodys)]
             slot = row.slot if row else least_loaded(others, self.slots)
             version = row.version + 1 if row else 1
             source_version = repository.document(row).source_version + 1 if row else 1
@@ -159,9 +181,10 @@ class Cameras:
         *,
         removed: bool = False,
     ) -> None:
-        with self.database.write() as session:
+        with self.database.write(Scope.of(who)) as session:
             row = _present(repository.find(session, camera, for_change=True), camera)
             before = repository.document(row)
+            require(may_configure(who, before), camera)
             if expected is not None and expected != before.version:
                 raise ChangedInBetween(
                     f"Camera {camera} is at version {before.version}, you changed version {expected}: load it again."
@@ -181,16 +204,15 @@ class Cameras:
         for listener in self.listeners:
             listener(camera.id, camera.version, None if removed else camera)
 
-    def _view(self, row: CameraRow, who: Identity | None) -> CameraView:
+    def _view(self, row: CameraRow, *, with_source: bool) -> CameraView:
         camera = repository.document(row)
-        sees_source = who is not None and who.role is Role.ADMINISTRATOR
         return CameraView(
             id=camera.id,
             name=camera.name,
             commune=camera.commune,
             slot=camera.slot,
             enabled=camera.enabled,
-            source=camera.source if sees_source else None,
+            source=camera.source if with_source else None,
             nominal_fps=camera.nominal_fps,
             masking=camera.masking,
             zones=camera.zones,
@@ -204,7 +226,7 @@ class Cameras:
 
 def _present(row: CameraRow | None, camera: str) -> CameraRow:
     if row is None or row.removed_at is not None:
-        raise NotFound(f"There is no camera {camera}: see the list of cameras.")
+        raise no_camera(camera)
     return row
 
 

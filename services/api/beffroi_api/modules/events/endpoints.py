@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from beffroi_api.authz.roles import COOKIE, WatchingConsole
+from beffroi_api.authz.roles import COOKIE, Identity, WatchingConsole
+from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy
 from beffroi_api.http.problems import Responses, problems
 from beffroi_api.services import Services, ServicesOf
@@ -28,15 +29,15 @@ HEARTBEAT = "event: heartbeat\ndata: {}\n\n"
 
 
 @router.get("", response_class=StreamingResponse, responses=STREAM | problems(Busy))
-async def listen(request: Request, _who: WatchingConsole, services: ServicesOf) -> StreamingResponse:
+async def listen(request: Request, who: WatchingConsole, services: ServicesOf) -> StreamingResponse:
     """News until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first."""
     services.fanout.refuse_when_full()
-    return StreamingResponse(_stream(services, request.cookies.get(COOKIE)), media_type="text/event-stream")
+    return StreamingResponse(_stream(services, who, request.cookies.get(COOKIE)), media_type="text/event-stream")
 
 
-async def _stream(services: Services, token: str | None) -> AsyncIterator[str]:
+async def _stream(services: Services, who: Identity, token: str | None) -> AsyncIterator[str]:
     heartbeat_s = services.settings.event_heartbeat_s
-    subscription = services.fanout.subscribe()
+    subscription = services.fanout.subscribe(Scope.of(who))
     try:
         yield f"retry: {RETRY_MS}\n: listening\n\n"
         check_at_s = services.clock.monotonic_s() + heartbeat_s
@@ -48,7 +49,9 @@ async def _stream(services: Services, token: str | None) -> AsyncIterator[str]:
                 yield HEARTBEAT
             if services.clock.monotonic_s() >= check_at_s:
                 check_at_s = services.clock.monotonic_s() + heartbeat_s
-                if not await run_in_threadpool(services.sessions.in_force, token):
+                now = await run_in_threadpool(services.authenticate, token, who.address, is_use=False)
+                if now is None:
                     return
+                subscription.scope = Scope.of(now)
     finally:
         services.fanout.unsubscribe(subscription)

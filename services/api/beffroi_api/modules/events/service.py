@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy
 
 
@@ -20,9 +22,11 @@ class Event:
 
 
 class Subscription:
-    """One listener. It ends when it is too slow: it then has to ask for everything again anyway."""
+    """One listener and its scope. It ends when it is too slow: it then has to ask for everything again anyway."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, scope: Scope, size: int) -> None:
+        self.scope = scope
+        """Replaced when the territory of whoever listens has changed."""
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue(size)
         self._loop = asyncio.get_running_loop()
         self.ended = False
@@ -51,11 +55,12 @@ class Subscription:
 
 
 class Fanout:
-    """Hands each piece of news to every subscription."""
+    """Hands each piece of news to every subscription in whose scope it is."""
 
-    def __init__(self, max_subscriptions: int, queue_size: int) -> None:
+    def __init__(self, max_subscriptions: int, queue_size: int, commune_of: Callable[[str], str | None]) -> None:
         self._max = max_subscriptions
         self._queue_size = queue_size
+        self._commune_of = commune_of
         self._subscriptions: set[Subscription] = set()
         self._lock = threading.Lock()
 
@@ -69,9 +74,9 @@ class Fanout:
             if len(self._subscriptions) >= self._max:
                 raise Busy(f"{self._max} consoles listen already: close one, or ask for a higher max_event_streams.")
 
-    def subscribe(self) -> Subscription:
+    def subscribe(self, scope: Scope) -> Subscription:
         """Begin to listen; call it on the event loop."""
-        subscription = Subscription(self._queue_size)
+        subscription = Subscription(scope, self._queue_size)
         with self._lock:
             self._subscriptions.add(subscription)
         return subscription
@@ -81,10 +86,13 @@ class Fanout:
         with self._lock:
             self._subscriptions.discard(subscription)
 
-    def publish(self, name: str, news: BaseModel) -> None:
-        """Offer it to everybody; from any thread."""
+    def publish(self, name: str, news: BaseModel, camera: str | None) -> None:
+        """Offer news of a camera to those in whose scope it is, of a service (None) to everybody; from any thread."""
         with self._lock:
             listening = tuple(self._subscriptions)
+        if camera is not None:
+            commune = self._commune_of(camera)
+            listening = tuple(each for each in listening if each.scope.covers(camera, commune))
         if not listening:
             return
         event = Event(name, news.model_dump_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from beffroi_api.authz.roles import AnyConsole
+from beffroi_api.authz.scope import Scope
 from beffroi_api.services import ServicesOf
 
 from .schemas import HealthView
@@ -13,6 +14,6 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("")
-def read_health(_who: AnyConsole, services: ServicesOf) -> HealthView:
+def read_health(who: AnyConsole, services: ServicesOf) -> HealthView:
     """How services, cameras, broker and store are."""
-    return services.health.now()
+    return services.health.now(Scope.of(who))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from beffroi_api.authz.scope import Scope
 from beffroi_api.modules.cameras.schemas import StatusSummary
 from beffroi_common.bus import Table
 from beffroi_common.contracts import Camera, CameraStatus, Level, ServiceStatus
@@ -131,13 +132,13 @@ class HealthReport:
 
     statuses: Statuses
     store: StoreProbe
-    cameras: Callable[[], list[Camera]]
+    cameras: Callable[[Scope], list[Camera]]
 
-    def now(self) -> HealthView:
-        """How everything is at present."""
+    def now(self, scope: Scope) -> HealthView:
+        """How everything is at present: all services, and the cameras in scope."""
         return HealthView(
             services=self.statuses.all_services(),
-            cameras=self.statuses.all_cameras(self.cameras()),
+            cameras=self.statuses.all_cameras(self.cameras(scope)),
             broker=self.statuses.broker(),
             store=self.store.found(),
         )

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, WebSocket
 
+from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import Identity, Watcher
+from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import Responses, problems
@@ -43,9 +45,9 @@ def still(
     at: Annotated[Moment | None, Query(description="The moment; the newest picture where it is absent")] = None,
 ) -> Response:
     """One masked picture of a camera."""
-    if services.cameras.known(camera) is None:
-        raise NotFound(f"There is no camera {camera}: see the list of cameras.")
-    found = services.stills.latest(camera) if at is None else services.stills.at(camera, at)
+    scope = Scope.of(who)
+    require(may_watch(who, services.cameras.known(scope, camera)), camera)
+    found = services.stills.latest(camera) if at is None else services.stills.at(scope, camera, at)
     return picture(services, who, camera, found, Action.STILL_SEEN)
 
 

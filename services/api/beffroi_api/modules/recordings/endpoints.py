@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import StreamingResponse
 
 from beffroi_api.authz.roles import AnyConsole, Watcher
+from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Destroyed, NotFound, RangeNotSatisfiable, StoreAway
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import problems
@@ -30,13 +31,13 @@ VIDEO = {
 @router.get("")
 def list_recordings(
     camera: CameraId,
-    _who: AnyConsole,
+    who: AnyConsole,
     services: ServicesOf,
     since: Annotated[Moment | None, Query(alias="from")] = None,
     until: Annotated[Moment | None, Query(alias="to")] = None,
 ) -> SegmentPage:
     """Segments that overlap a span of at most two days (the last day where nothing is said), oldest first."""
-    return services.recordings.page(camera, since, until)
+    return services.recordings.page(Scope.of(who), camera, since, until)
 
 
 @router.get("/{segment}/video", response_class=StreamingResponse, responses=VIDEO)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select
 
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import PlaybackRow, RecordingRow
 from beffroi_common.contracts import RecordingState
 
 THERE = (RecordingState.STORED.value, RecordingState.HELD.value)
 
 
-def find(session: Session, recording: str, *, for_change: bool = False) -> RecordingRow | None:
+def find(session: ScopedSession, recording: str, *, for_change: bool = False) -> RecordingRow | None:
     """One segment."""
     query = select(RecordingRow).where(RecordingRow.id == recording)
     return session.scalars(query.with_for_update() if for_change else query).first()
 
 
-def overlapping(session: Session, camera: str, since: datetime, until: datetime) -> list[RecordingRow]:
+def overlapping(session: ScopedSession, camera: str, since: datetime, until: datetime) -> list[RecordingRow]:
     """Segments that are there and overlap a span, oldest first."""
     query = (
         select(RecordingRow)
@@ -34,13 +34,12 @@ def overlapping(session: Session, camera: str, since: datetime, until: datetime)
     return list(session.scalars(query))
 
 
-def last_played(session: Session, session_id: int, recording: str) -> datetime | None:
+def last_played(session: ScopedSession, session_id: int, recording: str) -> datetime | None:
     """When a session was last noted to play a segment; None: never, or the session ended."""
-    row = session.get(PlaybackRow, (session_id, recording))
-    return row.last_at if row is not None else None
+    return session.scalar(select(PlaybackRow.last_at).where(*_of(session_id, recording)))
 
 
-def note_playback(session: Session, session_id: int, recording: str, *, at: datetime, quiet: timedelta) -> bool:
+def note_playback(session: ScopedSession, session_id: int, recording: str, *, at: datetime, quiet: timedelta) -> bool:
     """Note that a session plays a segment; True when that begins a look: the first, or one after so much quiet.
 
     Of several at once one begins it: the others wait for its row, or collide with it.
@@ -48,7 +47,7 @@ def note_playback(session: Session, session_id: int, recording: str, *, at: date
     Raises:
         IntegrityError: another request wrote the first row meanwhile, or there is no such session any more.
     """
-    row = session.get(PlaybackRow, (session_id, recording), with_for_update=True)
+    row = session.scalars(select(PlaybackRow).where(*_of(session_id, recording)).with_for_update()).first()
     if row is None:
         session.add(PlaybackRow(session_id=session_id, recording_id=recording, last_at=at))
         session.flush()
@@ -62,3 +61,7 @@ def note_playback(session: Session, session_id: int, recording: str, *, at: date
 def between(one: datetime, other: datetime) -> timedelta:
     """Time from one to the other, whichever comes first: a clock that was put back must not hide looks for hours."""
     return abs(other - one)
+
+
+def _of(session_id: int, recording: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return PlaybackRow.session_id == session_id, PlaybackRow.recording_id == recording

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import IntegrityError
 
 from beffroi_api.authz.roles import API_PREFIX, Identity
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import RecordingRow
 from beffroi_api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreAway
@@ -26,6 +27,8 @@ from .video.ranges import Span, span_of
 USUAL_WINDOW = timedelta(days=1)
 LONGEST_WINDOW = timedelta(days=2)
 """Of one answer: 2,880 segments; a timeline shows a day."""
+
+INTAKE = Scope.system("recordings of every camera are kept in the index")
 
 CHUNK_BYTES = 256 * 1024
 """In memory at a time while video is handed on."""
@@ -61,7 +64,7 @@ class Recordings:
 
     def take(self, recording: Recording) -> None:
         """Learn what became of a segment. Learning it twice changes nothing; out-of-order updates are ignored."""
-        with self.database.write() as session:
+        with self.database.write(INTAKE) as session:
             row = repository.find(session, segment_id(recording.object_name), for_change=True)
             if row is not None and row.changed_at >= recording.changed_at:
                 return
@@ -71,8 +74,8 @@ class Recordings:
             _copy(recording, row)
         self.on_news(row)
 
-    def page(self, camera: str, since: datetime | None, until: datetime | None) -> SegmentPage:
-        """Segments that overlap a span (the last day where nothing is said), none past its retention.
+    def page(self, scope: Scope, camera: str, since: datetime | None, until: datetime | None) -> SegmentPage:
+        """Segments in scope that overlap a span (the last day where nothing is said), none past its retention.
 
         Raises:
             Invalid: the span is upside down or too long.
@@ -81,14 +84,14 @@ class Recordings:
         since = since or until - USUAL_WINDOW
         if not timedelta() <= until - since <= LONGEST_WINDOW:
             raise Invalid(f"Ask for a span of at most {LONGEST_WINDOW.days} days, its beginning before its end.")
-        with self.database.read() as session:
+        with self.database.read(scope) as session:
             rows = repository.overlapping(session, camera, max(since, self._horizon()), until)
             kept = [_view(row) for row in rows if row.starts_at > self._horizon()]
         return SegmentPage(segments=kept, retention_days=self.retention.days)
 
-    def covering(self, camera: str, at: datetime, tolerance: timedelta) -> RecordingRow | None:
-        """The segment that shows a moment."""
-        with self.database.read() as session:
+    def covering(self, scope: Scope, camera: str, at: datetime, tolerance: timedelta) -> RecordingRow | None:
+        """The segment in scope that shows a moment."""
+        with self.database.read(scope) as session:
             rows = repository.overlapping(session, camera, at - tolerance, at)
         return rows[-1] if rows else None
 
@@ -106,12 +109,12 @@ class Recordings:
 
         Raises:
             NotSignedIn: the session ended meanwhile.
-            NotFound: no such segment of this camera.
+            NotFound: no such segment of this camera in scope.
             Destroyed: past its retention, or its object is gone.
             RangeNotSatisfiable: the range lies outside.
             StoreAway: the object store does not answer.
         """
-        with self.database.read() as session:
+        with self.database.read(Scope.of(who)) as session:
             row = repository.find(session, recording)
         if row is None or row.camera != camera:
             raise NotFound(f"There is no recording {recording} of camera {camera}: load the timeline again.")
@@ -130,7 +133,7 @@ class Recordings:
         if noted_at is not None and repository.between(noted_at, now) < NOTED_EVERY:
             return
         try:
-            with self.database.write() as session:
+            with self.database.write(Scope.of(who)) as session:
                 if repository.note_playback(session, who.session_id, row.id, at=now, quiet=NEW_LOOK_AFTER):
                     self.trail.add(session, _look(who, row))
         except IntegrityError:
@@ -140,7 +143,7 @@ class Recordings:
                 raise NotSignedIn("Your session has ended: sign in again.") from None
 
     def _last_played(self, who: Identity, row: RecordingRow) -> datetime | None:
-        with self.database.read() as session:
+        with self.database.read(Scope.of(who)) as session:
             return repository.last_played(session, who.session_id, row.id)
 
     def _horizon(self) -> datetime:

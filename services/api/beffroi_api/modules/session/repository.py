@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, select, update
 
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import SessionRow, UserRow
 
 
-def add(session: Session, *, token_hash: str, user_id: int, address: str, at: datetime) -> SessionRow:
+def add(session: ScopedSession, *, token_hash: str, user_id: int, address: str, at: datetime) -> SessionRow:
     """Begin a session."""
     row = SessionRow(token_hash=token_hash, user_id=user_id, address=address, created_at=at, seen_at=at)
     session.add(row)
@@ -18,7 +18,7 @@ def add(session: Session, *, token_hash: str, user_id: int, address: str, at: da
     return row
 
 
-def find(session: Session, token_hash: str) -> tuple[SessionRow, UserRow] | None:
+def find(session: ScopedSession, token_hash: str) -> tuple[SessionRow, UserRow] | None:
     """A session with its person, if the person is not disabled."""
     query = (
         select(SessionRow, UserRow)
@@ -29,30 +29,28 @@ def find(session: Session, token_hash: str) -> tuple[SessionRow, UserRow] | None
     return None if found is None else (found[0], found[1])
 
 
-def touch(session: Session, row_id: int, at: datetime) -> None:
+def touch(session: ScopedSession, row_id: int, at: datetime) -> None:
     """The session was used."""
-    row = session.get(SessionRow, row_id)
-    if row is not None:
-        row.seen_at = at
+    session.execute(update(SessionRow).where(SessionRow.id == row_id).values(seen_at=at))
 
 
-def end(session: Session, row_id: int) -> None:
+def end(session: ScopedSession, row_id: int) -> None:
     """End one session."""
     session.execute(delete(SessionRow).where(SessionRow.id == row_id))
 
 
-def end_all_of(session: Session, user_id: int) -> None:
+def end_all_of(session: ScopedSession, user_id: int) -> None:
     """End all sessions of a person."""
     session.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
 
 
-def end_expired(session: Session, *, created_before: datetime, seen_before: datetime) -> None:
+def end_expired(session: ScopedSession, *, created_before: datetime, seen_before: datetime) -> None:
     """Forget sessions that ended by themselves."""
     gone = (SessionRow.created_at < created_before) | (SessionRow.seen_at < seen_before)
     session.execute(delete(SessionRow).where(gone))
 
 
-def addresses_in_use(session: Session, *, created_after: datetime, seen_after: datetime) -> set[str]:
+def addresses_in_use(session: ScopedSession, *, created_after: datetime, seen_after: datetime) -> set[str]:
     """From where people are signed in at present."""
     query = select(SessionRow.address).where(SessionRow.created_at > created_after, SessionRow.seen_at > seen_after)
     return set(session.scalars(query))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from beffroi_api.authz.roles import Identity, Role
+from beffroi_api.authz.scope import Scope
+from beffroi_api.authz.territory import Territory
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import SessionRow, UserRow
 from beffroi_api.errors import SignInFailed
@@ -24,6 +27,7 @@ from .schemas import SignIn
 
 TOKEN_BYTES = 32
 MAX_TOKEN_CHARACTERS = 100
+SCOPE = Scope.system("sessions are found before anybody is known")
 UNKNOWN = "(unknown)"
 TOUCH_EVERY = timedelta(seconds=30)
 """A session in use is written down at most so often: reading pages must not mean writing the database."""
@@ -38,6 +42,8 @@ class Sessions:
     passwords: Passwords
     clock: Clock
     settings: SessionSettings
+    territory_of: Callable[[str], Territory]
+    """The territory of a user at present, asked with each request."""
 
     def sign_in(self, who: SignIn, address: str) -> tuple[str, Identity]:
         """Check name and password, and begin a session. Returns the token and whose it is.
@@ -47,7 +53,7 @@ class Sessions:
             SignInFailed: wrong name or password, or a disabled account; it never says which.
         """
         self._throttle.admit(who.username, address)
-        with self.database.read() as session:
+        with self.database.read(SCOPE) as session:
             user = users.by_name(session, who.username)
         usable = user if user is not None and user.disabled_at is None else None
         right = self.passwords.matches(usable.password_hash if usable else None, who.password.get_secret_value())
@@ -65,31 +71,27 @@ class Sessions:
         row, user = found
         now = self.clock.now()
         if is_use and now - row.seen_at >= TOUCH_EVERY:
-            with self.database.write() as session:
+            with self.database.write(SCOPE) as session:
                 repository.touch(session, row.id, now)
-        return _identity(user, row, address)
-
-    def in_force(self, token: str | None) -> bool:
-        """Whether the session still is. Does not count as use: an open event stream shows no person in front of it."""
-        return self._find(token) is not None
+        return self._identity(user, row, address)
 
     def sign_out(self, who: Identity) -> None:
         """End the session."""
-        with self.database.write() as session:
+        with self.database.write(Scope.of(who)) as session:
             repository.end(session, who.session_id)
             self.trail.add(session, Entry.of(who, Action.SIGNED_OUT))
 
     def forget_ended(self) -> None:
         """Housekeeping: sessions and attempts that no longer count."""
         now = self.clock.now()
-        with self.database.write() as session:
+        with self.database.write(SCOPE) as session:
             repository.end_expired(session, created_before=now - self._absolute, seen_before=now - self._idle)
             self._throttle.forget_old(session)
 
     def _find(self, token: str | None) -> tuple[SessionRow, UserRow] | None:
         if not token or len(token) > MAX_TOKEN_CHARACTERS:
             return None
-        with self.database.read() as session:
+        with self.database.read(SCOPE) as session:
             found = repository.find(session, hash_token(token))
         if found is None:
             return None
@@ -109,6 +111,10 @@ class Sessions:
     def _throttle(self) -> Throttle:
         return Throttle(self.database, self.clock, self.settings)
 
+    def _identity(self, user: UserRow, row: SessionRow, address: str) -> Identity:
+        territory = self.territory_of(user.username)
+        return Identity(user.username, user.display_name, Role(user.role), user.language, row.id, address, territory)
+
     def _record_failure(self, account: str, address: str, *, known: bool) -> None:
         # What is no user's name may be a password typed into the wrong field: it is not kept in the trail.
         self.trail.record(Entry(account if known else UNKNOWN, address, Action.SIGN_IN_FAILED))
@@ -120,7 +126,7 @@ class Sessions:
         that exist, not this one. So the account is looked at again, and held until the session is there to be ended.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        with self.database.write() as session:
+        with self.database.write(SCOPE) as session:
             user = users.by_name(session, checked.username, for_change=True)
             if user is None or user.disabled_at is not None or user.password_hash != checked.password_hash:
                 return None
@@ -128,7 +134,7 @@ class Sessions:
                 session, token_hash=hash_token(token), user_id=user.id, address=address, at=self.clock.now()
             )
             self._throttle.forgive(session, user.username, address)
-            identity = _identity(user, row, address)
+            identity = self._identity(user, row, address)
             self.trail.add(session, Entry.of(identity, Action.SIGNED_IN))
         return token, identity
 
@@ -136,7 +142,3 @@ class Sessions:
 def hash_token(token: str) -> str:
     """What is kept of a token. It is 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _identity(user: UserRow, row: SessionRow, address: str) -> Identity:
-    return Identity(user.username, user.display_name, Role(user.role), user.language, row.id, address)

@@ -5,24 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import UserRow
 
 
-def by_name(session: Session, username: str, *, for_change: bool = False) -> UserRow | None:
+def by_name(session: ScopedSession, username: str, *, for_change: bool = False) -> UserRow | None:
     """A person, disabled ones included. `for_change` keeps others from changing it until the transaction ends."""
     query = select(UserRow).where(UserRow.username == username)
     return session.scalars(query.with_for_update() if for_change else query).first()
 
 
-def every(session: Session) -> list[UserRow]:
+def every(session: ScopedSession) -> list[UserRow]:
     """All people by name."""
     return list(session.scalars(select(UserRow).order_by(UserRow.username)))
 
 
 def add(
-    session: Session, *, username: str, display_name: str, role: str, language: str, password_hash: str, at: datetime
+    session: ScopedSession,
+    *,
+    username: str,
+    display_name: str,
+    role: str,
+    language: str,
+    password_hash: str,
+    at: datetime,
 ) -> None:
     """Add a person."""
     session.add(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import UserRow
 from beffroi_api.modules.audit.schemas import Action
@@ -40,7 +41,7 @@ class Users:
             UserError: the name is taken.
         """
         password_hash = self.passwords.hash(new.password.get_secret_value())
-        with self.database.write() as session:
+        with self.database.write(self._scope) as session:
             if repository.by_name(session, new.username) is not None:
                 raise UserError(f"there is a user {new.username} already: use `set-password`, or another name")
             repository.add(
@@ -61,7 +62,7 @@ class Users:
             UserError: there is no such user.
         """
         password_hash = self.passwords.hash(new.password.get_secret_value())
-        with self.database.write() as session:
+        with self.database.write(self._scope) as session:
             user = repository.by_name(session, new.username, for_change=True)
             if user is None:
                 raise UserError(f"there is no user {new.username}: add it first")
@@ -75,7 +76,7 @@ class Users:
         Raises:
             UserError: there is no such user.
         """
-        with self.database.write() as session:
+        with self.database.write(self._scope) as session:
             user = repository.by_name(session, username, for_change=True)
             if user is None:
                 raise UserError(f"there is no user {username}")
@@ -85,8 +86,12 @@ class Users:
 
     def every(self) -> list[UserRow]:
         """All people by name."""
-        with self.database.read() as session:
+        with self.database.read(self._scope) as session:
             return repository.every(session)
+
+    @property
+    def _scope(self) -> Scope:
+        return Scope.system("accounts are kept by commands on the machine itself")
 
     def _entry(self, action: Action, subject: str, **details: str) -> Entry:
         return Entry(self.by, LOCAL, action, subject=subject, details=details)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, cast
 
+from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, Destroyed, NoPicture, StoreAway
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
@@ -46,8 +47,8 @@ class Stills:
                 raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
             return self._decoded(camera, batches, None)
 
-    def at(self, camera: str, at: datetime) -> Still:
-        """The picture of a moment.
+    def at(self, scope: Scope, camera: str, at: datetime) -> Still:
+        """The picture of a moment, of a camera in scope.
 
         Raises:
             NoPicture: there is none, and why.
@@ -57,7 +58,7 @@ class Stills:
         """
         self.recordings.refuse_past_retention(at)
         with self._turn():
-            return self._from_buffer(camera, at) or self._from_segment(camera, at)
+            return self._from_buffer(camera, at) or self._from_segment(scope, camera, at)
 
     def refuse_outdated(self, camera: str, still: Still) -> None:
         """See that a picture out of memory may be shown under the decision in force. Whoever waits asks again.
@@ -83,8 +84,8 @@ class Stills:
         self.refuse_outdated(camera, still)
         return still
 
-    def _from_segment(self, camera: str, at: datetime) -> Still:
-        segment = self.recordings.covering(camera, at, self._tolerance)
+    def _from_segment(self, scope: Scope, camera: str, at: datetime) -> Still:
+        segment = self.recordings.covering(scope, camera, at, self._tolerance)
         if segment is None:
             raise NoPicture(
                 "That moment is neither in memory nor in a recording. A recording comes about a minute after its "

@@ -8,8 +8,9 @@ from anyio import CancelScope
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import COOKIE, Identity
-from beffroi_api.errors import Busy, NotFound
+from beffroi_api.errors import Busy, no_camera
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.schemas import LiveState, View
@@ -21,6 +22,8 @@ from .wire import message
 
 SESSION_ENDED = 4401
 """Close code: sign in again."""
+OUT_OF_SCOPE = 4404
+"""Close code: whoever watches may not know of this camera any more."""
 GOING_AWAY = 1001
 """Close code of RFC 6455: the server stops."""
 
@@ -41,11 +44,10 @@ class LiveSession:
         """Serve until one side leaves.
 
         Raises:
-            NotFound: no such camera.
+            NotFound: no such camera in scope.
             Busy: too many live views are open.
         """
-        if self._services.decisions.camera(self._camera) is None:
-            raise NotFound(f"There is no camera {self._camera}: see the list of cameras.")
+        require(may_watch(self._who, self._services.decisions.camera(self._camera)), self._camera)
         limit = self._services.settings.live.max_viewers
         if self._services.open_views >= limit:
             raise Busy(f"{limit} live views are open already: close one, or ask for a higher live.max_viewers.")
@@ -106,6 +108,9 @@ class LiveSession:
                 if not await self._in_force():
                     await self._websocket.close(SESSION_ENDED, "Your session has ended: sign in again.")
                     return
+            if self._is_out_of_scope():
+                await self._websocket.close(OUT_OF_SCOPE, no_camera(self._camera).detail)
+                return
             await (self._picture(held) if held is not None else self._state())
 
     async def _picture(self, held: Held) -> None:
@@ -123,11 +128,19 @@ class LiveSession:
             self._said = state
             await self._websocket.send_text(state.model_dump_json())
 
+    def _is_out_of_scope(self) -> bool:
+        """Looked at before each picture: the camera may have got another commune. One that was removed is no secret."""
+        camera = self._services.decisions.camera(self._camera)
+        return camera is not None and not may_watch(self._who, camera).is_granted
+
     async def _in_force(self) -> bool:
-        """Whether the session still is; an open view counts as its use."""
+        """Whether the session still is; an open view counts as its use. Learns whether its scope has changed."""
         token, address = self._websocket.cookies.get(COOKIE), self._who.address
         now = await run_in_threadpool(self._services.authenticate, token, address)
-        return now is not None and now.role is self._who.role
+        if now is None or now.role is not self._who.role:
+            return False
+        self._who = now
+        return True
 
     async def _remember(self, action: Action, **details: int) -> None:
         full = {"view": self._view.value, **details}

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, select
 
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import SignInFailureRow
 
 ATTEMPTS_LOCK = 0x62656668
 """Key of PostgreSQL's advisory lock around counting and adding attempts, beside `CHAIN_LOCK` and `MIGRATION_LOCK`."""
 
 
-def lock_attempts(session: Session) -> None:
-    """Wait to be the only one that adds attempts, until the transaction ends. SQLite has one writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ATTEMPTS_LOCK})
+def lock_attempts(session: ScopedSession) -> None:
+    """Wait to be the only one that adds attempts, until the transaction ends."""
+    session.lock(ATTEMPTS_LOCK)
 
 
-def add_attempt(session: Session, *, account: str, network: str, at: datetime) -> None:
+def add_attempt(session: ScopedSession, *, account: str, network: str, at: datetime) -> None:
     """Remember an attempt: a failure until `forgive` takes it back."""
     session.add(SignInFailureRow(account=account, address=network, at=at))
 
 
-def attempts(session: Session, *, since: datetime, account: str | None = None, network: str | None = None) -> int:
+def attempts(session: ScopedSession, *, since: datetime, account: str | None = None, network: str | None = None) -> int:
     """Attempts that failed or are under way: on an account, from a network, or on the one from the other."""
     query = select(func.count()).where(SignInFailureRow.at > since)
     if account is not None:
@@ -34,12 +33,12 @@ def attempts(session: Session, *, since: datetime, account: str | None = None, n
     return session.scalar(query) or 0
 
 
-def forget_attempts(session: Session, *, before: datetime) -> None:
+def forget_attempts(session: ScopedSession, *, before: datetime) -> None:
     """Attempts that no longer count."""
     session.execute(delete(SignInFailureRow).where(SignInFailureRow.at <= before))
 
 
-def forgive(session: Session, *, account: str, network: str) -> None:
+def forgive(session: ScopedSession, *, account: str, network: str) -> None:
     """The right password was given: this attempt was none, and what was mistyped before no longer counts."""
     session.execute(
         delete(SignInFailureRow).where(SignInFailureRow.account == account, SignInFailureRow.address == network)

@@ -6,15 +6,17 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy.orm import Session
-
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.errors import Throttled
 from beffroi_api.modules.session import repository as sessions
 from beffroi_api.settings import SessionSettings
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
+
+SCOPE = Scope.system("attempts to sign in are counted before anybody is known")
 
 IPV6_SITE_BITS = 64
 """The smallest network that anybody is given: within it one machine may take any address, and another each time."""
@@ -42,23 +44,23 @@ class Throttle:
             Throttled: too many attempts failed lately, or are under way. This one is not counted.
         """
         network = network_of(address)
-        with self.database.read() as session:  # a flood ends here, without taking the writer's turn from others
+        with self.database.read(SCOPE) as session:  # a flood ends here, without taking the writer's turn from others
             self._refuse_guesser(session, account, network)
-        with self.database.write() as session:
+        with self.database.write(SCOPE) as session:
             repository.lock_attempts(session)
             self._refuse_guesser(session, account, network)
             repository.add_attempt(session, account=account, network=network, at=self.clock.now())
 
-    def forgive(self, session: Session, account: str, address: str) -> None:
+    def forgive(self, session: ScopedSession, account: str, address: str) -> None:
         """The right password was given."""
         repository.forgive(session, account=account, network=network_of(address))
 
-    def forget_old(self, session: Session) -> None:
+    def forget_old(self, session: ScopedSession) -> None:
         """Housekeeping: attempts that no longer count."""
         longest_s = max(self.settings.throttle_window_s, self.settings.account_window_s)
         repository.forget_attempts(session, before=self.clock.now() - timedelta(seconds=longest_s))
 
-    def _refuse_guesser(self, session: Session, account: str, network: str) -> None:
+    def _refuse_guesser(self, session: ScopedSession, account: str, network: str) -> None:
         lately = self.clock.now() - timedelta(seconds=self.settings.throttle_window_s)
         both = repository.attempts(session, since=lately, account=account, network=network)
         of_network = repository.attempts(session, since=lately, network=network)
@@ -69,7 +71,7 @@ class Throttle:
         if of_account >= self.settings.failures_per_account and not self._is_manned(session, network):
             raise _wait(self.settings.account_window_s)
 
-    def _is_manned(self, session: Session, network: str) -> bool:
+    def _is_manned(self, session: ScopedSession, network: str) -> bool:
         """Whether somebody is signed in from there at present."""
         now = self.clock.now()
         addresses = sessions.addresses_in_use(
