@@ -132,6 +132,7 @@ def main() -> None:
     options = ModelOptions(
         device="CPU",
         threads=1,
+        parallel=1,
         input_wh=(width, height),
         max_batch=DEFAULTS["max_inference_batch"],
         confidence=DEFAULTS["confidence_low"],

@@ -72,6 +72,7 @@ def detector() -> Detector:
         ModelOptions(
             device="CPU",
             threads=1,
+            parallel=1,
             input_wh=(DEFAULTS["input_width"], DEFAULTS["input_height"]),
             max_batch=DEFAULTS["max_inference_batch"],
             confidence=DEFAULTS["confidence_low"],

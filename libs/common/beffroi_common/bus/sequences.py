@@ -15,7 +15,10 @@ class SequenceTracker:
         self._last: dict[int, int] = dict(taken or {})
 
     def is_repeat(self, epoch: int, sequence: int) -> bool:
-        """Whether this batch, or one after it in its epoch, was taken before."""
+        """Whether this batch, or one after it in its epoch, was taken before.
+
+        Epochs are not compared: after a clock was set back, or on another instance of ingest, a new one may be lower.
+        """
         return sequence <= self._last.get(epoch, -1)
 
     def take(self, epoch: int, sequence: int) -> int:

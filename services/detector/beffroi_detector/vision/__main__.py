@@ -7,6 +7,7 @@ import structlog
 from beffroi_common.bus import StatusReporter, run
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.keyed import ThreadExecutor
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import SettingsError, load
 from beffroi_common.topics import FRAMES_MASKED
@@ -20,7 +21,7 @@ from .configuration import BusConfiguration
 from .decoding import Decoder
 from .encoding import Quality
 from .model import Detector, ModelOptions
-from .processor import Pace, Vision
+from .processor import Looking, Pace, new_vision
 from .settings import VisionSettings
 from .tracking import CameraTracker, TrackOptions
 
@@ -60,6 +61,7 @@ def _detector(settings: VisionSettings) -> Detector:
             ModelOptions(
                 device=settings.device,
                 threads=settings.threads,
+                parallel=settings.workers,
                 input_wh=(settings.input_width, settings.input_height),
                 max_batch=settings.max_inference_batch,
                 confidence=settings.confidence_low,
@@ -76,9 +78,8 @@ def _look(
     producer = bus.producer()
     tracking = TrackOptions(settings.confidence_high, settings.lost_track_s, settings.sample_period_s)
     quality = Quality(settings.annotated_preset, settings.annotated_crf)
-    vision = Vision(
+    looking = Looking(
         configuration=configuration,
-        producer=producer,
         status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
         clock=runtime.clock,
         new_stream=lambda: CameraStream(Decoder(settings.max_pixels), detector, CameraTracker(tracking), quality),
@@ -88,22 +89,30 @@ def _look(
             catch_up_period_s=settings.catch_up_period_s,
             annotated_late_s=settings.annotated_late_s,
         ),
-        idle=IdleTracker(runtime.clock, settings.idle_s),
         max_rewind_batches=settings.max_rewind_batches,
-        on_assignment=lambda: runtime.health.set_ready("assigned"),
+    )
+    vision = new_vision(
+        looking,
+        producer,
+        IdleTracker(runtime.clock, settings.idle_s),
+        ThreadExecutor(settings.workers, SERVICE),
+        queue_bytes=settings.work_queue_bytes,
+        hang_s=settings.heartbeat_timeout_s,
+        on_assignment=lambda _held: runtime.health.set_ready("assigned"),
     )
     try:
-        run(
-            bus,
-            vision,
-            group=SERVICE,
-            service=SERVICE,
-            topics=[FRAMES_MASKED],
-            producer=producer,
-            stop=runtime.stop,
-            clock=runtime.clock,
-            beat=runtime.health.beat,
-        )
+        with vision:
+            run(
+                bus,
+                vision,
+                group=SERVICE,
+                service=SERVICE,
+                topics=[FRAMES_MASKED],
+                producer=producer,
+                stop=runtime.stop,
+                clock=runtime.clock,
+                beat=runtime.health.beat,
+            )
     finally:
         producer.close()
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import Camera, Codec, FrameBatch, TrackedObject, Tracks
 from beffroi_common.contracts.frames import from_ns
 from beffroi_rules.fitting import Plan
@@ -86,24 +85,15 @@ class CameraStream:
     tracker: Tracker
     quality: Quality
     _sampler: Sampler = field(default_factory=Sampler)
-    _sequences: SequenceTracker = field(default_factory=SequenceTracker)
     _last: tuple[int, int] | None = None
     _shown: tuple[Tracked, ...] = ()
     _analysed_once: bool = False
 
-    def repeats(self, batch: FrameBatch) -> bool:
-        """Whether this batch, or a later one of its epoch, was here already.
-
-        Epochs are not compared: after a clock was set back, or on another instance of ingest, a new one may be lower.
-        """
-        return self._sequences.is_repeat(batch.epoch, batch.sequence)
-
     def take(self, batch: FrameBatch, work: AnalysisRequest) -> BatchResult:
-        """AnalysisRequest on the next batch."""
+        """Look at the next batch, which is no repeat."""
         if self._last != (batch.epoch, batch.sequence - 1):
             self.decoder.reset()  # something is missing between the two
         self._last = (batch.epoch, batch.sequence)
-        self._sequences.take(batch.epoch, batch.sequence)
         analysed = bool(work.classes(batch.capture_time))
         if not analysed and not work.annotate:
             self.decoder.reset()

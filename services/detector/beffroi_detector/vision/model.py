@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,18 +31,33 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """How to run the model; see `VisionSettings`."""
+    """How to run the model; see `VisionSettings`.
+
+    Attributes:
+        threads: of one inference.
+        parallel: inferences at the same time.
+    """
 
     device: str
     threads: int
+    parallel: int
     input_wh: tuple[int, int]
     max_batch: int
     confidence: float
     overlap: float
 
 
+@dataclass
+class _Request:
+    """One inference at a time, and its input."""
+
+    inference: Any
+    pictures: NDArray[np.uint8]
+    """(pictures, height, width, 3)"""
+
+
 class Detector:
-    """Finds objects of the classes that it is asked for.
+    """Finds objects of the classes that it is asked for; several threads may ask at once.
 
     Args:
         folder: of a prepared model; its files are checked against their digests.
@@ -58,9 +74,8 @@ class Detector:
         self._rows = {name: 4 + number for number, name in manifest.classes.items()}
         self._options = options
         self.name = manifest.name
-        self._request = _compile(folder / GRAPH, options).create_infer_request()
-        width, height = options.input_wh
-        self._input: NDArray[np.uint8] = np.empty((options.max_batch, height, width, 3), np.uint8)
+        self._compiled = _compile(folder / GRAPH, options)
+        self._of_thread = threading.local()
 
     @property
     def classes(self) -> frozenset[str]:
@@ -74,11 +89,22 @@ class Detector:
     def _some(self, wanted: Sequence[Wanted], start: int) -> Iterator[Detections]:
         chosen = wanted[start : start + self._options.max_batch]
         boxes = [Letterbox((each.picture.width, each.picture.height), self._options.input_wh) for each in chosen]
-        for each, letterbox, into in zip(chosen, boxes, self._input, strict=False):
+        request = self._request()
+        for each, letterbox, into in zip(chosen, boxes, request.pictures, strict=False):
             letterbox.place(each.picture, into)
-        answer: dict[Any, NDArray[np.float32]] = self._request.infer({0: self._input[: len(chosen)]}, share_inputs=True)
+        pictures = request.pictures[: len(chosen)]
+        answer: dict[Any, NDArray[np.float32]] = request.inference.infer({0: pictures}, share_inputs=True)
         for each, raw, letterbox in zip(chosen, next(iter(answer.values())), boxes, strict=True):
             yield joined([self._read(raw, label, letterbox) for label in sorted(each.classes)])
+
+    def _request(self) -> _Request:
+        """This thread's own: the weights are shared, what an inference writes to is not."""
+        request: _Request | None = getattr(self._of_thread, "request", None)
+        if request is None:
+            width, height = self._options.input_wh
+            pictures = np.empty((self._options.max_batch, height, width, 3), np.uint8)
+            request = self._of_thread.request = _Request(self._compiled.create_infer_request(), pictures)
+        return request
 
     def _read(self, raw: Floats, label: str, letterbox: Letterbox) -> Detections:
         """Read one class of one picture's (4 + classes, anchors): centre, size and a score for each class."""
@@ -120,5 +146,6 @@ def _compile(graph: Path, options: ModelOptions) -> openvino.CompiledModel:
     entry.preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
     config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if options.device == "CPU":
-        config["INFERENCE_NUM_THREADS"] = options.threads
+        # Without streams of their own, requests of several threads would wait for each other.
+        config |= {"NUM_STREAMS": options.parallel, "INFERENCE_NUM_THREADS": options.parallel * options.threads}
     return core.compile_model(preparation.build(), options.device, config)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from beffroi_common.bus import Partition, Processor, Producer, Record, RetryLater, StatusReporter, TooLarge
+from beffroi_common.bus import Partition, Producer, Record, StatusReporter, TooLarge
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.contracts import FrameBatch, Level, Tracks
+from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, Output
+from beffroi_common.bus.sequences import SequenceTracker
+from beffroi_common.contracts import FrameBatch, Level
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.topics import FRAMES_ANNOTATED, TRACKS, Topic
+from beffroi_common.topics import FRAMES_ANNOTATED, TRACKS
 from beffroi_rules.fitting import Plan, RestReason
 
 from .camera_stream import AnalysisRequest, BatchResult, CameraStream
@@ -54,149 +54,122 @@ class Pace:
     annotated_late_s: float
 
 
-@dataclass
-class _Entry:
-    """A camera's stream and its place on the bus."""
-
-    stream: CameraStream
-    partition: Partition
-    seen_at_s: float = 0.0
-    restart_offset: int = 0
-    batches_since: int = 0
-    counters: dict[str, float] = field(default_factory=lambda: {"frames_in": 0, "analysed": 0, "dropped": 0})
-
-
 @dataclass(frozen=True)
-class _Unsent:
-    topic: Topic
-    partition: Partition
-    hold_offset: int
-    value: Tracks | FrameBatch
-
-
-@dataclass
-class Vision(Processor):
-    """The processor of `frames.masked.v1`.
+class Looking:
+    """What every camera is looked at by.
 
     Attributes:
         new_stream: makes the stream of a camera.
-        silence: a camera that is silent is let go, so that it holds no offset back.
         max_rewind_batches: see `VisionSettings`.
-        on_assignment: called when partitions were given.
     """
 
     configuration: Configuration
-    producer: Producer
     status: StatusReporter
     clock: Clock
     new_stream: Callable[[], CameraStream]
     pace: Pace
-    idle: IdleTracker
     max_rewind_batches: int
-    on_assignment: Callable[[], None] = lambda: None
-    _streams: dict[str, _Entry] = field(default_factory=dict)
-    _unsent: deque[_Unsent] = field(default_factory=deque)
 
-    def handle(self, record: Record) -> None:
-        """Look at one batch.
 
-        Raises:
-            RetryLater: what was seen before could not be sent yet; nothing was done with this batch.
-            InvalidRecord: it is no masked frame batch of the camera that its key names.
-        """
-        self._send()
-        batch = masked_batch(record)
-        entry = self._visit(batch, record)
-        metrics.BATCHES_IN.labels(camera=batch.camera).inc()
-        metrics.FRAMES_IN.labels(camera=batch.camera).inc(len(batch.units))
-        entry.counters["frames_in"] += len(batch.units)
-        if entry.stream.repeats(batch):
-            metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason="repeated").inc()
-            return
-        self._note_restart(entry, batch, record.offset)
+def new_vision(
+    looking: Looking,
+    producer: Producer,
+    idle: IdleTracker,
+    executor: Executor,
+    *,
+    queue_bytes: int,
+    hang_s: float,
+    on_assignment: Callable[[Collection[Partition]], None] = lambda _held: None,
+) -> KeyedProcessor:
+    """The processor of `frames.masked.v1`; see `KeyedProcessor`."""
+    return KeyedProcessor(
+        read=masked_batch,
+        new_stream=lambda key, _source: VisionStream(key, looking),
+        producer=producer,
+        status=looking.status,
+        clock=looking.clock,
+        idle=idle,
+        executor=executor,
+        queue_bytes=queue_bytes,
+        hang_s=hang_s,
+        forget_s=0.0,  # an idle camera need not keep a decoder: it begins anew at a key frame
+        on_assignment=on_assignment,
+    )
+
+
+class VisionStream:
+    """One camera on its way through vision, between the buses; see `KeyedStream`."""
+
+    def __init__(self, key: Key, looking: Looking) -> None:
+        self.sequences = SequenceTracker()
+        self._camera = key.camera
+        self._looking = looking
+        self._stream = looking.new_stream()
+        self._restart_offset: int | None = None
+        self._batches_since = 0
+        self._counters: dict[str, float] = {"frames_in": 0, "analysed": 0, "dropped": 0}
+
+    @property
+    def needed_offset(self) -> int | None:
+        """The start of the group of pictures at work, unless that is too long ago."""
+        return self._restart_offset if self._batches_since <= self._looking.max_rewind_batches else None
+
+    def handle(self, batch: FrameBatch, record: Record) -> list[Output]:
+        """Look at one batch."""
+        self._counters["frames_in"] += len(batch.units)
+        self._note_restart(batch, record.offset)
         with metrics.WORK_SECONDS.labels(step="vision").time():
-            request = self._work(batch)
-            seen = entry.stream.take(batch, request)
-        self._settle(entry, batch, request.plan, seen)
-        with suppress(RetryLater):  # the next batch says it; what waits holds its offset back
-            self._send()
+            request = self._request(batch)
+            seen = self._stream.take(batch, request)
+        self.sequences.take(batch.epoch, batch.sequence)
+        self._count(batch, request.plan, seen)
+        outputs = [Output(TRACKS, self._camera, tracks) for tracks in seen.tracks]
+        if seen.annotated is not None:
+            outputs.append(Output(FRAMES_ANNOTATED, self._camera, seen.annotated))
+        return outputs
 
-    def tick(self) -> None:
-        """Send what waits, and let go of cameras that fell silent."""
-        self.idle.tick(listening=not self._unsent)
-        self._streams = {
-            camera: entry for camera, entry in self._streams.items() if not self.idle.is_idle(entry.seen_at_s)
-        }
-        with suppress(RetryLater):
-            self._send()
-        self.status.service(counters={"cameras": len(self._streams), "unsent": len(self._unsent)})
+    def repeated(self, batch: FrameBatch) -> None:
+        """A batch came twice: it is left out."""
+        self._counters["frames_in"] += len(batch.units)
 
-    def needed(self) -> Mapping[Partition, int]:
-        """The start of the group of pictures at work in each partition, and what is not sent."""
-        needed: dict[Partition, int] = {}
-        held = [
-            (entry.partition, entry.restart_offset)
-            for entry in self._streams.values()
-            if entry.batches_since <= self.max_rewind_batches
-        ]
-        held += [(each.partition, each.hold_offset) for each in self._unsent]
-        for partition, offset in held:
-            needed[partition] = min(offset, needed.get(partition, offset))
-        return needed
+    def rest(self) -> list[Output]:
+        """Nothing is held back: each batch is looked at when it comes."""
+        return []
 
-    def assigned(self, partitions: Collection[Partition]) -> None:
-        """Nothing to prepare: a stream begins with its first batch."""
-        log.info("assigned", partitions=sorted(number for _, number in partitions))
-        self.on_assignment()
+    def sent(self, output: Output) -> None:
+        """Tracks and drawn pictures are counted where they are made."""
 
-    def revoked(self, partitions: Collection[Partition]) -> None:
-        """Forget these cameras: their new owner begins where the last commit says."""
-        self._streams = {key: entry for key, entry in self._streams.items() if entry.partition not in partitions}
-        self._unsent = deque(each for each in self._unsent if each.partition not in partitions)
+    def too_large(self, output: Output, reason: TooLarge) -> None:
+        """Say it: nobody waits for a drawn picture, and tracks are small."""
+        log.error("not sent", topic=output.topic.name, camera=self._camera, reason=str(reason))
 
-    def _visit(self, batch: FrameBatch, record: Record) -> _Entry:
-        entry = self._streams.get(batch.camera)
-        if entry is None or entry.partition != record.source:  # a camera that was given another slot begins anew
-            entry = self._streams[batch.camera] = _Entry(self.new_stream(), record.source, restart_offset=record.offset)
-        entry.seen_at_s = self.idle.observe(batch)
-        return entry
+    def discard(self) -> None:
+        """The decoder goes with the stream."""
 
-    def _note_restart(self, entry: _Entry, batch: FrameBatch, offset: int) -> None:
-        entry.batches_since += 1
-        if batch.starts_with_key:
-            entry.restart_offset, entry.batches_since = offset, 0
+    def _note_restart(self, batch: FrameBatch, offset: int) -> None:
+        self._batches_since += 1
+        if batch.starts_with_key or self._restart_offset is None:
+            self._restart_offset, self._batches_since = offset, 0
 
-    def _work(self, batch: FrameBatch) -> AnalysisRequest:
-        age_s = (self.clock.now_ns() - batch.units[-1].capture_time_ns) / NANOSECONDS
-        late = age_s > self.pace.catch_up_after_s
+    def _request(self, batch: FrameBatch) -> AnalysisRequest:
+        looking = self._looking
+        age_s = (looking.clock.now_ns() - batch.units[-1].capture_time_ns) / NANOSECONDS
+        late = age_s > looking.pace.catch_up_after_s
         return AnalysisRequest(
-            plan=self.configuration.plan(batch.camera),
-            annotate=self.configuration.watched(batch.camera) and age_s <= self.pace.annotated_late_s,
-            period_s=self.pace.catch_up_period_s if late else self.pace.period_s,
+            plan=looking.configuration.plan(batch.camera),
+            annotate=looking.configuration.watched(batch.camera) and age_s <= looking.pace.annotated_late_s,
+            period_s=looking.pace.catch_up_period_s if late else looking.pace.period_s,
         )
 
-    def _settle(self, entry: _Entry, batch: FrameBatch, plan: Plan, seen: BatchResult) -> None:
+    def _count(self, batch: FrameBatch, plan: Plan, seen: BatchResult) -> None:
         if seen.trouble is not None:
-            entry.counters["dropped"] += len(batch.units)
+            self._counters["dropped"] += len(batch.units)
             metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason=seen.trouble).inc()
         if seen.analysed:
-            entry.counters["analysed"] += len(seen.tracks)
-        for tracks in seen.tracks:
-            self._unsent.append(_Unsent(TRACKS, entry.partition, entry.restart_offset, tracks))
-        if seen.annotated is not None:
-            self._unsent.append(_Unsent(FRAMES_ANNOTATED, entry.partition, entry.restart_offset, seen.annotated))
-        age_s = (self.clock.now_ns() - batch.units[0].capture_time_ns) / NANOSECONDS
+            self._counters["analysed"] += len(seen.tracks)
+        age_s = (self._looking.clock.now_ns() - batch.units[0].capture_time_ns) / NANOSECONDS
         metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(max(0.0, age_s))
-        self.status.camera(batch.camera, *_situation(plan, seen), entry.counters)
-
-    def _send(self) -> None:
-        while self._unsent:
-            each = self._unsent[0]
-            try:
-                self.producer.send(each.topic, each.value.camera, each.value, partition=each.partition[1])
-            except TooLarge as reason:
-                log.error("not sent", topic=each.topic.name, camera=each.value.camera, reason=str(reason))
-            self._unsent.popleft()
+        self._looking.status.camera(batch.camera, *_situation(plan, seen), self._counters)
 
 
 def _situation(plan: Plan, seen: BatchResult) -> tuple[Level, str, str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from beffroi_common.runtime.settings import ServiceSettings
+from beffroi_common.runtime.settings import ParallelSettings
 from beffroi_detector.catalogue import DEFAULT_MODEL
 
 
-class VisionSettings(ServiceSettings):
+class VisionSettings(ParallelSettings):
     """Settings of one instance of vision."""
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_VISION_")
