@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("bench.frame_batch", "bench.masker", "bench.detector", "bench.memory")
+MEASUREMENTS = ("bench.frame_batch", "bench.masker", "bench.parallel", "bench.detector", "bench.memory")
 
 
 def main() -> int:

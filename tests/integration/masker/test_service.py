@@ -58,13 +58,25 @@ def numbers(batches: Sequence[FrameBatch]) -> list[int | None]:
 def test_no_picture_is_lost_or_doubled_when_the_masker_is_killed_and_none_shows_what_is_masked(
     bus: Bus, start_service: StartService, masked_camera: Camera
 ) -> None:
-    bus.configure(masked_camera)
+    """Several cameras are at work in several threads when it is killed, two of them in one slot."""
+    cameras = [
+        masked_camera.model_copy(update={"id": f"{masked_camera.id}-{number}", "slot": number % SLOTS})
+        for number in range(SLOTS + 1)
+    ]
+    for camera in cameras:
+        bus.configure(camera)
     start_service("ingest")
-    masker = start_service("masker")
+    masker = start_service("masker", WORKERS=str(len(cameras)))
     for wanted in (3, 9):
-        bus.batches(FRAMES_MASKED, masked_camera.id, at_least(wanted))
+        for camera in cameras:
+            bus.batches(FRAMES_MASKED, camera.id, at_least(wanted))
         masker.stop(kill=True)
         masker.start()
+    for camera in cameras:
+        _check_every_picture(bus, camera)
+
+
+def _check_every_picture(bus: Bus, masked_camera: Camera) -> None:
     batches = bus.batches(FRAMES_MASKED, masked_camera.id, at_least(15))
     found = [number for number in numbers(distinct(batches)) if number is not None]
     assert found == list(range(found[0], found[0] + sum(len(batch.units) for batch in distinct(batches))))
