@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from tests.integration.detector import vtest
 
 from beffroi_common.contracts import Alert
+from beffroi_common.media.encoding import Quality
 from beffroi_detector.catalogue import model_folder
 from beffroi_detector.vision.camera_stream import AnalysisRequest, CameraStream
-from beffroi_detector.vision.decoding import Decoder
+from beffroi_detector.vision.decoding import PictureDecoder
 from beffroi_detector.vision.detections import Detections
-from beffroi_detector.vision.encoding import Quality
 from beffroi_detector.vision.model import Detector, ModelOptions, Wanted
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_detector.vision.tracking import CameraTracker, Tracked, TrackOptions
@@ -103,7 +103,7 @@ def alerts_of(detector: Detector, crf: int, offset_s: float, costs: Costs) -> li
         TrackOptions(DEFAULTS["confidence_high"], DEFAULTS["lost_track_s"], DEFAULTS["sample_period_s"])
     )
     stream = CameraStream(
-        Decoder(1_000_000),
+        PictureDecoder(1_000_000),
         MeteredFinder(detector, costs.detect),
         MeteredTracker(tracker, costs.track),
         Quality("ultrafast", 26),

@@ -18,6 +18,8 @@ import av
 import numpy as np
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_common.media.mp4_writer import FragmentWriter
+from beffroi_common.media.samples import samples
 
 UNITS = 12
 ROUNDS = 300
@@ -63,17 +65,12 @@ def read_json_header(payload: bytes) -> list[bytes]:
 
 def write_cmaf(sent: FrameBatch) -> bytes:
     """A fragmented MP4 of the batch; capture times and mask version would need a box of their own."""
-    out = io.BytesIO()
-    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
-    elementary = io.BytesIO(b"".join(unit.data for unit in sent.units))
-    with av.open(elementary, format="h264") as source, av.open(out, "w", format="mp4", options=options) as container:
-        stream = container.add_stream_from_template(source.streams.video[0])
-        for unit in sent.units:
-            packet = av.Packet(unit.data)
-            packet.pts, packet.dts, packet.time_base, packet.stream = unit.pts, unit.dts, sent.time_base, stream
-            packet.is_keyframe = unit.key
-            container.mux(packet)
-    return out.getvalue()
+    pictures = samples(sent)
+    writer = FragmentWriter(pictures[0], {})
+    for sample in pictures:
+        writer.add(sample)
+    writer.close()
+    return writer.take()
 
 
 def read_cmaf(payload: bytes) -> list[bytes]:

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -21,11 +22,10 @@ from pathlib import Path
 import av
 import numpy as np
 from av import VideoFrame
-from av.codec.context import ThreadType
-from av.video.frame import PictureType
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision, MaskMode, Stream
-from beffroi_masker.encoding import ASSUMED_FPS, Quality
+from beffroi_common.media.decoding import Decoder
+from beffroi_common.media.encoding import Encoder, Quality, Rhythm
 from beffroi_masker.stream import Limits, MaskedStream
 
 ROUNDS = 5
@@ -66,30 +66,21 @@ def pictures_of(clip: Path) -> tuple[list[VideoFrame], float]:
     return found, fps
 
 
-def encoder(picture: VideoFrame, **options: str) -> av.VideoCodecContext:
+def encoder(picture: VideoFrame, quality: Quality = QUALITY) -> Encoder:
     """x264 as the masker sets it up."""
-    codec = av.VideoCodecContext.create("libx264", "w")
-    assert isinstance(codec, av.VideoCodecContext)
-    codec.width, codec.height, codec.pix_fmt = picture.width, picture.height, "yuv420p"
-    codec.time_base, codec.framerate, codec.thread_count = TIME_BASE, Fraction(ASSUMED_FPS), QUALITY.threads
-    codec.options = {
-        "preset": QUALITY.preset, "tune": "zerolatency", "crf": str(QUALITY.crf), "bf": "0", "g": "1000",
-        "sc_threshold": "0", "forced-idr": "1", "maxrate": str(QUALITY.max_bitrate_bps),
-        "bufsize": str(QUALITY.max_bitrate_bps // 2),
-    } | options  # fmt: skip
-    return codec
+    return Encoder(picture.width, picture.height, "yuv420p", quality, Rhythm(TIME_BASE))
 
 
 def camera_stream(pictures: list[VideoFrame], fps: float) -> list[FrameBatch]:
     """As a camera sends it: a key frame every two seconds, in batches of half a second."""
-    codec = encoder(pictures[0], crf="20")
+    codec = encoder(pictures[0], replace(QUALITY, crf=20))
     per_gop, per_batch = round(LONG_S * fps), round(BATCH_S * fps)
     units = []
     for index, picture in enumerate(pictures):
         picture.pts, picture.time_base = round(index * TIME_BASE.denominator / fps), TIME_BASE
-        picture.pict_type = PictureType.NONE if index % per_gop else PictureType.I
-        (packet,) = codec.encode(picture)
-        units.append(AccessUnit(picture.pts, picture.pts, index + 1, packet.is_keyframe, bytes(packet)))
+        packet = codec.encode(picture, key=index % per_gop == 0)
+        assert packet.pts is not None
+        units.append(AccessUnit(packet.pts, packet.pts, index + 1, packet.is_keyframe, bytes(packet)))
     width, height = pictures[0].width, pictures[0].height
     return [
         FrameBatch(
@@ -113,17 +104,12 @@ def mask(batches: list[FrameBatch]) -> int:
 
 def transcode(batches: list[FrameBatch], key_every: int) -> int:
     """Decode and encode, nothing else; returns the size."""
-    decoder = av.VideoCodecContext.create("h264", "r")
-    assert isinstance(decoder, av.VideoCodecContext)
-    decoder.thread_type, decoder.thread_count = ThreadType.SLICE, 1
+    decoder = Decoder(Codec.H264)
     codec, size_bytes, count = None, 0, 0
     for unit in (unit for batch in batches for unit in batch.units):
-        packet = av.Packet(unit.data)
-        packet.pts = packet.dts = unit.pts
-        for picture in decoder.decode(packet):
+        for picture in decoder.decode(unit.data, unit.pts, unit.dts):
             codec = codec or encoder(picture)
-            picture.pict_type = PictureType.NONE if count % key_every else PictureType.I
-            size_bytes += sum(each.size for each in codec.encode(picture))
+            size_bytes += codec.encode(picture, key=count % key_every == 0).size
             count += 1
     return size_bytes
 

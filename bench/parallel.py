@@ -28,14 +28,14 @@ from beffroi_common.bus import StatusReporter, run
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.keyed import Executor, KeyedProcessor, ThreadExecutor
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, Tracks
+from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import ParallelSettings
 from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, TRACKS, Topic
 from beffroi_detector.catalogue import model_folder
 from beffroi_detector.vision import processor as vision
 from beffroi_detector.vision.camera_stream import CameraStream
-from beffroi_detector.vision.decoding import Decoder
-from beffroi_detector.vision.encoding import Quality
+from beffroi_detector.vision.decoding import PictureDecoder
 from beffroi_detector.vision.model import Detector, ModelOptions
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
@@ -191,7 +191,7 @@ def seeing() -> Iterator[Part]:
             status=StatusReporter(producer, "vision", "bench", CLOCK),
             clock=CLOCK,
             new_stream=lambda: CameraStream(
-                Decoder(LIMITS.max_pixels), detector, CameraTracker(tracking), Quality("ultrafast", 26)
+                PictureDecoder(LIMITS.max_pixels), detector, CameraTracker(tracking), Quality("ultrafast", 26)
             ),
             pace=vision.Pace(period_s, float("inf"), period_s, 0.0),
             max_rewind_batches=LIMITS.max_rewind_batches,

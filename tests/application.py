@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,6 @@ from typing import Any
 import av
 import numpy as np
 from argon2 import PasswordHasher
-from av.packet import PacketSideData, packet_sidedata_type_from_literal
 from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.testclient import TestClient
@@ -33,6 +30,9 @@ from beffroi_api.settings import ApiSettings
 from beffroi_common import pattern
 from beffroi_common.bus import Bus
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_common.media.decoding import Decoder
+from beffroi_common.media.mp4_writer import FragmentWriter
+from beffroi_common.media.samples import samples
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.health import Health
 from beffroi_common.store import ObjectStore
@@ -197,34 +197,19 @@ def film(
 
 def segment(batches: Sequence[FrameBatch]) -> bytes:
     """A recording of these batches, as the recorder makes them: fragmented MP4, each fragment with its capture time."""
-    content = io.BytesIO()
-    units = [unit for batch in batches for unit in batch.units]
-    options = {"movflags": "empty_moov+default_base_moof+frag_keyframe", "write_prft": "wallclock"}
-    with (
-        av.open(content, "w", format="mp4", options=options) as out,
-        av.open(io.BytesIO(units[0].data), format="h264") as source,
-    ):
-        stream = out.add_stream_from_template(source.streams.video[0], opaque=True)
-        stream.time_base = TIME_BASE
-        for unit in units:
-            packet = av.Packet(unit.data)
-            packet.stream, packet.time_base, packet.is_keyframe = stream, TIME_BASE, unit.key
-            packet.pts, packet.dts = unit.pts - units[0].pts, unit.dts - units[0].dts
-            packet.duration = TIME_BASE.denominator // FPS
-            kind = packet_sidedata_type_from_literal("prft")
-            reference = PacketSideData(kind, 16)  # type: ignore[call-arg] # missing in the stub
-            reference.update(struct.pack("=qi4x", unit.capture_time_ns // 1000, 0))
-            packet.set_sidedata(reference)
-            out.mux_one(packet)
-    return content.getvalue()
+    pictures = [sample for batch in batches for sample in samples(batch)]
+    writer = FragmentWriter(pictures[0], {})
+    for sample in pictures:
+        writer.add(sample)
+    writer.close()
+    return writer.take()
 
 
 def number_of(jpeg: bytes) -> int | None:
     """The number burned into a still."""
-    decoder = av.VideoCodecContext.create("mjpeg", "r")
-    frames = [*decoder.decode(av.Packet(jpeg)), *decoder.decode(None)]
-    luma: np.ndarray[Any, Any] = frames[0].to_ndarray()
-    return pattern.read(luma[: frames[0].height])
+    (frame,) = Decoder(Codec.MJPEG).decode(jpeg)
+    luma: np.ndarray[Any, Any] = frame.to_ndarray()
+    return pattern.read(luma[: frame.height])
 
 
 def _units(count: int, gop: int, start_ns: int, first: int) -> Sequence[AccessUnit]:

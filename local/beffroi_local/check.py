@@ -13,8 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import av
 from av.video.frame import VideoFrame
+
+from beffroi_common.contracts import Codec
+from beffroi_common.media.decoding import Decoder
 
 from . import facts, scene, truth
 from .cameras import Loop
@@ -152,8 +154,7 @@ class Check:
         jpeg = self._api.still(scene.STREET)
         if jpeg is None:
             return
-        decoder = av.VideoCodecContext.create("mjpeg", "r")
-        for picture in decoder.decode(av.Packet(jpeg)):
+        for picture in Decoder(Codec.MJPEG).decode(jpeg):
             self._seen.stills += 1
             self._seen.leaking_pixels += leaking_pixels(picture, self._area, STILL_TOLERANCE)
 

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import av
 from av.video.frame import VideoFrame
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 from websockets.typing import Origin
+
+from beffroi_common.contracts import Codec
+from beffroi_common.media.decoding import DecodeError, Decoder
 
 from .client import PREFIX, ApiClient
 
@@ -57,7 +59,7 @@ class LiveViewer:
         self._origin = Origin(api.address)
         self._look = look
         self._stopping = threading.Event()
-        self._decoder = av.VideoCodecContext.create("h264", "r")
+        self._decoder = Decoder(Codec.H264)
         self._size: tuple[int, int] | None = None
         self._thread = threading.Thread(target=self._watch, name=f"live {camera} {view}", daemon=True)
 
@@ -104,8 +106,8 @@ class LiveViewer:
 
     def _decode(self, data: bytes) -> None:
         try:
-            pictures = self._decoder.decode(av.Packet(data))
-        except av.InvalidDataError as error:
+            pictures = self._decoder.decode(data)
+        except DecodeError as error:
             self.figures.error = f"a live picture could not be decoded: {error}"
             return
         for picture in pictures:

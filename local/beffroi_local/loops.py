@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+
+from beffroi_common.contracts import Codec
+from beffroi_common.media.decoding import Decoder
 
 from . import clips
 
@@ -51,8 +53,8 @@ def first_picture(clip: clips.PreparedClip) -> Thumbnail:
     """Return the thumbnail of the picture with which each loop of a clip begins."""
     with Path(clip.stream).open("rb") as file:
         unit = file.read(clip.sizes[0])
-    decoder = av.VideoCodecContext.create("h264", "r")
-    return thumbnail([*decoder.decode(av.Packet(unit)), *decoder.decode(None)][0])
+    decoder = Decoder(Codec.H264)
+    return thumbnail([*decoder.decode(unit), *decoder.flush()][0])
 
 
 def loop_start(pictures: Sequence[StoredPicture], first: Thumbnail, sent_s: float) -> int:

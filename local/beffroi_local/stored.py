@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import av
 from av.video.frame import VideoFrame
 from pydantic import SecretStr
 
+from beffroi_common.media import mp4_reader
 from beffroi_common.runtime.settings import StoreSettings
 from beffroi_common.store.minio import MinioStore
 
@@ -59,7 +58,7 @@ def read_back(
             raise StoredWronglyError(f"{segment['object']} is not the object that the index describes (SHA-256)")
         began_s = datetime.fromisoformat(segment["starts_at"]).timestamp()
         before = len(pictures)
-        for media_s, picture in _pictures(data):
+        for media_s, picture in mp4_reader.decoded(data):
             pictures.append(StoredPicture(began_s + media_s, thumbnail(picture)))
             leaking += look(picture)
         if len(pictures) - before != segment["frames"]:
@@ -78,11 +77,3 @@ def recordings_store(server: ObjectServer) -> MinioStore:
             secure=False,
         )
     )
-
-
-def _pictures(data: bytes) -> Iterator[tuple[float, VideoFrame]]:
-    first: float | None = None
-    with av.open(io.BytesIO(data), "r") as container:
-        for picture in container.decode(video=0):
-            first = picture.time if first is None else first
-            yield picture.time - first, picture

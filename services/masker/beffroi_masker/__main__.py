@@ -7,12 +7,12 @@ from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.bus.reporter import StatusReporter
+from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
 from beffroi_common.topics import FRAMES_RAW
 
 from .decisions import Decisions
-from .encoding import Quality
 from .processor import Masking, new_masker
 from .settings import MaskerSettings
 from .stream import Limits

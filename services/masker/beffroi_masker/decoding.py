@@ -15,12 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import av
-from av import Packet, VideoFrame
-from av.codec.context import ThreadType
-from av.stream import Stream
+from av import VideoFrame
 
 from beffroi_common.contracts import AccessUnit, FrameBatch
+from beffroi_common.media.decoding import DecodeError, Decoder
 
 MAX_WAITING = 64
 """Batches held back: half a minute. No reordering needs so many; a decoder that gives nothing back must not fill the
@@ -72,18 +70,18 @@ class _DamagedError(Exception):
     """A picture has pieces missing, or is missing altogether."""
 
 
-class Decoder:
+class BatchDecoder:
     """Decodes one epoch of one stream, batches in order and without a gap.
 
     Args:
-        threads: of the decoder; they work on slices of one picture, since working on several pictures delays them.
-        max_pixels: larger pictures are refused before memory is taken for them.
+        threads: see `Decoder`.
+        max_pixels: see `Decoder`.
     """
 
     def __init__(self, *, threads: int, max_pixels: int) -> None:
         self._threads = threads
         self._max_pixels = max_pixels
-        self._codec: av.VideoCodecContext | None = None
+        self._decoder: Decoder | None = None
         self._start_pts = 0
         self._started = False
         self._reorders = False
@@ -93,7 +91,7 @@ class Decoder:
     @property
     def in_step(self) -> bool:
         """Whether the next batch can be decoded though it starts with no key frame."""
-        return self._codec is not None
+        return self._decoder is not None
 
     @property
     def oldest_waiting(self) -> int | None:
@@ -103,10 +101,10 @@ class Decoder:
     def decode(self, batch: FrameBatch) -> list[Decoded]:
         """Put one batch in and return those that are complete by now, in order."""
         self._reorders = self._reorders or _is_reordered(batch)
-        if self._codec is None:
+        if self._decoder is None:
             if not batch.starts_with_key:
                 return [Decoded(batch, trouble=Trouble.AWAITING_KEY)]
-            self._codec = self._open(batch)
+            self._decoder = self._open(batch)
             self._start_pts, self._started = batch.units[0].pts, False
         shown = tuple(unit for unit in batch.units if unit.pts >= self._start_pts)
         self._waiting.append(_Waiting(batch, shown))
@@ -114,30 +112,22 @@ class Decoder:
             for unit in batch.units:
                 if unit.pts >= self._start_pts:
                     insort(self._expected, unit.pts)
-                self._take(self._codec.decode(_packet(unit)))
-        except (av.FFmpegError, _DamagedError):
+                self._take(self._decoder.decode(unit.data, unit.pts, unit.dts))
+        except (DecodeError, _DamagedError):
             return self._complete() + self._give_up()
         done = self._complete()
         return done if len(self._waiting) <= MAX_WAITING else done + self._give_up()
 
     def flush(self) -> list[Decoded]:
         """Return what the decoder still holds back; from then on it waits for a key frame."""
-        if self._codec is None:
+        if self._decoder is None:
             return []
-        with suppress(av.FFmpegError, _DamagedError):  # what is missing is counted below
-            self._take(self._codec.decode(None))
+        with suppress(DecodeError, _DamagedError):  # what is missing is counted below
+            self._take(self._decoder.flush())
         return self._complete() + self._give_up()
 
-    def _open(self, batch: FrameBatch) -> av.VideoCodecContext:
-        codec = av.VideoCodecContext.create(batch.codec.value, "r")
-        assert isinstance(codec, av.VideoCodecContext)  # noqa: S101 - each `Codec` is one of video
-        codec.thread_type = ThreadType.SLICE
-        codec.thread_count = self._threads
-        codec.options = {"max_pixels": str(self._max_pixels)}
-        if self._reorders:
-            # Where the stream does not say how far, FFmpeg would begin with a guess and lose pictures while it learns.
-            codec.options |= {"strict": "strict"}
-        return codec
+    def _open(self, batch: FrameBatch) -> Decoder:
+        return Decoder(batch.codec, threads=self._threads, max_pixels=self._max_pixels, reordered=self._reorders)
 
     def _take(self, pictures: Iterable[VideoFrame]) -> None:
         for picture in pictures:
@@ -168,7 +158,7 @@ class Decoder:
 
     def _give_up(self) -> list[Decoded]:
         lost = [Decoded(waiting.batch, trouble=Trouble.DECODER_ERROR) for waiting in self._waiting]
-        self._codec = None
+        self._decoder = None
         self._waiting.clear()
         self._expected.clear()
         return lost
@@ -178,9 +168,3 @@ def _is_reordered(batch: FrameBatch) -> bool:
     """Whether pictures are not shown in the order in which they are decoded: then the stream has B-frames."""
     shown = [unit.pts for unit in batch.units]
     return shown != sorted(shown) or any(unit.pts != unit.dts for unit in batch.units)
-
-
-def _packet(unit: AccessUnit) -> Packet[Stream]:
-    packet = Packet(unit.data)
-    packet.pts, packet.dts = unit.pts, unit.dts
-    return packet

@@ -15,12 +15,12 @@ from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, Output
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch, Level, MaskDecision
+from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_MASKED
 
 from .decisions import Decisions
-from .encoding import Quality
 from .messages import MESSAGES
 from .stream import Limits, MaskedStream, Outcome, Reason
 

@@ -9,9 +9,9 @@ from enum import StrEnum
 import av
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision
+from beffroi_common.media.encoding import Quality, encode
 
-from .decoding import Decoded, Decoder
-from .encoding import Quality, encode
+from .decoding import BatchDecoder, Decoded
 from .pictures import MaskRaster, UnsupportedPixelFormatError, masked
 
 
@@ -140,8 +140,8 @@ class MaskedStream:
         self._decoder = self._new_decoder()
         self._starts.clear()
 
-    def _new_decoder(self) -> Decoder:
-        return Decoder(threads=self._limits.decoder_threads, max_pixels=self._limits.max_pixels)
+    def _new_decoder(self) -> BatchDecoder:
+        return BatchDecoder(threads=self._limits.decoder_threads, max_pixels=self._limits.max_pixels)
 
     def _outcome(self, decoded: Decoded, decision: MaskDecision) -> Outcome:
         if decoded.trouble is not None:

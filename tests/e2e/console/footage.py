@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,12 +10,15 @@ import av
 import numpy as np
 
 from beffroi_common import pattern
+from beffroi_common.media.mp4_writer import FragmentWriter
+from beffroi_common.media.samples import Sample
 
 FPS = 10
 GOP = 5
 """A batch: half a second, each begins with a key picture, as the masker makes them."""
 TIME_BASE = Fraction(1, 90_000)
 TICKS = TIME_BASE.denominator // FPS
+NS = 1_000_000_000
 SIZE = (640, 360)
 
 
@@ -30,21 +32,15 @@ class Footage:
 
     def mp4(self) -> bytes:
         """The same as one fragmented MP4, as the recorder stores it."""
-        sink = io.BytesIO()
-        options = {"movflags": "empty_moov+default_base_moof+frag_keyframe"}
-        with (
-            av.open(sink, "w", format="mp4", options=options) as container,
-            av.open(io.BytesIO(self.units[0]), format="h264") as source,
-        ):
-            stream = container.add_stream_from_template(source.streams.video[0], opaque=True)
-            stream.time_base = TIME_BASE
-            for index, data in enumerate(self.units):
-                packet = av.Packet(data)
-                packet.stream, packet.time_base = stream, TIME_BASE
-                packet.pts = packet.dts = index * TICKS
-                packet.duration, packet.is_keyframe = TICKS, index % GOP == 0
-                container.mux(packet)
-        return sink.getvalue()
+        samples = [
+            Sample(index * TICKS, index * TICKS, TICKS, index % GOP == 0, index * NS // FPS, data)
+            for index, data in enumerate(self.units)
+        ]
+        writer = FragmentWriter(samples[0], {})
+        for sample in samples:
+            writer.add(sample)
+        writer.close()
+        return writer.take()
 
 
 def pattern_footage(seconds: int, first: int = 0) -> Footage:

@@ -13,12 +13,12 @@ from tests.integration.detector import vtest
 from tests.integration.detector.vtest import FPS, FRAMES, ONSETS, SIZE_WH, START, THRESHOLD_S, Verdict
 
 from beffroi_common.contracts import Alert, AlertState, TrackedObject, Tracks
+from beffroi_common.media.encoding import Quality
 from beffroi_detector.catalogue import DEFAULT_MODEL, model_folder
 from beffroi_detector.manifest import read_manifest
 from beffroi_detector.vision.camera_stream import AnalysisRequest, CameraStream
-from beffroi_detector.vision.decoding import Decoder
+from beffroi_detector.vision.decoding import PictureDecoder
 from beffroi_detector.vision.detections import Detections
-from beffroi_detector.vision.encoding import Quality
 from beffroi_detector.vision.model import Detector, ModelOptions, Wanted
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
@@ -85,7 +85,7 @@ def alerts_of(model: Detector, crf: int, offset_s: float, seed: int = 0) -> list
     """Everything said over two loops of the clip, with the first picture captured `offset_s` after a full second."""
     units = vtest.masked_units(crf, seed)
     tracker = CameraTracker(TrackOptions(DEFAULTS["confidence_high"], DEFAULTS["lost_track_s"], PERIOD_S))
-    stream = CameraStream(Decoder(1_000_000), RememberingFinder(model), tracker, Quality("ultrafast", 26))
+    stream = CameraStream(PictureDecoder(1_000_000), RememberingFinder(model), tracker, Quality("ultrafast", 26))
     work = AnalysisRequest(plan_of(vtest.camera(), load()), annotate=False, period_s=PERIOD_S)
     state: CameraState | None = None
     said: list[Alert] = []

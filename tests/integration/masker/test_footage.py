@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from beffroi_common.contracts import AccessUnit, CameraSource, FrameBatch, MaskDecision, Stream
+from beffroi_common.media.encoding import Quality
 from beffroi_ingest.batching import Batcher, BatchLimits, Stamp
 from beffroi_ingest.sources import SourceOptions, open_source
-from beffroi_masker.encoding import Quality
 from beffroi_masker.stream import Limits, MaskedStream, Reason
 from beffroi_testing import ManualClock
 

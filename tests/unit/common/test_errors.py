@@ -20,6 +20,7 @@ OF_NO_BRANCH = {
     "ObjectMissing": "says nothing of a record",
     "SettingsError": "ends the process before it began",
     "TopicMismatchError": "of a command, which a person reads",
+    "UnreadableMp4Error": "of a stored file, not of a record: who asked for a picture of it is told",
 }
 ENDS_THE_PROCESS = {
     "libs/common/beffroi_common/bus/table.py": 1,

@@ -11,9 +11,8 @@ from av import VideoFrame
 from tests.unit.rules.scenes import START
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
-from beffroi_detector.vision.decoding import Picture
+from beffroi_common.media.encoding import Quality, encode
 from beffroi_detector.vision.detections import Detections
-from beffroi_detector.vision.encoding import Quality, encode
 from beffroi_detector.vision.model import Wanted
 
 SECOND_NS = 1_000_000_000
@@ -35,14 +34,11 @@ def batch(
     """Half a second at 10 pictures a second, starting with a key frame."""
     first = sequence * pictures
     numbers = range(first, first + pictures)
-    units = encode(
-        [
-            Picture(AccessUnit(n, n, START_NS + n * SECOND_NS // 10, True, b"-"), grey(luma=60 + n % 100))
-            for n in numbers
-        ],
-        TIME_BASE,
-        Quality("ultrafast", 26),
-    )
+    frames = [grey(luma=60 + n % 100) for n in numbers]
+    for number, frame in zip(numbers, frames, strict=True):
+        frame.pts = number
+    times_ns = [START_NS + n * SECOND_NS // 10 for n in numbers]
+    units = encode(frames, times_ns, TIME_BASE, Quality("ultrafast", 26))
     return FrameBatch(
         camera, Stream.MAIN, epoch, sequence, TIME_BASE, Codec.H264, *SIZE_WH, mask_version=mask_version, units=units
     )

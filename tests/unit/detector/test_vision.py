@@ -15,10 +15,10 @@ from beffroi_common.bus import Record, StatusReporter, run
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.keyed import InlineExecutor
 from beffroi_common.contracts import Camera, DeadLetter, FrameBatch, Tracks
+from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, dead_letter_topic
 from beffroi_detector.vision.camera_stream import CameraStream
-from beffroi_detector.vision.decoding import Decoder
-from beffroi_detector.vision.encoding import Quality
+from beffroi_detector.vision.decoding import PictureDecoder
 from beffroi_detector.vision.processor import Looking, Pace, new_vision
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
 from beffroi_rules.fitting import Plan, plan_of
@@ -55,7 +55,10 @@ class Bench:
             status=StatusReporter(producer, "vision", "test", self.clock),
             clock=self.clock,
             new_stream=lambda: CameraStream(
-                Decoder(1_000_000), self.finder, CameraTracker(TrackOptions(0.4, 2.0, 0.2)), Quality("ultrafast", 26)
+                PictureDecoder(1_000_000),
+                self.finder,
+                CameraTracker(TrackOptions(0.4, 2.0, 0.2)),
+                Quality("ultrafast", 26),
             ),
             pace=Pace(0.2, 2.0, 0.5, 10.0),
             max_rewind_batches=120,

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.detector.pictures import SECOND_NS, SIZE_WH, START_NS, batch, decoded, grey
 
-from beffroi_detector.vision.decoding import Decoder, UndecodableError
+from beffroi_common.media.decoding import DecodeError
+from beffroi_detector.vision.decoding import PictureDecoder
 from beffroi_detector.vision.detections import Detections
 from beffroi_detector.vision.drawing import Outline, annotate
 from beffroi_detector.vision.letterbox import GREY, Letterbox
@@ -140,7 +141,7 @@ def test_any_size_can_be_drawn_on(size_wh: tuple[int, int]) -> None:
 
 
 def test_batches_are_decoded_with_the_units_they_came_in() -> None:
-    decoder = Decoder(1_000_000)
+    decoder = PictureDecoder(1_000_000)
     for sequence in range(3):
         one = batch(sequence)
         pictures = decoder.decode(one)
@@ -155,7 +156,7 @@ def test_annotated_batches_stand_on_their_own() -> None:
 
 
 def test_damage_is_said_and_waits_for_a_key_frame() -> None:
-    decoder = Decoder(max_pixels=100)  # smaller than any picture here
-    with pytest.raises(UndecodableError):
+    decoder = PictureDecoder(max_pixels=100)  # smaller than any picture here
+    with pytest.raises(DecodeError):
         decoder.decode(batch(0))
     assert not decoder.in_step

@@ -12,7 +12,7 @@ import pytest
 from av import VideoFrame
 
 from beffroi_common.contracts import AccessUnit, Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
-from beffroi_masker.encoding import Quality
+from beffroi_common.media.encoding import Quality
 from beffroi_masker.stream import Limits
 
 TIME_BASE = Fraction(1, 90_000)

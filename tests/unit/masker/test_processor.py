@@ -15,9 +15,9 @@ from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
 from beffroi_common.contracts.status import decode_status
+from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES, STATUS
 from beffroi_masker.decisions import Decisions
-from beffroi_masker.encoding import Quality
 from beffroi_masker.processor import Masking, new_masker
 from beffroi_masker.stream import Limits
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus

@@ -10,8 +10,8 @@ import pytest
 from av import VideoFrame
 
 from beffroi_common.contracts import Codec, FrameBatch, MaskDecision, MaskMode
+from beffroi_common.media.encoding import Quality
 from beffroi_masker.decoding import MAX_WAITING
-from beffroi_masker.encoding import Quality
 from beffroi_masker.pictures import LAYOUTS, MaskRaster, planes
 from beffroi_masker.stream import Limits, MaskedStream, Outcome, Reason
 

@@ -8,6 +8,7 @@ from beffroi_common.bus import StatusReporter, run
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.bus.keyed import ThreadExecutor
+from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import SettingsError, load
 from beffroi_common.topics import FRAMES_MASKED
@@ -18,8 +19,7 @@ from beffroi_rules.fitting import Plans
 
 from .camera_stream import CameraStream
 from .configuration import BusConfiguration
-from .decoding import Decoder
-from .encoding import Quality
+from .decoding import PictureDecoder
 from .model import Detector, ModelOptions
 from .processor import Looking, Pace, new_vision
 from .settings import VisionSettings
@@ -82,7 +82,9 @@ def _look(
         configuration=configuration,
         status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
         clock=runtime.clock,
-        new_stream=lambda: CameraStream(Decoder(settings.max_pixels), detector, CameraTracker(tracking), quality),
+        new_stream=lambda: CameraStream(
+            PictureDecoder(settings.max_pixels), detector, CameraTracker(tracking), quality
+        ),
         pace=Pace(
             period_s=settings.sample_period_s,
             catch_up_after_s=settings.catch_up_after_s,

@@ -9,13 +9,14 @@ from typing import Protocol
 
 from beffroi_common.contracts import Camera, Codec, FrameBatch, TrackedObject, Tracks
 from beffroi_common.contracts.frames import from_ns
+from beffroi_common.media.decoding import DecodeError
+from beffroi_common.media.encoding import Quality, encode
 from beffroi_rules.fitting import Plan
 from beffroi_rules.shapes import outline
 
-from .decoding import Decoder, Picture, UndecodableError
+from .decoding import Picture, PictureDecoder
 from .detections import Detections
 from .drawing import Outline, annotate
-from .encoding import Quality, encode
 from .model import Wanted
 from .sampling import Sampler
 from .tracking import Tracked, Tracker
@@ -80,7 +81,7 @@ class CameraStream:
         quality: of annotated pictures.
     """
 
-    decoder: Decoder
+    decoder: PictureDecoder
     finder: Finder
     tracker: Tracker
     quality: Quality
@@ -102,7 +103,7 @@ class CameraStream:
             return BatchResult((), None, analysed, "awaiting_key")
         try:
             pictures = self.decoder.decode(batch)
-        except UndecodableError:
+        except DecodeError:
             return BatchResult((), None, analysed, "decoder_error")
         return self._look(batch, pictures, work)
 
@@ -124,7 +125,7 @@ class CameraStream:
                 self._shown = tuple(self.tracker.follow(found[id(picture)], picture.unit.capture_time_ns))
                 tracks.append(_tracks(batch, picture, self._shown))
             if work.annotate:
-                drawn.append(Picture(picture.unit, annotate(picture.frame, self._shown, _zones(work.plan.camera))))
+                drawn.append(_drawn(picture, self._shown, work.plan.camera))
         self._analysed_once = self._analysed_once or bool(tracks)
         if not analysed and not tracks:
             tracks.extend(self._silence(batch, work))
@@ -139,13 +140,20 @@ class CameraStream:
             return None
         size = (drawn[0].frame.width, drawn[0].frame.height)
         same = [each for each in drawn if (each.frame.width, each.frame.height) == size]
-        units = encode(same, batch.time_base, self.quality)
+        times_ns = [each.unit.capture_time_ns for each in same]
+        units = encode([each.frame for each in same], times_ns, batch.time_base, self.quality)
         return replace(batch, codec=Codec.H264, width=size[0], height=size[1], units=units)
 
 
 def _zones(camera: Camera | None) -> list[Outline]:
     drawn = ((zone.name, outline(zone)) for zone in (() if camera is None else camera.zones))
     return [Outline(name, *shape) for name, shape in drawn if shape is not None]
+
+
+def _drawn(picture: Picture, shown: Sequence[Tracked], camera: Camera | None) -> Picture:
+    frame = annotate(picture.frame, shown, _zones(camera))
+    frame.pts = picture.unit.pts
+    return Picture(picture.unit, frame)
 
 
 def _tracks(batch: FrameBatch, picture: Picture, tracked: Sequence[Tracked]) -> Tracks:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import av
-from av import Packet, VideoFrame
-from av.codec.context import ThreadType
-from av.stream import Stream
+from av import VideoFrame
 
 from beffroi_common.contracts import AccessUnit, FrameBatch
+from beffroi_common.media.decoding import DecodeError, Decoder
 
 MOST_WAITING = 64
 """Pictures a decoder may hold back; H.264 allows 16. More were lost, and are not waited for."""
@@ -23,61 +21,47 @@ class Picture:
     frame: VideoFrame
 
 
-class UndecodableError(Exception):
-    """The batch could not be decoded. The next one that starts with a key frame can."""
-
-
-class Decoder:
+class PictureDecoder:
     """Decodes one epoch of one stream, batches in order and without a gap; it starts at a key frame."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
-        self._codec: av.VideoCodecContext | None = None
+        self._decoder: Decoder | None = None
         self._waiting: dict[int, AccessUnit] = {}
 
     @property
     def in_step(self) -> bool:
         """Whether the next batch can be decoded though it starts with no key frame."""
-        return self._codec is not None
+        return self._decoder is not None
 
     def reset(self) -> None:
         """Forget everything and wait for a key frame."""
-        self._codec = None
+        self._decoder = None
         self._waiting.clear()
 
     def decode(self, batch: FrameBatch) -> list[Picture]:
         """Return the pictures that are complete by now, in the order in which they are shown.
 
         Raises:
-            UndecodableError: see there; the decoder waits for a key frame.
+            DecodeError: the batch could not be decoded; from now on it waits for a key frame.
         """
-        if self._codec is None or batch.starts_with_key:
+        if self._decoder is None or batch.starts_with_key:
             # A batch that starts with a key frame needs nothing before it, and may have another size.
             self.reset()
-            self._codec = self._open(batch)
+            self._decoder = Decoder(batch.codec, max_pixels=self._max_pixels)
         try:
-            return [picture for unit in batch.units for picture in self._decode(self._codec, unit)]
-        except av.FFmpegError as error:
+            return [picture for unit in batch.units for picture in self._decode(self._decoder, unit)]
+        except DecodeError:
             self.reset()
-            raise UndecodableError(error.strerror) from None
+            raise
 
-    def _decode(self, codec: av.VideoCodecContext, unit: AccessUnit) -> list[Picture]:
+    def _decode(self, decoder: Decoder, unit: AccessUnit) -> list[Picture]:
         self._waiting[unit.pts] = unit
-        packet: Packet[Stream] = Packet(unit.data)
-        packet.pts, packet.dts = unit.pts, unit.dts
         pictures = []
-        for frame in codec.decode(packet):
+        for frame in decoder.decode(unit.data, unit.pts, unit.dts):
             origin = None if frame.pts is None else self._waiting.pop(frame.pts, None)
             if origin is not None and not frame.is_corrupt:
                 pictures.append(Picture(origin, frame))
         while len(self._waiting) > MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
         return pictures
-
-    def _open(self, batch: FrameBatch) -> av.VideoCodecContext:
-        codec = av.VideoCodecContext.create(batch.codec.value, "r")
-        assert isinstance(codec, av.VideoCodecContext)  # noqa: S101 - each `Codec` is one of video
-        codec.thread_type = ThreadType.SLICE  # working on several pictures at once would hold them back
-        codec.thread_count = 1
-        codec.options = {"max_pixels": str(self._max_pixels)}
-        return codec

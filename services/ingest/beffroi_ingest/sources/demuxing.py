@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -93,10 +94,8 @@ class Demuxer:
         """
         stamper = Stamper(self._stream.time_base, self.info.fps)
         for packet in self._packets():
-            for stamped in stamper.stamp(packet):
-                key = stamped.packet.is_keyframe
-                data = self._sets.complete(bytes(stamped.packet), key=key)
-                yield EncodedUnit(stamped.pts, stamped.dts, key, data)
+            for unit in stamper.stamp(packet):
+                yield replace(unit, data=self._sets.complete(unit.data, key=unit.key))
 
     def _packets(self) -> Iterator[Packet[Any]]:
         packets = iter(self._container.demux(self._stream))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from beffroi_common.runtime.clock import Clock
@@ -58,7 +59,7 @@ class FileSource:
                 else:
                     step = unit.dts - last
                 last = unit.dts
-                yield EncodedUnit(unit.pts + offset, unit.dts + offset, unit.key, unit.data)
+                yield replace(unit, pts=unit.pts + offset, dts=unit.dts + offset)
             if first is None or step <= 0:
                 raise SourceError("unreadable", "The file holds less than two pictures.")
             offset += last - first + step

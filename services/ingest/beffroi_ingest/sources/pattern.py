@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-import av
 import numpy as np
 from av import VideoFrame
 
 from beffroi_common import pattern
 from beffroi_common.contracts import Codec
+from beffroi_common.media.encoding import Encoder, Quality, Rhythm
 from beffroi_common.runtime.clock import Clock
 from beffroi_ingest.batching import StreamInfo
 
@@ -27,6 +27,9 @@ GOP_S = 2
 
 MAX_BEHIND_S = 10.0
 """After less, each picture due is made up for; after more (the machine slept, its clock was set) it begins anew."""
+
+QUALITY = Quality(preset="ultrafast", crf=23)
+"""It must cost little: dozens of test patterns run on one machine."""
 
 _URL = re.compile(r"pattern:(\d{2,4})x(\d{2,4})@(\d{1,2})")
 
@@ -46,7 +49,8 @@ class PatternSource:
         self._clock = clock
         self._pause = pause
         self.info = StreamInfo(Codec.H264, width, height, TIME_BASE, float(self._fps))
-        self._encoder = _encoder(width, height, self._fps)
+        rhythm = Rhythm(TIME_BASE, self._fps, key_every=GOP_S * self._fps)
+        self._encoder = Encoder(width, height, "yuv420p", QUALITY, rhythm)
         try:
             pattern.draw(0, width, height)
         except ValueError as error:
@@ -80,15 +84,5 @@ class PatternSource:
         for plane in chroma:
             plane[:] = 128
         frame.pts = index * TIME_BASE.denominator // self._fps
-        (packet,) = self._encoder.encode(frame)
+        packet = self._encoder.encode(frame)
         return EncodedUnit(frame.pts, frame.pts, packet.is_keyframe, bytes(packet))
-
-
-def _encoder(width: int, height: int, fps: int) -> av.VideoCodecContext:
-    encoder = av.VideoCodecContext.create("libx264", "w")
-    assert isinstance(encoder, av.VideoCodecContext)  # noqa: S101 - libx264 encodes video
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base, encoder.framerate = TIME_BASE, Fraction(fps)
-    encoder.thread_count = 1
-    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "g": str(GOP_S * fps)}
-    return encoder

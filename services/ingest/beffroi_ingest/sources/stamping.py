@@ -7,13 +7,13 @@ reordering yet. The first unit is a key frame: without it everything up to the n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from av.packet import Packet
 
 from .errors import SourceError
+from .seam import EncodedUnit
 
 ASSUMED_FPS = 25
 """Places the first units a little before the next, where the stream does not say its rate."""
@@ -22,25 +22,18 @@ MAX_UNSTAMPED = 50
 """So many units without a time stamp, and the stream has no clock."""
 
 
-@dataclass(frozen=True)
-class Stamped:
-    """A packet and its times in the stream's time base; `dts` only ever grows, unless the stream's clock jumps."""
-
-    packet: Packet[Any]
-    pts: int
-    dts: int
-
-
 class Stamper:
-    """Completes the time stamps of one stream."""
+    """Completes the time stamps of one stream; decoding times only ever grow, unless the stream's clock jumps."""
 
     def __init__(self, time_base: Fraction | None, fps: float | None) -> None:
         self._step = max(1, round(1 / (Fraction(fps or ASSUMED_FPS) * (time_base or 1))))
         self._held: list[Packet[Any]] = []
         self._last_dts: int | None = None
 
-    def stamp(self, packet: Packet[Any]) -> Iterator[Stamped]:
+    def stamp(self, packet: Packet[Any]) -> Iterator[EncodedUnit]:
         """Yield what can be stamped by now: nothing, the packet, or those before it too.
+
+        This is where a picture is copied out of FFmpeg's memory, once.
 
         Raises:
             SourceError: the stream has no time stamps.
@@ -56,8 +49,8 @@ class Stamper:
         self._held.clear()
         yield self._stamped(packet, pts, packet.dts)
 
-    def _stamped(self, packet: Packet[Any], pts: int, dts: int | None) -> Stamped:
+    def _stamped(self, packet: Packet[Any], pts: int, dts: int | None) -> EncodedUnit:
         if dts is None:
             dts = pts if self._last_dts is None else max(pts, self._last_dts + 1)
         self._last_dts = dts
-        return Stamped(packet, pts, dts)
+        return EncodedUnit(pts, dts, packet.is_keyframe, bytes(packet))

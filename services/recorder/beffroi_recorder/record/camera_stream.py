@@ -11,10 +11,10 @@ from beffroi_common.bus import Partition, Record
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch, InvalidMessageError
 from beffroi_common.media.nal import ParameterSets, is_annex_b, parameter_sets
+from beffroi_common.media.samples import Sample, samples
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, FRAMES_DROPPED, FRAMES_IN
-from beffroi_recorder.ticks import Sample, samples
 
 from .cutting import CutRules, Shape, why_cut
 from .segment import FinishedSegment, OpenSegment, Origin

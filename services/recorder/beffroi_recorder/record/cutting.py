@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.media.nal import ParameterSets
-from beffroi_recorder.ticks import TICKS_PER_S, Sample
+from beffroi_common.media.samples import TICKS_PER_S, Sample
 
 NS_PER_S = 1_000_000_000
 

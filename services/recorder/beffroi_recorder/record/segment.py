@@ -10,11 +10,11 @@ from datetime import datetime
 from beffroi_common.bus import Partition
 from beffroi_common.contracts import FrameBatch, Recording, RecordingState
 from beffroi_common.contracts.frames import from_ns
+from beffroi_common.media.mp4_writer import FragmentWriter
 from beffroi_common.media.nal import ParameterSets
+from beffroi_common.media.samples import Sample
 from beffroi_common.recordings.naming import segment_name
 from beffroi_common.recordings.segment_format import tags_of
-from beffroi_recorder.muxing import FragmentMuxer
-from beffroi_recorder.ticks import Sample
 
 from .cutting import Extent, Shape
 from .work_dir import GrowingFile, WorkDir
@@ -60,8 +60,7 @@ class OpenSegment:
         self.shape = Shape.of(origin.source[1], first)
         self._camera = first.camera
         self._name = segment_name(first)
-        self._muxer = FragmentMuxer(samples[0].data, tags_of(first, origin.previous_sha256))
-        self._origin_dts = samples[0].dts
+        self._writer = FragmentWriter(samples[0], tags_of(first, origin.previous_sha256))
         self._extent = Extent(samples[0].capture_time_ns, samples[0].capture_time_ns, samples[0].dts, samples[0].dts)
         self._sha256 = hashlib.sha256()
         self._frames = 0
@@ -78,7 +77,7 @@ class OpenSegment:
     def add(self, batch: FrameBatch, samples: tuple[Sample, ...], missing: int) -> None:
         """Add a batch, before which `missing` never came."""
         for sample in samples:
-            self._muxer.add(_moved(sample, self._origin_dts))
+            self._writer.add(sample)
         self._take_bytes()
         self._frames += len(samples)
         self._batches += 1
@@ -95,7 +94,7 @@ class OpenSegment:
 
     def finish(self, at: datetime, taken: Mapping[int, int]) -> FinishedSegment:
         """Complete it."""
-        self._muxer.close()
+        self._writer.close()
         self._take_bytes()
         recording = Recording(
             camera=self._camera,
@@ -122,17 +121,6 @@ class OpenSegment:
         self._file.discard()
 
     def _take_bytes(self) -> None:
-        made = self._muxer.take()
+        made = self._writer.take()
         self._sha256.update(made)
         self._file.add(made)
-
-
-def _moved(sample: Sample, origin_dts: int) -> Sample:
-    return Sample(
-        sample.pts - origin_dts,
-        sample.dts - origin_dts,
-        sample.duration,
-        sample.key,
-        sample.capture_time_ns,
-        sample.data,
-    )

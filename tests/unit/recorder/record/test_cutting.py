@@ -9,8 +9,8 @@ import pytest
 from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers, later
 
 from beffroi_common.media.nal import ParameterSets
+from beffroi_common.media.samples import Sample
 from beffroi_recorder.record.cutting import Cut, CutRules, Extent, Shape, why_cut
-from beffroi_recorder.ticks import Sample
 
 NS = 1_000_000_000
 NOON_NS = 1_793_534_400 * NS

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import BinaryIO
 
 import av
-from av.error import FFmpegError
+from av import VideoFrame
 
 from beffroi_api.errors import NoPicture
-from beffroi_common.contracts import AccessUnit, FrameBatch
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch
 from beffroi_common.contracts.frames import from_ns
-
-from . import fragments
-from .fragments import Fragment
+from beffroi_common.media import mp4_reader
+from beffroi_common.media.decoding import DecodeError, Decoder
+from beffroi_common.media.mp4_reader import Fragment, UnreadableMp4Error
 
 JPEG_QUANTISER = 4
 """Of 2 (best) to 31: no visible loss at a tenth of a second's work."""
@@ -72,45 +71,40 @@ def from_segment(file: BinaryIO, at: datetime, mask_versions: Sequence[int]) -> 
         NoPicture: none can be decoded.
     """
     try:
-        fragment = fragments.covering(file, at)
-        frame, captured_at = _newest(fragment, at)
-    except (FFmpegError, fragments.NotASegmentError, IndexError, struct.error) as error:
-        raise NoPicture(f"The recording of that moment cannot be decoded ({type(error).__name__}).") from None
+        frame, captured_at = _newest(mp4_reader.covering(file, at), at)
+    except UnreadableMp4Error as error:
+        raise NoPicture(f"The recording of that moment cannot be shown: {error}.") from None
     version = mask_versions[0] if len(mask_versions) == 1 else None
     return Still(_jpeg(frame), captured_at, version, recorded=True)
 
 
-def _newest(fragment: Fragment, at: datetime) -> tuple[av.VideoFrame, datetime]:
-    """The newest picture of a fragment at or before `at`. Within a fragment the media clock counts from its start."""
-    found: list[tuple[av.VideoFrame, datetime]] = []
-    with av.open(io.BytesIO(fragment.content), mode="r", format="mp4") as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        first: int | None = None
-        for frame in container.decode(stream):
-            pts = frame.pts or 0
-            first = pts if first is None else first
-            captured_at = fragment.starts_at + timedelta(seconds=float((pts - first) * (stream.time_base or 0)))
-            if found and captured_at > at:
-                break
-            found = [(frame, captured_at)]
-    return found[0]
+def _newest(fragment: Fragment, at: datetime) -> tuple[VideoFrame, datetime]:
+    """The newest picture of a fragment at or before `at`. Within a fragment the media clock counts from its start.
+
+    Raises:
+        UnreadableMp4Error: it holds none that can be decoded.
+    """
+    found: tuple[VideoFrame, datetime] | None = None
+    for media_s, frame in mp4_reader.decoded(fragment.content):
+        captured_at = fragment.starts_at + timedelta(seconds=media_s)
+        if found is not None and captured_at > at:
+            break
+        found = (frame, captured_at)
+    if found is None:
+        raise UnreadableMp4Error("no picture in it")
+    return found
 
 
-def _decoded(units: Iterator[AccessUnit]) -> Iterator[av.VideoFrame]:
-    decoder = av.VideoCodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    try:
+def _decoded(units: Iterable[AccessUnit]) -> Iterator[VideoFrame]:
+    """The pictures up to the first that cannot be decoded; the caller says so when they are not enough."""
+    decoder = Decoder(Codec.H264)
+    with suppress(DecodeError):
         for unit in units:
-            packet = av.Packet(unit.data)
-            packet.pts, packet.dts = unit.pts, unit.dts
-            yield from decoder.decode(packet)
-        yield from decoder.decode(None)
-    except FFmpegError:
-        return  # what was decodable before is what there is; the caller says so when it is not enough
+            yield from decoder.decode(unit.data, unit.pts, unit.dts)
+        yield from decoder.flush()
 
 
-def _jpeg(frame: av.VideoFrame) -> bytes:
+def _jpeg(frame: VideoFrame) -> bytes:
     encoder = av.VideoCodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = frame.width, frame.height
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)

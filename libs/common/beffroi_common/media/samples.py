@@ -1,4 +1,4 @@
-"""The media clock inside a segment's file: 90 kHz, zero at the first decoding time."""
+"""Access units as a file holds them: on a media clock of 90 kHz, each with its duration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ MAX_STEP_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture with its times in ticks."""
+    """One encoded picture in a file (ISO/IEC 14496-12 calls it a sample).
+
+    Attributes:
+        pts: presentation time in ticks.
+        dts: decoding time in ticks.
+        duration: until the next picture, in ticks.
+        key: a decoder can start here.
+        capture_time_ns: UTC, nanoseconds since 1970.
+        data: Annex B. Never printed.
+    """
 
     pts: int
     dts: int

@@ -1,7 +1,7 @@
-"""Finds one fragment of a recorded segment by capture time, reading little more than its headers.
+"""Reads fragmented MP4: finds one fragment by capture time, reading little more than headers, and decodes pictures.
 
-A segment is fragmented MP4 (ISO/IEC 14496-12): what a decoder needs to begin (`ftyp`, `moov`), then for each key
-picture its capture time (`prft`, 8.16.5), an index (`moof`) and the pictures up to the next (`mdat`).
+A recorded segment (ISO/IEC 14496-12) holds what a decoder needs to begin (`ftyp`, `moov`), then for each key picture
+its capture time (`prft`, 8.16.5), an index (`moof`) and the pictures up to the next (`mdat`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,22 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import BinaryIO
 
+import av
+from av import VideoFrame
+
 NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+PRFT_BYTES = 28
+"""At least: a version 0 box with its header."""
+
 MAX_PART_BYTES = 64 * 1024 * 1024
 """A fragment is a few seconds of pictures; what is larger is no segment of ours."""
 
 
-class NotASegmentError(ValueError):
-    """The file does not have the parts of a segment."""
+class UnreadableMp4Error(ValueError):
+    """The file does not have the parts of a segment, or its pictures cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def covering(file: BinaryIO, at: datetime) -> Fragment:
     """Return the last fragment that begins at or before `at`; the first where all begin later.
 
     Raises:
-        NotASegmentError: the file is something else, or was cut before its first picture.
+        UnreadableMp4Error: the file is something else, or was cut before its first picture.
     """
     opening: list[Box] = []
     found: tuple[datetime, list[Box]] | None = None
@@ -58,8 +65,33 @@ def covering(file: BinaryIO, at: datetime) -> Fragment:
         elif box.kind in (b"moof", b"mdat") and found is not None:
             found[1].append(box)
     if found is None or not found[1] or not opening:
-        raise NotASegmentError("no picture with a capture time")
+        raise UnreadableMp4Error("no picture with a capture time")
     return Fragment(b"".join(_read(file, box) for box in (*opening, *found[1])), found[0])
+
+
+def decoded(content: bytes) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield the pictures of a file, or of a fragment of it, in the order in which they are shown.
+
+    Yields:
+        Seconds of media time since the first picture, and the picture.
+
+    Raises:
+        UnreadableMp4Error: the file is something else, or damaged.
+    """
+    try:
+        with av.open(io.BytesIO(content), mode="r", format="mp4") as container:
+            video = container.streams.video[0]
+            if video.codec_context is None:
+                raise UnreadableMp4Error("its pictures are in a codec that nobody knows")
+            video.codec_context.thread_count = 1
+            time_base = video.time_base or Fraction(0)
+            first: int | None = None
+            for picture in container.decode(video):
+                pts = picture.pts or 0
+                first = pts if first is None else first
+                yield float((pts - first) * time_base), picture
+    except (av.FFmpegError, IndexError) as error:
+        raise UnreadableMp4Error(f"it cannot be decoded ({type(error).__name__})") from None
 
 
 def _boxes(file: BinaryIO) -> Iterator[Box]:
@@ -77,13 +109,15 @@ def _boxes(file: BinaryIO) -> Iterator[Box]:
 
 def _capture_time(file: BinaryIO, box: Box) -> datetime:
     # Header 8, version and flags 4, track 4, then NTP time: seconds since 1900 and their fraction.
+    if box.size_bytes < PRFT_BYTES:
+        raise UnreadableMp4Error(f"a capture time of {box.size_bytes} bytes")
     seconds, fraction = struct.unpack_from(">II", _read(file, box), 16)
     return NTP_EPOCH + timedelta(seconds=seconds, microseconds=round(fraction * 1_000_000 / 2**32))
 
 
 def _read(file: BinaryIO, box: Box) -> bytes:
     if box.size_bytes > MAX_PART_BYTES:
-        raise NotASegmentError(f"a part of {box.size_bytes} bytes")
+        raise UnreadableMp4Error(f"a part of {box.size_bytes} bytes")
     file.seek(box.start)
     return _exactly(file, box.size_bytes)
 
@@ -93,7 +127,7 @@ def _exactly(file: BinaryIO, size_bytes: int) -> bytes:
     while size_bytes:
         part = file.read(size_bytes)
         if not part:
-            raise NotASegmentError("it ends too early")
+            raise UnreadableMp4Error("it ends too early")
         parts.append(part)
         size_bytes -= len(part)
     return b"".join(parts)

@@ -1,4 +1,4 @@
-"""Access units into fragmented MP4, by PyAV: the same units give the same bytes, whenever and wherever.
+"""H.264 into fragmented MP4, by PyAV: the same samples give the same bytes, whenever and wherever.
 
 Each fragment begins at a key picture and carries its capture time as a producer reference time box (`prft`, ISO/IEC
 14496-12, 8.16.5), so that the capture time of each picture can be read from the file alone.
@@ -16,7 +16,7 @@ from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
 from beffroi_common.contracts import InvalidMessageError
 
-from .ticks import MEDIA_TIME_BASE, TICKS_PER_S, Sample
+from .samples import MEDIA_TIME_BASE, TICKS_PER_S, Sample
 
 OPTIONS = {
     "movflags": "empty_moov+default_base_moof+frag_keyframe",
@@ -28,20 +28,23 @@ REFERENCE_TIME = struct.Struct("=qi4x")
 """libavutil's AVProducerReferenceTime: microseconds since 1970 UTC, flags."""
 
 
-class FragmentMuxer:
+class FragmentWriter:
     """Makes one file. Bytes wait in memory until `take`: one fragment at most, besides what was not taken."""
 
-    def __init__(self, key_unit: bytes, tags: Mapping[str, str]) -> None:
-        """Begin with the first access unit, which holds the parameter sets.
+    def __init__(self, first: Sample, tags: Mapping[str, str]) -> None:
+        """Begin with the first sample, which holds the parameter sets, without adding it yet.
+
+        Its decoding time is where the file's clock begins.
 
         Raises:
             InvalidMessageError: no decoder could make sense of it.
         """
+        self._origin_dts = first.dts
         self._sink = _Sink()
         self._container = av.open(self._sink, "w", format="mp4", options=OPTIONS)
         self._container.metadata.update(tags)
         try:
-            with av.open(io.BytesIO(key_unit), format="h264") as source:
+            with av.open(io.BytesIO(first.data), format="h264") as source:
                 self._stream = self._container.add_stream_from_template(source.streams.video[0], opaque=True)
             self._stream.time_base = MEDIA_TIME_BASE
             self._container.start_encoding()  # writes what the parameter sets say; refuses what makes no sense
@@ -53,8 +56,8 @@ class FragmentMuxer:
         packet = av.Packet(sample.data)
         packet.stream = self._stream
         packet.time_base = MEDIA_TIME_BASE
-        packet.pts = sample.pts
-        packet.dts = sample.dts
+        packet.pts = sample.pts - self._origin_dts
+        packet.dts = sample.dts - self._origin_dts
         packet.duration = sample.duration
         packet.is_keyframe = sample.key
         packet.set_sidedata(_reference_time(sample.capture_time_ns))
