@@ -5,7 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("bench.frame_batch", "bench.masker", "bench.parallel", "bench.detector", "bench.memory")
+MEASUREMENTS = (
+    "bench.frame_batch",
+    "bench.payload_copies",
+    "bench.masker",
+    "bench.parallel",
+    "bench.detector",
+    "bench.memory",
+)
 
 
 def main() -> int:

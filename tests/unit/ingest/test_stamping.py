@@ -6,7 +6,11 @@ from fractions import Fraction
 
 import av
 import pytest
+from tests.unit.ingest.conftest import INFO
 
+from beffroi_common.contracts import AccessUnit, Codec, Stream
+from beffroi_ingest.batching import Batcher, BatchLimits, Stamp
+from beffroi_ingest.in_band import InBandSets
 from beffroi_ingest.sources import SourceError
 from beffroi_ingest.sources.stamping import MAX_UNSTAMPED, Stamper
 
@@ -45,3 +49,15 @@ def test_a_stream_that_does_not_say_its_rate_is_taken_for_25_fps() -> None:
 def test_a_stream_without_a_clock_is_refused() -> None:
     with pytest.raises(SourceError, match="time stamps"):
         stamped([(None, None)] * (MAX_UNSTAMPED + 1))
+
+
+def test_a_picture_is_copied_once_and_then_handed_on() -> None:
+    packet = av.Packet(b"\x00\x00\x01\x65picture")
+    packet.pts = packet.dts = 0
+    (unit,) = Stamper(TIME_BASE, 10.0).stamp(packet)
+    data = InBandSets(Codec.H264, None).complete(unit.data, key=unit.key)
+    batcher = Batcher(Stamp("gate", Stream.MAIN, 1, 1), INFO, BatchLimits(0.5, 1_000_000))
+    batcher.add(AccessUnit(unit.pts, unit.dts, 1, unit.key, data))
+    (batch,) = batcher.flush()
+    assert unit.data == bytes(packet)
+    assert batch.units[0].data is unit.data

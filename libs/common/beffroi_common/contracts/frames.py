@@ -143,17 +143,16 @@ class FrameBatch:
             height=self.height,
             mask_version=self.mask_version,
             source_version=self.source_version,
-            units=(
-                frames_pb2.AccessUnit(
-                    pts=unit.pts,
-                    dts=unit.dts,
-                    capture_time_ns=unit.capture_time_ns,
-                    key=unit.key,
-                    data=unit.data,
-                )
-                for unit in self.units
-            ),
         )
+        for unit in self.units:
+            # Made in place: a message that is put into another is written and read again, three copies of the picture.
+            message.units.add(
+                pts=unit.pts,
+                dts=unit.dts,
+                capture_time_ns=unit.capture_time_ns,
+                key=unit.key,
+                data=unit.data,
+            )
         return message.SerializeToString()
 
     @classmethod
