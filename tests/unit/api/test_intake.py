@@ -41,7 +41,7 @@ def fail(error: Exception) -> Callable[[], object]:
 
 
 def hanging() -> Callable[[], object]:
-    """What asking a database is like while another holds the only connection and hears nothing."""
+    """What asking a database is like while another holds the only connection and nothing answers."""
     engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01)
     held = engine.connect()
     return lambda: (engine.connect(), held)

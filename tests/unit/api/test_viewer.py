@@ -1,4 +1,4 @@
-"""Who watches: a browser that leaves is let go, whatever comes at that moment."""
+"""Who watches: a browser that leaves is forgotten, whatever comes at that moment."""
 
 from __future__ import annotations
 

@@ -57,12 +57,12 @@ def test_alerts_that_nobody_understands_end_the_process(tmp_path: Path) -> None:
     around, broker, *_ = in_memory(tmp_path)
     for _ in range(3500):
         broker.append(ALERTS.name, "gate", b"{}", 0, {})
-    with running(around) as door:
-        eventually(lambda: bool(door.bugs))
-        (bug,) = door.bugs
+    with running(around) as app:
+        eventually(lambda: bool(app.bugs))
+        (bug,) = app.bugs
         assert isinstance(bug, TooManyDeadLettersError)
         assert len(broker.records(ALERTS.dead_letters)) == DeadLetterLimit().in_a_row + 1
-        door.bugs.clear()  # it was looked for
+        app.bugs.clear()  # it was looked for
 
 
 class RefusedOnce(MemoryProducer):
