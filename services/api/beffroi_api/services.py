@@ -21,14 +21,16 @@ from beffroi_api.bus.viewers import ViewersSender
 from beffroi_api.db import installation, migrations
 from beffroi_api.db.database import Database
 from beffroi_api.db.leases import Lease
-from beffroi_api.db.tables import RecordingRow
 from beffroi_api.housekeeping import Chore, Housekeeping
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.events.schemas import CameraRemoved, RecordingNews
+from beffroi_api.modules.events.news.announcements import Announcements
+from beffroi_api.modules.events.news.follower import NewsFollower
+from beffroi_api.modules.events.news.outbox import NewsOutbox
+from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.events.service import Fanout
 from beffroi_api.modules.health.schemas import CameraServiceHealth, ServiceHealth
 from beffroi_api.modules.health.service import HealthReport, Status, Statuses, StoreProbe, summary
@@ -53,6 +55,7 @@ from beffroi_rules import registry
 STORE_EVERY_S = 15.0
 SESSIONS_EVERY_S = 300.0
 ALERTS_EVERY_S = 3600.0
+NEWS_EVERY_S = 60.0
 
 STARTING = Scope.system("pictures and events of every camera are filtered in memory")
 NAMES = Scope.system("an alert that was found in scope says the name of its camera")
@@ -70,6 +73,7 @@ class Services:
     cameras: Cameras
     rules: Rules
     decisions: Decisions
+    news: NewsFollower
     buffer: LiveBuffer
     leases: AnnotatedLeases
     reasons: Reasons
@@ -91,6 +95,7 @@ class Services:
             DatabaseNotReady: it is away or of another version.
         """
         (migrations.upgrade if self.database.is_sqlite else migrations.check)(self.database)
+        self.news.begin()
         self.decisions.load(self.cameras.every(STARTING), self.cameras.communes(STARTING))
         self.table.start()
         self._running = self.workers()
@@ -147,6 +152,7 @@ def build(
     trail = Trail(database, clock)
     decisions = Decisions()
     retention = timedelta(days=settings.retention_days)
+    outbox = NewsOutbox()
     fanout = Fanout(settings.max_event_streams, settings.event_queue, decisions.commune)
     buffer = LiveBuffer(settings.live, decisions, clock)
     lease = Lease(database, clock, LEASE, settings.instance, settings.publisher_lease_s)
@@ -177,22 +183,16 @@ def build(
         settings.slots,
         rules,
         lambda camera: summary(camera, statuses.of_camera(camera.id), clock.now()),
+        outbox,
     )
-    recordings = Recordings(
-        database,
-        trail,
-        store,
-        clock,
-        retention,
-        lambda row: fanout.publish("recording", _recording_news(row), row.camera),
-    )
+    recordings = Recordings(database, trail, store, clock, retention, outbox)
     alerts = Alerts(
         database,
         trail,
         clock,
         retention,
         lambda name: decisions.camera(name) or cameras.known(NAMES, name),
-        lambda view: fanout.publish("alert", view, view.camera),
+        outbox,
     )
     stills = Stills(
         buffer,
@@ -207,18 +207,23 @@ def build(
     )
     probe = StoreProbe(store, clock)
 
-    def news_of_camera(camera: str, _version: int, now: object | None) -> None:
-        fanout.publish("camera", cameras.news(camera) if now is not None else CameraRemoved(id=camera), camera)
-
-    # In this order: first nothing older is shown, then the services are informed, then the consoles.
-    cameras.listeners.extend(
-        [
-            decisions.changed,
-            buffer.changed,
-            lambda *_: publisher.wake(),
-            alerts.camera_changed,
-            news_of_camera,
-        ]
+    # First nothing older is shown, then everybody hears of it by the news, this process too.
+    cameras.listeners.extend([decisions.changed, buffer.changed, alerts.camera_changed])
+    announcements = Announcements(
+        fanout, cameras, alerts, recordings, [decisions.changed, buffer.changed], publisher.wake
+    )
+    news = NewsFollower(
+        database,
+        outbox,
+        {
+            Kind.CAMERA: announcements.camera,
+            Kind.ALERT: announcements.alert,
+            Kind.RECORDING: announcements.recording,
+        },
+        announcements.start_over,
+        clock,
+        settings.live.decision_lag_s,
+        lambda: health.beat("news"),
     )
 
     def workers() -> list[Worker]:
@@ -229,11 +234,13 @@ def build(
             Chore(probe.ask, STORE_EVERY_S),
             Chore(sessions.forget_ended, SESSIONS_EVERY_S),
             Chore(alerts.forget_old, ALERTS_EVERY_S),
+            Chore(announcements.forget_old, NEWS_EVERY_S),
         ]
         house = Housekeeping(chores, clock, lambda: health.beat("housekeeping"))
         return [
             Worker("live", live.run, on_bug),
             Worker("index", index.run, on_bug),
+            Worker("news", news.run, on_bug, nudge=outbox.wake),
             Worker("publisher", publisher.run, on_bug, nudge=publisher.wake),
             Worker("housekeeping", house.run, on_bug),
         ]
@@ -247,6 +254,7 @@ def build(
         cameras=cameras,
         rules=rules,
         decisions=decisions,
+        news=news,
         buffer=buffer,
         leases=leases,
         reasons=reasons,
@@ -262,7 +270,3 @@ def build(
 
 def _camera_of(status: ServiceHealth | CameraServiceHealth) -> str | None:
     return status.camera if isinstance(status, CameraServiceHealth) else None
-
-
-def _recording_news(row: RecordingRow) -> RecordingNews:
-    return RecordingNews(camera=row.camera, segment=row.id, state=row.state)

@@ -61,6 +61,9 @@ class LiveSettings(BaseModel):
     """Without a new picture for so long, the viewer learns why."""
     session_check_s: float = Field(default=15.0, gt=0)
     """An open view looks so often whether its session is still in force."""
+    decision_lag_s: float = Field(default=2.0, ge=0.5)
+    """A mask that was decided by another process is in force here after this time at the latest: while less than that
+    is sure, no picture is shown. Usually it is a quarter of a second, the rhythm in which the news are read."""
     annotated_lease_s: float = Field(default=15.0, gt=3.0)
     """Vision draws this much longer than the last renewal: an api that died costs it so many seconds."""
     parallel_stills: int = Field(default=2, ge=1)

@@ -29,6 +29,7 @@ from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
+from beffroi_api.modules.events.news.outbox import NewsOutbox
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker
@@ -128,7 +129,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     def fine(_camera: Camera) -> StatusSummary:
         return StatusSummary(level=Level.OK, code="fine", message="", service=None, at=None)
 
-    cameras = Cameras(database, Trail(database, clock), clock, 2, Rules(registry.load()), fine)
+    cameras = Cameras(database, Trail(database, clock), clock, 2, Rules(registry.load()), fine, NewsOutbox())
     body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     cameras.save(WHO, "gate", CameraInput.model_validate(body), None)
     for _ in range(2):

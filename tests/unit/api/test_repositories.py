@@ -24,6 +24,7 @@ FOR_THE_SYSTEM = {
     "modules/alerts/service.py",  # intake of alerts, and forgetting them
     "modules/audit/service.py",  # the chain of the trail
     "modules/cameras/service.py",  # news, filtered by whoever receives them
+    "modules/events/news/follower.py",  # news, filtered by whoever receives them
     "modules/recordings/service.py",  # intake of the index
     "modules/session/attempts/throttle.py",  # before anybody is known
     "modules/session/service.py",  # before anybody is known

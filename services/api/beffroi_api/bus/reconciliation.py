@@ -23,6 +23,7 @@ from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.service import Cameras
+from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.users.service import LOCAL
 from beffroi_common.bus import Bus, Record, Table
 from beffroi_common.contracts import Camera, CameraRule, CameraSource, LegalBasis, MaskDecision, Zone
@@ -197,6 +198,7 @@ class Reconciler:
     def _note(self, session: ScopedSession, action: Action, camera: str, **details: Any) -> None:
         entry = Entry(SCOPE.actor, LOCAL, action, camera=camera, details=details | {"reason": REASON})
         self.cameras.trail.add(session, entry)
+        self.cameras.outbox.add(session, Kind.CAMERA, camera)
 
 
 def _without_decision(row: CameraRow, on_bus: Camera | None, numbers: Numbers) -> Camera:

@@ -6,10 +6,10 @@ Each statement gets the conditions of its scope before it is executed, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, TypeVarTuple, overload
 
-from sqlalchemy import Delete, Executable, Result, ScalarResult, Select, Update, and_, or_, select, text
+from sqlalchemy import Delete, Executable, Result, ScalarResult, Select, Update, and_, event, or_, select, text
 from sqlalchemy.orm import Session, with_loader_criteria
 from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -22,6 +22,7 @@ from beffroi_api.db.tables import (
     CameraRow,
     InstallationRow,
     LeaseRow,
+    NewsRow,
     PlaybackRow,
     RecordingRow,
     SessionRow,
@@ -39,6 +40,7 @@ FILTERED: Final = frozenset({CameraRow, AlertRow, RecordingRow, AuditTableRow})
 
 UNFILTERED: Final[Mapping[type[Base], str]] = {
     InstallationRow: "one row, of the whole installation",
+    NewsRow: "names what changed, which is then looked up and filtered by whoever receives it",
     LeaseRow: "work that one process does for all",
     UserRow: "read at sign-in, before anybody has a scope, and by commands on the machine itself",
     SessionRow: "read at sign-in, before anybody has a scope",
@@ -88,6 +90,10 @@ class ScopedSession:
     def flush(self) -> None:
         """Send what was changed to the database."""
         self._session.flush()
+
+    def after_commit(self, do: Callable[[], None]) -> None:
+        """Call `do` when this transaction was committed; not when it is undone."""
+        event.listen(self._session, "after_commit", lambda _session: do(), once=True)
 
     def expunge_all(self) -> None:
         """Forget rows that were read, so that reading many of them does not keep them in memory."""

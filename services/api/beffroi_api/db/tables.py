@@ -48,6 +48,17 @@ class LeaseRow(Base):
     """By the database's clock, seconds since 1970."""
 
 
+class NewsRow(Base):
+    """Something changed: every process on this database hears of it. The newest are kept."""
+
+    __tablename__ = "news"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # a number means one piece of news, also when none is left
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(63))
+    """Id of the camera, the alert or the recording."""
+
+
 class UserRow(Base):
     """A person. Never deleted: the audit trail names them."""
 

@@ -15,6 +15,8 @@ from beffroi_api.db.tables import AlertRow
 from beffroi_api.errors import AlreadyAcknowledged, Invalid, NotFound
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_api.modules.events.news.outbox import NewsOutbox
+from beffroi_api.modules.events.repository import Kind
 from beffroi_common.contracts import Alert, AlertState, Camera, CloseReason
 from beffroi_common.runtime.clock import Clock
 
@@ -33,7 +35,7 @@ class Alerts:
     clock: Clock
     retention: timedelta
     camera: Callable[[str], Camera | None]
-    on_news: Callable[[AlertView], None]
+    outbox: NewsOutbox
 
     def take(self, alert: Alert) -> None:
         """Learn how an alert stands. Learning it twice changes nothing, and out-of-order updates are ignored.
@@ -52,7 +54,7 @@ class Alerts:
                 )
                 session.add(row)
             _copy(alert, row)
-        self.on_news(self._view(row))
+            self.outbox.add(session, Kind.ALERT, alert.id)
 
     def camera_changed(self, camera: str, _version: int, now: Camera | None) -> None:
         """Close what is open of a camera that was removed or switched off: no picture will come that could end it."""
@@ -62,8 +64,8 @@ class Alerts:
             rows = repository.not_closed(session, camera)
             for row in rows:
                 row.state, row.closed_reason = AlertState.CLOSED.value, CloseReason.NO_PICTURE.value
-        for row in rows:
-            self.on_news(self._view(row))
+            for row in rows:
+                self.outbox.add(session, Kind.ALERT, row.id)
 
     def page(
         self, scope: Scope, *, camera: str | None, life: Life, acknowledged: bool | None, before: str | None, limit: int
@@ -111,14 +113,11 @@ class Alerts:
                     acknowledged_by=row.acknowledged_by,
                     acknowledged_at=row.acknowledged_at.isoformat(),
                 )
-            first = row.acknowledged_at is None
-            if first:
+            if row.acknowledged_at is None:
                 row.acknowledged_by, row.acknowledged_at = who.username, self.clock.now()
                 self.trail.add(session, Entry.of(who, Action.ALERT_ACKNOWLEDGED, camera=row.camera, subject=row.id))
-        view = self._view(row)
-        if first:
-            self.on_news(view)
-        return view
+                self.outbox.add(session, Kind.ALERT, row.id)
+        return self._view(row)
 
     def forget_old(self) -> None:
         """Housekeeping: an alert lives as long as the recordings that show it."""

@@ -17,6 +17,8 @@ from beffroi_api.db.tables import CameraRow
 from beffroi_api.errors import ChangedInBetween, Invalid, no_camera
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_api.modules.events.news.outbox import NewsOutbox
+from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.rules.schemas import ZonesInput
 from beffroi_api.modules.rules.service import Rules
 from beffroi_common.contracts import Camera, LegalBasis, MaskDecision
@@ -35,6 +37,9 @@ Listener = Callable[[str, int, Camera | None], None]
 """Receives the id, the version, and the camera as it is then; None: removed. Of two changes at once either may arrive
 first: the version says which is newer."""
 
+State = tuple[str, int, Camera | None]
+"""What a listener receives."""
+
 Change = Callable[[Camera], dict[str, Any]]
 """Fields of a camera that become different."""
 
@@ -49,6 +54,7 @@ class Cameras:
     slots: int
     rules: Rules
     summarise: Callable[[Camera], StatusSummary]
+    outbox: NewsOutbox
     listeners: list[Listener] = field(default_factory=list)
 
     def every(self, scope: Scope) -> list[Camera]:
@@ -69,6 +75,23 @@ class Cameras:
         """
         with self.database.read(scope) as session:
             return repository.document(_present(repository.find(session, camera), camera))
+
+    def states(self, scope: Scope) -> list[State]:
+        """Every camera in scope that there is or was, as the database has it."""
+        with self.database.read(scope) as session:
+            return [_state(row) for row in repository.every(session)]
+
+    def state(self, scope: Scope, camera: str) -> State:
+        """One camera that there is or was, as the database has it.
+
+        Raises:
+            NotFound: there never was one in scope.
+        """
+        with self.database.read(scope) as session:
+            row = repository.find(session, camera)
+            if row is None:
+                raise no_camera(camera)
+            return _state(row)
 
     def known(self, scope: Scope, camera: str) -> Camera | None:
         """One camera in scope, a removed one included: its recordings live on until their time is over."""
@@ -169,6 +192,7 @@ class Cameras:
             row.removed_at = None
             repository.write(row, made)
             self.trail.add(session, Entry.of(who, Action.CAMERA_SAVED, camera=camera, version=version))
+            self.outbox.add(session, Kind.CAMERA, camera)
         self.notify(made)
 
     def _change(
@@ -197,10 +221,11 @@ class Cameras:
             row.removed_at = self.clock.now() if removed else None
             details = {"version": after.version} | _decided(action, after)
             self.trail.add(session, Entry.of(who, action, camera=camera, **details))
+            self.outbox.add(session, Kind.CAMERA, camera)
         self.notify(after, removed=removed)
 
     def notify(self, camera: Camera, *, removed: bool = False) -> None:
-        """Call every listener with a change that is committed."""
+        """Call every listener of this process with a change that it committed."""
         for listener in self.listeners:
             listener(camera.id, camera.version, None if removed else camera)
 
@@ -222,6 +247,10 @@ class Cameras:
             published=row.published_version >= row.version,
             status=self.summarise(camera),
         )
+
+
+def _state(row: CameraRow) -> State:
+    return row.id, row.version, None if row.removed_at is not None else repository.document(row)
 
 
 def _present(row: CameraRow | None, camera: str) -> CameraRow:

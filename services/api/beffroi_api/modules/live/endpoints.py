@@ -18,6 +18,7 @@ from beffroi_api.services import Services, ServicesOf
 from beffroi_common.contracts import CameraId
 
 from .schemas import View
+from .service import DATABASE_AWAY
 from .stills.pictures import Still
 from .streaming.session import LiveSession
 
@@ -69,7 +70,10 @@ def picture(
     """A still as an answer, after a row in the trail."""
     taken = found.captured_at.isoformat()
     services.trail.record(Entry.of(who, action, camera=camera, subject=subject, captured_at=taken))
-    # The row may have waited for the transaction of a new decision on masks, which is in force by now.
+    # The row may have waited for the transaction of a new decision on masks, which is in force by now; another process
+    # may have taken one, too.
+    if not services.news.catch_up():
+        raise NoPicture(DATABASE_AWAY.message)
     services.stills.refuse_outdated(camera, found)
     headers = {"X-Capture-Time": taken}
     if found.mask_version is not None:

@@ -10,6 +10,12 @@ from beffroi_common.contracts import CameraStatus, Level
 
 from .schemas import LiveState, View
 
+DATABASE_AWAY = LiveState(
+    code="database_away",
+    message="The database does not answer, so nobody knows which masks are in force: pictures come back by themselves "
+    "when it does.",
+)
+
 
 @dataclass(frozen=True)
 class Reasons:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,8 @@ from beffroi_api.db.tables import RecordingRow
 from beffroi_api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreAway
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
+from beffroi_api.modules.events.news.outbox import NewsOutbox
+from beffroi_api.modules.events.repository import Kind
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.clock import Clock
@@ -60,7 +62,7 @@ class Recordings:
     store: ObjectStore
     clock: Clock
     retention: timedelta
-    on_news: Callable[[RecordingRow], None]
+    outbox: NewsOutbox
 
     def take(self, recording: Recording) -> None:
         """Learn what became of a segment. Learning it twice changes nothing; out-of-order updates are ignored."""
@@ -72,7 +74,12 @@ class Recordings:
                 row = RecordingRow(id=segment_id(recording.object_name), object_name=recording.object_name)
                 session.add(row)
             _copy(recording, row)
-        self.on_news(row)
+            self.outbox.add(session, Kind.RECORDING, row.id)
+
+    def find(self, scope: Scope, recording: str) -> RecordingRow | None:
+        """One segment in scope, as it stands."""
+        with self.database.read(scope) as session:
+            return repository.find(session, recording)
 
     def page(self, scope: Scope, camera: str, since: datetime | None, until: datetime | None) -> SegmentPage:
         """Segments in scope that overlap a span (the last day where nothing is said), none past its retention.

@@ -14,6 +14,7 @@ from beffroi_api.errors import Busy, no_camera
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.schemas import LiveState, View
+from beffroi_api.modules.live.service import DATABASE_AWAY
 from beffroi_api.services import Services
 from beffroi_common.runtime.metrics import LIVE_VIEWERS
 
@@ -114,6 +115,9 @@ class LiveSession:
             await (self._picture(held) if held is not None else self._state())
 
     async def _picture(self, held: Held) -> None:
+        if not await self._knows_decisions():
+            await self._state()
+            return
         # Looked at once more here: a batch may have waited in the queue while a new decision was taken.
         if not self._services.decisions.shows(self._camera, held.batch.mask_version):
             return
@@ -123,7 +127,8 @@ class LiveSession:
         self._said = None
 
     async def _state(self) -> None:
-        state = self._services.reasons.why(self._camera, self._view)
+        knows = await self._knows_decisions()
+        state = self._services.reasons.why(self._camera, self._view) if knows else DATABASE_AWAY
         if state != self._said:
             self._said = state
             await self._websocket.send_text(state.model_dump_json())
@@ -132,6 +137,11 @@ class LiveSession:
         """Looked at before each picture: the camera may have got another commune. One that was removed is no secret."""
         camera = self._services.decisions.camera(self._camera)
         return camera is not None and not may_watch(self._who, camera).is_granted
+
+    async def _knows_decisions(self) -> bool:
+        """Whether it is sure which masks are in force: another process may have taken a decision a moment ago."""
+        news = self._services.news
+        return news.is_current() or await run_in_threadpool(news.catch_up)
 
     async def _in_force(self) -> bool:
         """Whether the session still is; an open view counts as its use. Learns whether its scope has changed."""
