@@ -1,6 +1,6 @@
 """The AsyncAPI document of the bus, generated from the topic registry.
 
-`python -m beffroi_common.asyncapi > docs/asyncapi.json` writes it anew.
+`python -m beffroi_common.asyncapi > docs/asyncapi.json` writes it again.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class LiveSettings(BaseModel):
     parallel_stills: int = Field(default=2, ge=1)
     """Pictures decoded at a time."""
     still_wait_s: float = Field(default=5.0, gt=0)
-    """Patience for a turn to decode; then the browser is asked to come again."""
+    """Longest wait for a turn to decode; then the browser is asked to come again."""
     still_tolerance_s: float = Field(default=2.0, gt=0)
     """A picture this much older than the moment asked for still shows it; an older one would mislead."""
 

@@ -1,6 +1,6 @@
 """Threads that live as long as the process: what is transient is tried again, anything else ends the process.
 
-A message that the broker refused for good is no reason to end here: the body starts anew with a producer of its own,
+A message that the broker refused for good is no reason to end here: the body starts over with a producer of its own,
 and people go on watching meanwhile.
 """
 
@@ -16,7 +16,7 @@ from beffroi_common.bus import DeliveryError, RetryLater
 log = structlog.get_logger(__name__)
 
 RETRY_S = 2.0
-"""Wait before a body starts anew that failed for a transient reason, or whose producer is of no use any more."""
+"""Wait before a body starts over that failed for a transient reason, or whose producer is of no use any more."""
 
 
 class Worker:
@@ -54,7 +54,7 @@ class Worker:
             try:
                 self._body(self._stop)
             except (RetryLater, DeliveryError) as reason:
-                log.warning("starting anew", worker=self._name, reason=str(reason))
+                log.warning("starting over", worker=self._name, reason=str(reason))
                 self._stop.wait(RETRY_S)
             except Exception as bug:
                 log.exception("a bug: the process ends", worker=self._name)

@@ -105,7 +105,7 @@ class CameraStream:
                     if self._clock.monotonic_s() - started_s > LASTING_S:
                         self._backoff.reset()
                     self._wait(error, self._backoff.failed())
-        except BaseException as error:  # noqa: BLE001 - a bug must end the process, not one thread in silence
+        except BaseException as error:  # noqa: BLE001 - a bug must end the process, and not one thread alone
             self._on_bug(error)
         finally:
             metrics.CAMERA_UP.labels(camera=self.camera.id).set(0)
@@ -175,7 +175,7 @@ class CameraStream:
         self._log.warning("no picture", code=error.code, reason=error.message, next_try_s=round(wait_s, 1))
         until_s = self._clock.monotonic_s() + wait_s
         self._rate = Rate()
-        if not self._stop.is_set():  # nobody asks any more how a camera is that is let go
+        if not self._stop.is_set():  # a camera that is being removed reports no status any more
             self._say(Level.ERROR, error.code, error.message)
         while (left_s := until_s - self._clock.monotonic_s()) > 0 and not self._stop.wait(min(left_s, REPEAT_S)):
             self._say(Level.ERROR, error.code, error.message)

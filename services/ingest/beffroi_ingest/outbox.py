@@ -160,7 +160,7 @@ class Outbox:
             while not self._closing:
                 self._beat()
                 self._turn()
-        except BaseException as error:  # noqa: BLE001 - a bug must end the process, not one thread in silence
+        except BaseException as error:  # noqa: BLE001 - a bug must end the process, and not one thread alone
             self._on_bug(error)
 
     def _turn(self) -> None:

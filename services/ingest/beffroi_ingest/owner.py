@@ -27,7 +27,7 @@ from .outbox import Outbox
 log = structlog.get_logger(__name__)
 
 STOP_S = 2.0
-"""Patience with all threads together when cameras go to another instance; who still waits for a dead camera sends
+"""Longest wait for all threads together when cameras go to another instance; who still waits for a dead camera sends
 nothing."""
 
 
@@ -76,7 +76,7 @@ class Owner:
         """Their records follow. Of what was lost before, these come back, and the rest is another instance's."""
         log.info("assigned", partitions=_slots(partitions))
         gone, self._undecided = self._undecided - frozenset(partitions), frozenset()
-        # Their cameras run on meanwhile. Which are still wanted is said anew: a tombstone may be compacted away by now.
+        # Their cameras run on meanwhile. Which are wanted is read again: a tombstone may be compacted away by now.
         self._forget(partitions)
         self.outbox.release(_slots(partitions))
         if gone:

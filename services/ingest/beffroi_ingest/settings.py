@@ -1,4 +1,4 @@
-"""What ingest can be told, by environment variables that begin with BEFFROI_INGEST_."""
+"""Settings of ingest: environment variables that begin with BEFFROI_INGEST_."""
 
 from __future__ import annotations
 

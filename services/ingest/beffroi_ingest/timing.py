@@ -16,7 +16,7 @@ STEP_S = 0.25
 """Wall and monotonic clock are slewed alike: this much between them is a step, and visible on a picture."""
 
 MAX_SKIP_S = 10.0
-"""A media clock that jumps so far ahead of the time that passed was set anew; smaller gaps are lost pictures."""
+"""A media clock that jumps so far ahead of the time that passed was reset; smaller gaps are lost pictures."""
 
 
 class CaptureClock:

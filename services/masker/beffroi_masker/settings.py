@@ -1,4 +1,4 @@
-"""What the masker can be told, by environment variables that begin with BEFFROI_MASKER_."""
+"""Settings of the masker: environment variables that begin with BEFFROI_MASKER_."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ class MaskerSettings(ParallelSettings):
     """A restart begins at the last key frame, at most about a minute back: cameras with 10-second groups of pictures
     exist, and one that never sends a second key frame must not make a restart read everything again."""
     idle_s: float = Field(default=10.0, gt=0)
-    """A camera silent for so long holds no offset back any more. Batches older than this are a backlog, no silence."""
+    """A camera without pictures for so long holds no offset back any more. Older batches are a backlog."""
     retry_log_s: float = Field(default=5.0, gt=0)
     """How often it is said that the broker is waited for."""

@@ -168,7 +168,7 @@ class MaskedStream:
         return _batch(decoded.batch, units, raster)
 
     def _mask_raster(self, decision: MaskDecision, width: int, height: int, *, interlaced: bool) -> MaskRaster:
-        """The raster for a decision and a kind of picture, cut anew when either changes."""
+        """The raster for a decision and a kind of picture, made again when either changes."""
         raster, kind = self._raster, (width, height, interlaced)
         if raster is None or raster.decision != decision or (raster.width, raster.height, raster.interlaced) != kind:
             raster = self._raster = MaskRaster(decision, width, height, interlaced=interlaced)

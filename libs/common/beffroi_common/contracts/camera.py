@@ -166,7 +166,7 @@ class Camera(Contract):
     rules: tuple[CameraRule, ...] = Field(default=(), max_length=MAX_RULES)
     legal_bases: tuple[LegalBasis, ...] = Field(default=(), max_length=16)
     version: int = Field(default=1, ge=1)
-    """Grows with each change: what was published late, or of a database restored, is told from what is new."""
+    """Grows with each change, so what was published late, or from a restored database, is known to be older."""
 
     @model_validator(mode="after")
     def _unique_ids(self) -> Self:

@@ -43,5 +43,5 @@ def head_name(camera: str) -> str:
 
 
 def segment_id(object_name: str) -> str:
-    """Name of a segment in web addresses: the same after the index was built anew."""
+    """Name of a segment in web addresses: the same after the index was rebuilt."""
     return hashlib.sha256(object_name.encode()).hexdigest()[:SEGMENT_ID_DIGITS]

@@ -1,4 +1,4 @@
-"""What every service can be told, and how a wrong word is answered."""
+"""Settings that every service has, and what is said of a wrong one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class KafkaSettings(_Group):
     delivery_timeout_s: float = Field(default=120.0, gt=0)
     """After this the broker counts as having refused a message."""
     session_timeout_s: float = Field(default=10.0, ge=6.0)
-    """A member that is silent for so long loses its partitions. 6 s is the broker's lower bound."""
+    """A member without a heartbeat for so long loses its partitions. 6 s is the broker's lower bound."""
 
 
 class StoreSettings(_Group):

@@ -29,7 +29,7 @@ DENIED = {
 }
 MISSING = {"NoSuchKey", "NoSuchObject"}
 RETRIES = 0
-"""The caller has a patience of its own: each try here would make it wait for another time-out. A connection that was
+"""The caller has a backoff of its own: each try here would make it wait for another time-out. A connection that was
 closed while idle is seen before it is used again, without a retry."""
 
 

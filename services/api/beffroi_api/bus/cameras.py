@@ -29,7 +29,7 @@ LEASE = "publisher"
 """Name of the lease in the database."""
 
 SNAPSHOT_WAIT_S = 1.0
-"""Patience with the broker in one round until the topic was read to its end."""
+"""Longest wait for the broker in one round until the topic was read to its end."""
 
 
 class CamerasSender:

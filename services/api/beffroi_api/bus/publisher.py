@@ -14,7 +14,7 @@ ROUND_S = 1.0
 """Without being woken it looks so often whether something is due."""
 
 FLUSH_S = 5.0
-"""Patience with the broker in one round; what is not acknowledged then is looked at again in the next."""
+"""Longest wait for the broker in one round; what is not acknowledged then is looked at again in the next."""
 
 
 class Sender(Protocol):

@@ -1,6 +1,6 @@
 """The identity of this database.
 
-It is part of the consumer group's name: a database that was made anew has no index yet, so it must read alerts and
+It is part of the consumer group's name: a database that was made again has no index yet, so it must read alerts and
 recordings from the beginning, whatever the group of the one before had committed.
 """
 

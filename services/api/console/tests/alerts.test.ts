@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { describe, expect, it } from "vitest";
 
-import { alertsKey, rememberAlert, withAlert, withHeard } from "../src/alerts/cache";
+import { alertsKey, rememberAlert, withAlert, withRecent } from "../src/alerts/cache";
 import { urgency } from "../src/alerts/words";
 import type { Alert } from "../src/api/types";
 
@@ -64,15 +64,15 @@ describe("the list of alerts", () => {
     rememberAlert(client, alert("a", { ...later, ...taken }));
     rememberAlert(client, alert("b"));
     const answered = [alert("a", later)];
-    expect(withHeard(client, "todo", answered).map(({ id }) => id)).toEqual(["b"]);
-    expect(withHeard(client, "all", answered).find(({ id }) => id === "a")?.acknowledged_by).toBe("lea");
+    expect(withRecent(client, "todo", answered).map(({ id }) => id)).toEqual(["b"]);
+    expect(withRecent(client, "all", answered).find(({ id }) => id === "a")?.acknowledged_by).toBe("lea");
   });
 
-  it("takes an alert for closed although it was closed at the time it was last heard of", () => {
+  it("takes an alert for closed although it was closed at the time of its last message", () => {
     const closed = alert("a", { state: "closed", closed_reason: "no_picture" });
     const client = new QueryClient();
     rememberAlert(client, alert("a"));
-    expect(withHeard(client, "todo", [closed])[0]?.state).toBe("closed");
+    expect(withRecent(client, "todo", [closed])[0]?.state).toBe("closed");
     expect(withAlert([alert("a")], closed)[0]?.state).toBe("closed");
     expect(withAlert([closed], alert("a", later))[0]?.state).toBe("opened");
   });

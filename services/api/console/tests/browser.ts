@@ -11,7 +11,7 @@ export class FakeSocket extends EventTarget {
     FakeSocket.opened.push(this);
   }
 
-  /** Like a browser's on a line that is dead: it asks for the end, and hears nothing of it for a minute. */
+  /** Like a browser's on a line that is dead: it asks for the end, and gets no answer for a minute. */
   close(): void {
     this.isClosed = true;
   }

@@ -38,7 +38,7 @@ describe("a camera on its canvas", () => {
     expect(feed.snapshot().freshness).toBe("live");
   });
 
-  it.each([3, null])("shows nothing more of a silent camera once its masks are %s", (masks) => {
+  it.each([3, null])("shows nothing more of a camera without batches once its masks are %s", (masks) => {
     feed.masksAre(masks);
     expect(canvas.picture).toBeNull();
     vi.advanceTimersByTime(1_000);

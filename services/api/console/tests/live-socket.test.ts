@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 describe("the live connection", () => {
-  it("leaves a silent line at once, although the browser does not say yet that it is closed", () => {
+  it("leaves a dead connection at once, although the browser does not say yet that it is closed", () => {
     FakeSocket.opened[0]?.receives(message());
     vi.advanceTimersByTime(10_000);
     expect(heard).toEqual(["opened", "batch", "lost"]);

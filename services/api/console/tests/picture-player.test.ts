@@ -149,7 +149,7 @@ describe("the player", () => {
     expect(shown).toEqual(captured(0, 1, 2, 3, 4));
   });
 
-  it("begins anew when the clock that names the epochs was set back by more than 10 s", () => {
+  it("starts over when the clock that names the epochs was set back by more than 10 s", () => {
     player.push(batch(9, { epoch: 2 }), 0);
     play(0, 1_000);
     player.push(earlier(batch(1), 5_000), 1_500);

@@ -62,7 +62,7 @@ describe("playout", () => {
     expect(playout.dueMs(20 * BATCH_MS - FRAME_MS) - 5_000).toBeLessThanOrEqual(BATCH_MS + 600);
   });
 
-  it("begins anew where the media time jumps", () => {
+  it("starts over where the media time jumps", () => {
     const playout = new Playout();
     deliver(playout, 0, 0);
     playout.arrive(90_000, 90_400, 600);
@@ -79,7 +79,7 @@ describe("playout", () => {
 });
 
 describe("waiting before the next attempt", () => {
-  it("doubles up to ten seconds and begins anew after a success", () => {
+  it("doubles up to ten seconds and starts over after a success", () => {
     const backoff = new Backoff(() => 1);
     expect(Array.from({ length: 7 }, () => backoff.nextMs())).toEqual([
       500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000,

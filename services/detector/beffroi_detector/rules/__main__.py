@@ -103,7 +103,7 @@ async def _judge(
         await app.stop()
         producer.close()
     if failure or app.crashed:
-        raise Failed("the rules end; what is not acknowledged is weighed again after a restart") from (
+        raise Failed("the rules end; what is not acknowledged is processed again after a restart") from (
             failure[0] if failure else app.crash_reason
         )
 

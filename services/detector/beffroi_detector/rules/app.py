@@ -75,9 +75,9 @@ def make_app(
     Args:
         settings: of the instance.
         partitions: of `tracks.v1`; the changelog must have as many.
-        processor: weighs each record.
+        processor: processes each record.
         producer: the one the processor sends with; flushed before anything is remembered.
-        fail: hears of a bug, after which nothing is acknowledged any more.
+        fail: is called with a bug, after which nothing is acknowledged any more.
     """
     app = RulesApp(**_config(settings, partitions))
     table: Any = app.Table(
@@ -107,7 +107,7 @@ def make_app(
 
 
 class _StateWriter:
-    """Weighs events in order and writes down what to remember, once what was said about them is safe."""
+    """Processes events in order and writes down what to remember, once what was said about them is safe."""
 
     def __init__(self, settings: RulesSettings, processor: TracksProcessor, producer: Producer, table: Any) -> None:
         self._settings = settings
@@ -117,7 +117,7 @@ class _StateWriter:
         self._next_offset: dict[int, int] = {}
 
     async def begin(self, *_arguments: Any, **_more: Any) -> None:
-        """Partitions were handed out anew: each may begin anywhere."""
+        """Partitions were assigned again: each may begin anywhere."""
         self._next_offset.clear()
 
     async def write_all(self, stream: Any, events: AsyncIterable[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the rules can be told, by environment variables that begin with BEFFROI_RULES_."""
+"""Settings of the rules: environment variables that begin with BEFFROI_RULES_."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RulesSettings(ServiceSettings):
     commit_interval_s: float = Field(default=1.0, gt=0)
     """A crash counts again at most about this much, and the rules know what they have counted."""
     flush_timeout_s: float = Field(default=5.0, gt=0)
-    """Patience with the broker for an alert, before it is said that the rules wait."""
+    """Longest wait for the broker for an alert, before it is said that the rules wait."""
     retry_s: float = Field(default=0.5, gt=0)
     """Wait after "retry later"."""
     retry_log_s: float = Field(default=5.0, gt=0)

@@ -1,4 +1,4 @@
-"""What vision can be told, by environment variables that begin with BEFFROI_VISION_."""
+"""Settings of vision: environment variables that begin with BEFFROI_VISION_."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VisionSettings(ParallelSettings):
     max_rewind_batches: int = Field(default=120, ge=1)
     """A restart begins at the last key frame, at most about a minute back."""
     idle_s: float = Field(default=10.0, gt=0)
-    """A camera silent for so long is let go: it holds a decoder and an offset. Older batches are a backlog."""
+    """A camera without pictures for so long is evicted: it holds decoder and offset. Older batches are a backlog."""
     annotated_preset: str = Field(default="ultrafast", pattern=r"^[a-z]+$")
     annotated_crf: int = Field(default=26, ge=10, le=40)
     """Of x264. Annotated pictures are looked at once and never stored: cheap goes before small."""

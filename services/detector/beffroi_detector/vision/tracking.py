@@ -12,7 +12,7 @@ from trackers import ByteTrackTracker
 from .detections import Detections, Floats
 
 NOMINAL_FPS = 30.0
-"""In which the library counts a lost track's patience, whatever the real rate."""
+"""In which the library counts how long a track may be lost, whatever the real rate."""
 NANOSECONDS = 1_000_000_000
 
 
@@ -59,7 +59,7 @@ class CameraTracker:
         self._begin()
 
     def follow(self, detections: Detections, time_ns: int) -> list[Tracked]:
-        """See `Tracker.follow`. After a longer silence, or a step back in time, everybody is new."""
+        """See `Tracker.follow`. After a longer pause, or a step back in time, everybody is new."""
         if self._last_ns is not None and not 0 < time_ns - self._last_ns <= self._options.lost_track_s * NANOSECONDS:
             self._begin()
         self._last_ns = time_ns

@@ -26,7 +26,7 @@ from .seam import EncodedUnit
 from .stamping import Stamper
 
 av.logging.set_level(None)
-"""FFmpeg's own lines may hold the address with its password; what happened is told by `SourceError`."""
+"""FFmpeg's own lines may hold the address with its password; what happened is in `SourceError`."""
 
 FILTERS = {Codec.H264: "h264_mp4toannexb", Codec.HEVC: "hevc_mp4toannexb"}
 """They leave alone what is Annex B already."""
@@ -114,7 +114,7 @@ class Demuxer:
         self._filter = self._new_filter()
 
     def close(self) -> None:
-        """Let go of the container."""
+        """Close the container."""
         self._container.close()
 
     def _video(self) -> VideoStream:

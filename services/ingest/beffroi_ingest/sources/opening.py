@@ -23,8 +23,8 @@ class SourceOptions:
 
     Attributes:
         secrets_dir: folder of secrets, one file each.
-        open_timeout_s: patience until the first pictures.
-        read_timeout_s: patience between two pictures.
+        open_timeout_s: longest wait for the first pictures.
+        read_timeout_s: longest wait between two pictures.
     """
 
     secrets_dir: Path | None

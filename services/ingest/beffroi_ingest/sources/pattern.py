@@ -26,7 +26,7 @@ GOP_S = 2
 """As cameras are usually set."""
 
 MAX_BEHIND_S = 10.0
-"""After less, each picture due is made up for; after more (the machine slept, its clock was set) it begins anew."""
+"""After less, each picture due is made up for; after more (the machine slept, its clock was set) it starts over."""
 
 QUALITY = Quality(preset="ultrafast", crf=23)
 """It must cost little: dozens of test patterns run on one machine."""
@@ -69,7 +69,7 @@ class PatternSource:
     def _ahead_s(self, number: int) -> float:
         ahead_s = number / self._fps - self._now_s()
         if abs(ahead_s) > MAX_BEHIND_S:
-            raise SourceError("disconnected", "The machine slept or its clock was set: the test pattern begins anew.")
+            raise SourceError("disconnected", "The machine slept or its clock was set: the test pattern starts over.")
         return ahead_s
 
     def _now_s(self) -> float:

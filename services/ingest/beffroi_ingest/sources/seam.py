@@ -48,4 +48,4 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""

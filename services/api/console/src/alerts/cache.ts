@@ -11,22 +11,22 @@ export const alertsKey = (list: AlertList) => ["alerts", list] as const;
 export const ALERTS_SHOWN = 200;
 
 /** News of the last while. A list that was asked for before they came, and answers after, must not undo them. */
-const HEARD_KEY = ["alerts-heard"] as const;
+const RECENT_KEY = ["alerts-recent"] as const;
 
-/** A list as the api answered, with what was heard since it was asked. */
-export function withHeard(client: QueryClient, list: AlertList, answered: readonly Alert[]): Alert[] {
-  const heard = client.getQueryData<Alert[]>(HEARD_KEY) ?? [];
-  const merged = heard.reduce<Alert[]>((alerts, alert) => withAlert(alerts, alert), [...answered]);
+/** A list as the api answered, with the news since it was asked for. */
+export function withRecent(client: QueryClient, list: AlertList, answered: readonly Alert[]): Alert[] {
+  const recent = client.getQueryData<Alert[]>(RECENT_KEY) ?? [];
+  const merged = recent.reduce<Alert[]>((alerts, alert) => withAlert(alerts, alert), [...answered]);
   return list === "todo" ? waiting(merged) : merged;
 }
 
-/** Put the latest word on an alert into the lists on the screen. Returns whether none of them knew it. */
+/** Put the latest message about an alert into the lists on the screen. Returns whether none of them knew it. */
 export function rememberAlert(client: QueryClient, alert: Alert): boolean {
   const before = client.getQueryData<Alert[]>(alertsKey("todo")) ?? [];
   const known = [...before, ...(client.getQueryData<Alert[]>(alertsKey("all")) ?? [])].some(
     ({ id }) => id === alert.id,
   );
-  client.setQueryData<Alert[]>(HEARD_KEY, (heard) => withAlert(heard ?? [], alert));
+  client.setQueryData<Alert[]>(RECENT_KEY, (recent) => withAlert(recent ?? [], alert));
   client.setQueryData<Alert[]>(alertsKey("all"), (alerts) => alerts && withAlert(alerts, alert));
   client.setQueryData<Alert[]>(alertsKey("todo"), (alerts) => alerts && waiting(withAlert(alerts, alert)));
   return !known;
@@ -47,6 +47,6 @@ function waiting(alerts: readonly Alert[]): Alert[] {
 function isOlder(alert: Alert, known: Alert): boolean {
   if (known.acknowledged_by !== null && alert.acknowledged_by === null) return true;
   const laterMs = Date.parse(alert.occurred_at) - Date.parse(known.occurred_at);
-  // The api closes the alerts of a camera that is switched off at the time they were last heard of.
+  // The api closes the alerts of a camera that is switched off at the time of their last message.
   return laterMs < 0 || (laterMs === 0 && known.state === "closed" && alert.state !== "closed");
 }

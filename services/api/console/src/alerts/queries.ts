@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { api, body, fetchStill } from "../api/client";
 import { isProblem } from "../api/problem";
 import type { Alert } from "../api/types";
-import { ALERTS_SHOWN, alertsKey, rememberAlert, withHeard, type AlertList } from "./cache";
+import { ALERTS_SHOWN, alertsKey, rememberAlert, withRecent, type AlertList } from "./cache";
 import { urgency } from "./words";
 
 export function useAlerts(list: AlertList) {
@@ -14,7 +14,7 @@ export function useAlerts(list: AlertList) {
     queryFn: async () => {
       const only = list === "todo" ? { acknowledged: false } : {};
       const page = await body(api.GET("/api/v1/alerts", { params: { query: { limit: ALERTS_SHOWN, ...only } } }));
-      return withHeard(client, list, page.items);
+      return withRecent(client, list, page.items);
     },
   });
 }

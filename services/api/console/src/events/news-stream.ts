@@ -1,7 +1,7 @@
 import { Backoff } from "../live/reconnect";
 
-/** The api says something at least every 10 s: past this the line is taken for dead, whatever the socket believes. */
-const SILENCE_MS = 25_000;
+/** The api sends something at least every 10 s: after this long without a message the connection counts as dead. */
+const IDLE_TIMEOUT_MS = 25_000;
 
 export interface NewsEvents {
   news(kind: NewsKind, data: unknown): void;
@@ -16,7 +16,7 @@ export type NewsKind = (typeof KINDS)[number];
 export class NewsStream {
   readonly #backoff = new Backoff();
   #source: EventSource | null = null;
-  #silence: number | undefined;
+  #idleTimer: number | undefined;
   #retry: number | undefined;
 
   constructor(private readonly events: NewsEvents) {
@@ -24,7 +24,7 @@ export class NewsStream {
   }
 
   close(): void {
-    window.clearTimeout(this.#silence);
+    window.clearTimeout(this.#idleTimer);
     window.clearTimeout(this.#retry);
     this.#source?.close();
   }
@@ -34,28 +34,28 @@ export class NewsStream {
     this.#source = source;
     source.addEventListener("open", () => {
       this.#backoff.reset();
-      this.#heard();
+      this.#restartIdleTimer();
       this.events.connected();
     });
-    source.addEventListener("heartbeat", () => this.#heard());
+    source.addEventListener("heartbeat", () => this.#restartIdleTimer());
     for (const kind of KINDS) {
       source.addEventListener(kind, (event: MessageEvent<string>) => {
-        this.#heard();
+        this.#restartIdleTimer();
         this.events.news(kind, JSON.parse(event.data));
       });
     }
-    // The browser's own retry gives up after a refusal and says nothing when a line is silently dead: do it here.
+    // The browser's own retry gives up after a refusal and does not notice a dead connection: do it here.
     source.addEventListener("error", () => this.#lose());
-    this.#heard();
+    this.#restartIdleTimer();
   }
 
-  #heard(): void {
-    window.clearTimeout(this.#silence);
-    this.#silence = window.setTimeout(() => this.#lose(), SILENCE_MS);
+  #restartIdleTimer(): void {
+    window.clearTimeout(this.#idleTimer);
+    this.#idleTimer = window.setTimeout(() => this.#lose(), IDLE_TIMEOUT_MS);
   }
 
   #lose(): void {
-    window.clearTimeout(this.#silence);
+    window.clearTimeout(this.#idleTimer);
     window.clearTimeout(this.#retry);
     this.#source?.close();
     this.events.lost();

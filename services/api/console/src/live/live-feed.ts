@@ -4,7 +4,7 @@ import { LiveSocket, type ServerState, type View } from "./live-socket";
 import { PicturePlayer } from "./picture-player";
 import { localNowMs, ServerClock } from "./server-clock";
 
-/** How often the age is told anew: often enough for tenths of a second to be read, seldom enough to cost nothing. */
+/** How often the age is reported: often enough for tenths of a second to be read, seldom enough to cost nothing. */
 const TELL_EVERY_MS = 250;
 
 /** What a tile shows about its picture. */

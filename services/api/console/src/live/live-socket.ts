@@ -5,13 +5,13 @@ import { Backoff } from "./reconnect";
  * After a picture the api sends the next one, or says why there is none, within a few seconds: a connection that does
  * neither is dead, whatever the socket believes.
  */
-const SILENCE_MS = 10_000;
+const IDLE_TIMEOUT_MS = 10_000;
 
 /**
- * After the api said why there is no picture it may stay silent as long as that is so. Each new connection is a row in
+ * After the api said why there is no picture it may send nothing as long as that is so. Each new connection is a row in
  * the audit trail, so this one is given up late; the browser usually notices a dead line before.
  */
-const SILENCE_AFTER_STATE_MS = 300_000;
+const IDLE_AFTER_STATE_TIMEOUT_MS = 300_000;
 
 /** The api closes with this code when the session ended. */
 const SESSION_ENDED = 4401;
@@ -38,7 +38,7 @@ export class LiveSocket {
   readonly #backoff = new Backoff();
   #socket: WebSocket | null = null;
   #retry: number | undefined;
-  #silence: number | undefined;
+  #idleTimer: number | undefined;
   #closed = false;
 
   constructor(
@@ -52,7 +52,7 @@ export class LiveSocket {
   close(): void {
     this.#closed = true;
     window.clearTimeout(this.#retry);
-    window.clearTimeout(this.#silence);
+    window.clearTimeout(this.#idleTimer);
     this.#socket?.close();
     this.#socket = null;
   }
@@ -66,11 +66,11 @@ export class LiveSocket {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => {
       everOpen = true;
-      this.#listen(socket, SILENCE_MS);
+      this.#restartIdleTimer(socket, IDLE_TIMEOUT_MS);
       this.events.opened();
     });
     socket.addEventListener("message", (event: MessageEvent<unknown>) => {
-      this.#listen(socket, typeof event.data === "string" ? SILENCE_AFTER_STATE_MS : SILENCE_MS);
+      this.#restartIdleTimer(socket, typeof event.data === "string" ? IDLE_AFTER_STATE_TIMEOUT_MS : IDLE_TIMEOUT_MS);
       this.#receive(event.data);
     });
     socket.addEventListener("close", ({ code }) => {
@@ -79,9 +79,9 @@ export class LiveSocket {
     this.#socket = socket;
   }
 
-  #listen(socket: WebSocket, patienceMs: number): void {
-    window.clearTimeout(this.#silence);
-    if (!this.#closed) this.#silence = window.setTimeout(() => this.#giveUp(socket), patienceMs);
+  #restartIdleTimer(socket: WebSocket, timeoutMs: number): void {
+    window.clearTimeout(this.#idleTimer);
+    if (!this.#closed) this.#idleTimer = window.setTimeout(() => this.#giveUp(socket), timeoutMs);
   }
 
   /** Leave a dead line at once: the browser waits a minute for the other side before it says that it is closed. */
@@ -109,7 +109,7 @@ export class LiveSocket {
   }
 
   #lost(refused: boolean): void {
-    window.clearTimeout(this.#silence);
+    window.clearTimeout(this.#idleTimer);
     if (this.#closed) return;
     this.events.lost(refused);
     this.#retry = window.setTimeout(() => this.#open(), this.#backoff.nextMs());

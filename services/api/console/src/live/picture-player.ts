@@ -29,7 +29,7 @@ export interface Picture {
 }
 
 /** Where the pictures of a batch belong; `captureMs` is that of the newest. */
-interface Heard {
+interface BatchPosition {
   readonly epoch: number;
   readonly sequence: number;
   readonly captureMs: number;
@@ -54,7 +54,7 @@ export class PicturePlayer<P extends Picture> {
   #queue: LiveUnit[] = [];
   #decoded: P[] = [];
   #captureMs = new Map<number, number>();
-  #last: Heard | null = null;
+  #last: BatchPosition | null = null;
   #needsKey = true;
   #errors = 0;
 
@@ -122,7 +122,7 @@ export class PicturePlayer<P extends Picture> {
       (picture) => this.#accept(decoder, picture),
       () => this.#fail(decoder),
     );
-    // No `description`: that is how WebCodecs is told that the units are Annex B with their parameter sets in band.
+    // No `description`: that is how WebCodecs knows that the units are Annex B with their parameter sets in band.
     decoder.configure({
       codec: batch.codec,
       codedWidth: batch.width,
@@ -197,9 +197,9 @@ export class PicturePlayer<P extends Picture> {
  *
  * An epoch is named after the time it began: a lower one is an older one, unless that clock was set back in between.
  * Then its pictures are much older than what was shown. Where it was set back by less, they are refused until they are
- * much later. The rules of the detector begin anew in the same way (docs/adr/0009).
+ * much later. The rules of the detector start over in the same way (docs/adr/0009).
  */
-function isOver(batch: Heard, last: Heard): boolean {
+function isOver(batch: BatchPosition, last: BatchPosition): boolean {
   if (batch.epoch === last.epoch) return batch.sequence <= last.sequence;
   return batch.epoch < last.epoch && Math.abs(batch.captureMs - last.captureMs) <= CLOCK_SET_MS;
 }

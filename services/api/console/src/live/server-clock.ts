@@ -2,7 +2,7 @@
 const WINDOW = 120;
 
 /**
- * What time it is at the server, told by this machine's monotonic clock.
+ * What time it is at the server, by this machine's monotonic clock.
  *
  * Each message says when it left. It took some time to arrive, which makes the server look slow by as much, so the
  * quickest of the last messages is nearest to the truth. A congested line therefore never makes a picture look younger.

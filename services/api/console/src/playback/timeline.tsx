@@ -37,7 +37,7 @@ interface TimelineProps {
 export function Timeline({ view, segments, alerts, positionMs: playedMs, seek }: TimelineProps) {
   const { t } = useTranslation();
   const formats = useFormats();
-  // Only where the pointer is let go is sought: each segment opened on the way would be a look, written into the trail.
+  // Only where the pointer is released is sought: each segment opened on the way would be a look, written into the trail.
   const [draggedMs, setDragged] = useState<number | null>(null);
   const positionMs = draggedMs ?? playedMs;
   const spans = recordedSpans(segments, view);

@@ -37,7 +37,7 @@ export function actionFor(
   return null;
 }
 
-/** On a French keyboard the upper row gives & é " without Shift: digits are told by the key's place. */
+/** On a French keyboard the upper row gives & é " without Shift: digits are recognised by the key's place. */
 export function keyName({ key, code }: { readonly key: string; readonly code: string }): string {
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code);
   if (digit?.[1] !== undefined && key !== "?") return digit[1];
