@@ -24,6 +24,7 @@ from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.http.app import create_app
 from beffroi_api.http.security import CSRF_HEADER
+from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.users import repository as users
 from beffroi_api.services import Services, build
 from beffroi_api.settings import ApiSettings
@@ -60,7 +61,7 @@ class Surroundings:
 
     database_url: str
     bus: Bus
-    store: ObjectStore
+    stores: Sequence[ObjectStore]
     clock: Clock
     console: Path
     changes: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +78,10 @@ class Surroundings:
         """Of this application."""
         fields: dict[str, Any] = {
             "kafka": {"bootstrap_servers": "unused:9092"},
-            "store": {"endpoint": "unused:9000", "access_key": "key", "secret_key": SecretStr("secret")},
+            "stores": {
+                each.name: {"endpoint": "unused:9000", "access_key": "key", "secret_key": SecretStr("secret")}
+                for each in self.stores
+            },
             "database_url": self.database_url,
             "database_pool": 5,
             "instance": "test",
@@ -130,7 +134,9 @@ def running(around: Surroundings) -> Iterator[Running]:
 
     def services() -> Services:
         health = Health(around.clock, settings.heartbeat_timeout_s)
-        return build(settings, around.bus, around.store, around.clock, health, bugs.append, around.territory_of)
+        return build(
+            settings, around.bus, Stores(around.stores), around.clock, health, bugs.append, around.territory_of
+        )
 
     app = create_app(settings, services, around.console)
     with TestClient(app, base_url=ADDRESS):
@@ -162,7 +168,7 @@ def in_memory(folder: Path, **changes: Any) -> tuple[Surroundings, MemoryBroker,
     clock = ManualClock()
     broker, store = MemoryBroker(slots=2, clock=clock), MemoryStore(clock)
     url = changes.pop("database_url", f"sqlite:///{folder / 'api.sqlite3'}")
-    return Surroundings(url, MemoryBus(broker), store, clock, folder / "console", changes), broker, store, clock
+    return Surroundings(url, MemoryBus(broker), [store], clock, folder / "console", changes), broker, store, clock
 
 
 def film(

@@ -104,16 +104,16 @@ class Parts:
 
     def _own_settings(self) -> Mapping[str, Mapping[str, str]]:
         store = {
-            "STORE__ENDPOINT": self.store.endpoint,
-            "STORE__ACCESS_KEY": self.store.access_key,
-            "STORE__SECRET_KEY": self.store.secret_key,
-            "STORE__SECURE": "false",
+            "ENDPOINT": self.store.endpoint,
+            "ACCESS_KEY": self.store.access_key,
+            "SECRET_KEY": self.store.secret_key,
+            "SECURE": "false",
         }
         return {
             "ingest": {"SECRETS_DIR": str(self.secrets_folder)},
             "rules": {"DATA_FOLDER": str(self.folder / "rules" / "faust")},
-            "recorder": store | {"WORK_DIR": str(self.folder / "recorder" / "work")},
-            "api": store
+            "recorder": _beneath("STORE", store) | {"WORK_DIR": str(self.folder / "recorder" / "work")},
+            "api": _beneath("STORES__RECORDINGS", store)
             | {
                 "HOST": LOOPBACK,
                 "PORT": str(self.http_port),
@@ -121,3 +121,8 @@ class Parts:
                 "COMMUNE": COMMUNE,
             },
         }
+
+
+def _beneath(group: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Settings of a group, by the names of their variables."""
+    return {f"{group}__{name}": value for name, value in values.items()}

@@ -144,7 +144,7 @@ FRAMES_MASKED = _frames("frames.masked.v1", timedelta(hours=2), {S.MASKER}, {S.V
 FRAMES_ANNOTATED = _frames("frames.annotated.v1", timedelta(minutes=10), {S.VISION}, {S.API})
 TRACKS = _small("tracks.v1", Tracks, timedelta(days=1), {S.VISION}, {S.RULES, S.API})
 ALERTS = _small("alerts.v1", Alert, timedelta(days=14), {S.RULES}, {S.API})
-RECORDINGS = _small("recordings.v1", Recording, None, {S.RECORDER}, {S.API, S.RECORDER}, key="object name")
+RECORDINGS = _small("recordings.v1", Recording, None, {S.RECORDER}, {S.API, S.RECORDER}, key="<store>/<object name>")
 STATUS = _small(
     "status.v1",
     TypeAdapter(Status),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from beffroi_common.contracts import StoreName
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectMissing, RetentionError, StoredObject, StoreUnavailable
 
@@ -21,7 +22,8 @@ class _Kept:
 class MemoryStore:
     """See `ObjectStore`. `away` makes every call fail; `retention_days` is the bucket's rule."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, name: StoreName = "recordings") -> None:
+        self.name = name
         self._clock = clock or ManualClock()
         self._objects: dict[str, _Kept] = {}
         self.retention_days: int | None = None

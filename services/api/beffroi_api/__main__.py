@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from beffroi_api.http.app import create_app
+from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.services import Services, build
 from beffroi_api.settings import ApiSettings
 from beffroi_common.bus.kafka import KafkaBus
@@ -62,8 +63,8 @@ def main() -> None:
 
         def services() -> Services:
             bus = KafkaBus(wanted.kafka, "api", wanted.instance)
-            store = MinioStore(wanted.store)
-            return build(wanted, bus, store, runtime.clock, runtime.health, servers[0].fail)
+            stores = Stores(MinioStore(name, each) for name, each in wanted.stores.items())
+            return build(wanted, bus, stores, runtime.clock, runtime.health, servers[0].fail)
 
         app = create_app(wanted, services)
         server = Server(_config(wanted, app), app, runtime.health)

@@ -8,7 +8,7 @@ ApiError
 ├── Destroyed 410
 ├── TooLarge 413, RangeNotSatisfiable 416
 ├── Invalid 422
-└── Busy 503, StoreAway 503
+└── Busy 503, StoreAway 503, UnknownStore 503
 """
 
 # ruff: noqa: N818 - they are answers, named for what they say
@@ -126,3 +126,9 @@ class StoreAway(ApiError):
     """The object store does not answer."""
 
     status, code, title = 503, "store_away", "The object store does not answer"
+
+
+class UnknownStore(ApiError):
+    """A recording lies in a store that the settings do not name."""
+
+    status, code, title = 503, "unknown_store", "The recording lies in a store that is not set up here"

@@ -39,6 +39,7 @@ from beffroi_api.modules.live.stills.service import Stills
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
+from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.modules.session.service import Sessions
 from beffroi_api.modules.users.credentials.passwords import Passwords
@@ -48,7 +49,6 @@ from beffroi_common.bus import Bus, Table
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.health import Health
-from beffroi_common.store import ObjectStore
 from beffroi_common.topics import STATUS
 from beffroi_rules import registry
 
@@ -138,7 +138,7 @@ ServicesOf = Annotated[Services, Depends(services_of)]
 def build(
     settings: ApiSettings,
     bus: Bus,
-    store: ObjectStore,
+    stores: Stores,
     clock: Clock,
     health: Health,
     on_bug: Callable[[BaseException], None],
@@ -185,7 +185,7 @@ def build(
         lambda camera: summary(camera, statuses.of_camera(camera.id), clock.now()),
         outbox,
     )
-    recordings = Recordings(database, trail, store, clock, retention, outbox)
+    recordings = Recordings(database, trail, stores, clock, retention, outbox)
     alerts = Alerts(
         database,
         trail,
@@ -197,7 +197,7 @@ def build(
     stills = Stills(
         buffer,
         recordings,
-        store,
+        stores,
         settings.live,
         threading.BoundedSemaphore(settings.live.parallel_stills),
         lambda camera: reasons.why(camera).message,
@@ -205,7 +205,7 @@ def build(
     sessions = Sessions(
         database, trail, Passwords(settings.session.parallel_hashes), clock, settings.session, territory_of
     )
-    probe = StoreProbe(store, clock)
+    probe = StoreProbe(stores.every(), clock)
 
     # First nothing older is shown, then everybody hears of it by the news, this process too.
     cameras.listeners.extend([decisions.changed, buffer.changed, alerts.camera_changed])

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from beffroi_common.bus.admin import DEFAULT_SLOTS
+from beffroi_common.contracts import StoreName
 from beffroi_common.contracts.camera import MAX_SLOTS
 from beffroi_common.runtime.settings import Port, ServiceSettings, StoreSettings
 
@@ -94,7 +95,8 @@ class ApiSettings(ServiceSettings):
     """Of processes on one database one publishes cameras. When it dies, another follows after this time, a second to
     notice and the few that reading `cameras.v1` takes: within 15 s. Renewed every third of it, which must be longer
     than a slow answer of the database."""
-    store: StoreSettings
+    stores: Annotated[dict[StoreName, StoreSettings], Field(min_length=1)]
+    """Every store that recordings may name, e.g. BEFFROI_API_STORES__RECORDINGS__ENDPOINT."""
     commune: str = "Commune"
     """Name of the commune on the console."""
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=MAX_SLOTS)

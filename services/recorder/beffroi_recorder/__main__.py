@@ -40,7 +40,7 @@ def main() -> None:
         producer = bus.producer()
         reporter = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
         try:
-            _record(settings, runtime, bus, producer, reporter, MinioStore(settings.store))
+            _record(settings, runtime, bus, producer, reporter, MinioStore(settings.store_name, settings.store))
         except (StoreDenied, RetentionError, NotDestroyedError) as reason:
             log.error("cannot record", error=type(reason).__name__, reason=str(reason))
             reporter.service(Level.ERROR, "store_refuses", str(reason))
@@ -84,6 +84,7 @@ def _record(
             runtime.health.set_ready("partitions", bool(partitions))
 
         recorder = Recorder(
+            store=settings.store_name,
             rules=CutRules(settings.segment_s, settings.max_gap_s, settings.max_drift_s),
             idle=IdleTracker(runtime.clock, settings.silence_s),
             backoff=backoff,

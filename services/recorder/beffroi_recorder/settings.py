@@ -8,7 +8,8 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from beffroi_common.runtime.settings import ServiceSettings, StoreSettings
+from beffroi_common.contracts import StoreName
+from beffroi_common.runtime.settings import RECORDINGS_STORE, ServiceSettings, StoreSettings
 
 
 class RecorderSettings(ServiceSettings):
@@ -17,6 +18,8 @@ class RecorderSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="BEFFROI_RECORDER_")
 
     store: StoreSettings
+    store_name: StoreName = RECORDINGS_STORE
+    """What recordings call this store. Whoever reads them looks it up by this name in settings of its own."""
     work_dir: Path
     """Where segments lie while they are made. Of this instance alone; emptied at start, since Kafka has it all."""
     work_bytes: int = Field(default=4 * 1024**3, ge=64 * 1024**2)

@@ -8,40 +8,54 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings import segment_format
 from beffroi_common.recordings.index import recordings_in
+from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.settings import StoreSettings
 from beffroi_common.store import ObjectStore, StoredObject
 from beffroi_common.store.minio import MinioStore
+from beffroi_local.minio import ObjectServer
 from beffroi_testing import MemoryStore
 
 AT = datetime(2026, 11, 1, 23, 59, 0, tzinfo=UTC)
 
 
 @pytest.fixture(params=["memory", "minio"])
-def store(request: pytest.FixtureRequest) -> ObjectStore:
-    made: ObjectStore = MemoryStore()
-    if request.param == "minio":
-        real = request.getfixturevalue("minio")
-        made = MinioStore(
-            StoreSettings(
-                endpoint=real.endpoint,
-                access_key=real.access_key,
-                secret_key=real.secret_key,
-                secure=False,
-                bucket=f"test-{uuid4().hex}",
-            )
-        )
-    made.make_bucket(14)
+def stores(request: pytest.FixtureRequest) -> list[ObjectStore]:
+    """Two buckets, as whoever keeps recordings and holds has them."""
+    server = request.getfixturevalue("minio") if request.param == "minio" else None
+    made = [bucket(name, server) for name in ("recordings", "holds")]
+    for each in made:
+        each.make_bucket(14)
     return made
+
+
+def bucket(name: str, server: ObjectServer | None) -> ObjectStore:
+    if server is None:
+        return MemoryStore(name=name)
+    settings = StoreSettings(
+        endpoint=server.endpoint,
+        access_key=server.access_key,
+        secret_key=SecretStr(server.secret_key),
+        secure=False,
+        bucket=f"test-{uuid4().hex}",
+    )
+    return MinioStore(name, settings)
+
+
+@pytest.fixture
+def store(stores: list[ObjectStore]) -> ObjectStore:
+    return stores[0]
 
 
 def recording(camera: str, minute: int) -> Recording:
     at = AT + timedelta(minutes=minute)
     return Recording(
         camera=camera,
+        store="recordings",
         object_name=f"segments/{at:%Y-%m-%d}/{camera}/{at:%H%M%S}.000Z-7-{minute}.mp4",
         state=RecordingState.STORED,
         starts_at=at,
@@ -112,3 +126,14 @@ def test_what_is_destroyed_while_the_store_is_listed_is_left_out(store: ObjectSt
     gone = recording("gate", 0)
     put(gone.object_name, segment_format.metadata_of(gone, partition=0))
     assert list(recordings_in(Emptied())) == []  # type: ignore[arg-type]
+
+
+def test_a_copy_in_another_store_is_of_that_store(stores: list[ObjectStore], tmp_path: Path) -> None:
+    first = recording("gate", 0)
+    file = tmp_path / "copied.mp4"
+    file.write_bytes(b"video")
+    for each in stores:
+        each.put(first.object_name, file, segment_format.CONTENT_TYPE, segment_format.metadata_of(first, partition=0))
+    found = [one for each in stores for one in recordings_in(each)]
+    assert found == [first, first.model_copy(update={"store": "holds"})]
+    assert len({segment_id(each.key) for each in found}) == 2

@@ -21,13 +21,14 @@ def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
         return
     real = request.getfixturevalue("minio")
     yield MinioStore(
+        "recordings",
         StoreSettings(
             endpoint=real.endpoint,
             access_key=real.access_key,
             secret_key=real.secret_key,
             secure=False,
             bucket=f"test-{uuid4().hex}",
-        )
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from tests.application import PASSWORD, Surroundings, eventually, prepare
 
 from beffroi_api.http.app import create_app
 from beffroi_api.http.console import BUILT
+from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.services import Services, build
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import (
@@ -192,6 +193,7 @@ class Stage:
         frames = len(footage.units)
         recording = Recording(
             camera=camera,
+            store="recordings",
             object_name=name,
             state=RecordingState.STORED,
             starts_at=starts_at,
@@ -208,7 +210,7 @@ class Stage:
             previous_sha256=None,
             changed_at=datetime.now(UTC),
         )
-        self.producer.send(RECORDINGS, name, recording, partition=0)
+        self.producer.send(RECORDINGS, recording.key, recording, partition=0)
         eventually(lambda: name in self.recorded(camera))
         return name
 
@@ -268,12 +270,12 @@ def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
     """Serve the api with the built console on a free port of this machine."""
     clock = SystemClock()
     broker, store = MemoryBroker(slots=2, clock=clock), MemoryStore(clock)
-    around = Surroundings(f"sqlite:///{folder / 'api.sqlite3'}", MemoryBus(broker), store, clock, BUILT, changes)
+    around = Surroundings(f"sqlite:///{folder / 'api.sqlite3'}", MemoryBus(broker), [store], clock, BUILT, changes)
     prepare(around)
     bugs: list[BaseException] = []
     health = Health(clock, around.settings.heartbeat_timeout_s)
     app = create_app(
-        around.settings, lambda: build(around.settings, around.bus, store, clock, health, bugs.append), BUILT
+        around.settings, lambda: build(around.settings, around.bus, Stores([store]), clock, health, bugs.append), BUILT
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="websockets-sansio", lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -118,7 +118,7 @@ class Recorded:
 
     @property
     def id(self) -> str:
-        return segment_id(self.recording.object_name)
+        return segment_id(self.recording.key)
 
 
 @pytest.fixture
@@ -134,6 +134,7 @@ def record(place: Place) -> Callable[..., Recorded]:
         place.store.put(name, file, "video/mp4", {})
         recording = Recording(
             camera=camera,
+            store="recordings",
             object_name=name,
             state=RecordingState.STORED,
             starts_at=starts_at,
@@ -158,7 +159,7 @@ def record(place: Place) -> Callable[..., Recorded]:
 
 def tell(place: Place, recording: Recording) -> None:
     """As the recorder does."""
-    place.around.bus.producer().send(RECORDINGS, recording.object_name, recording, partition=0)
+    place.around.bus.producer().send(RECORDINGS, recording.key, recording, partition=0)
 
 
 @pytest.fixture(name="tell")

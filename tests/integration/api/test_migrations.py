@@ -5,17 +5,20 @@ from __future__ import annotations
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select, text
+from sqlalchemy.orm import Session
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
-from beffroi_api.db.tables import Base
+from beffroi_api.db.tables import Base, RecordingRow
+from beffroi_common.recordings.naming import segment_id
 
 
 def test_they_fit_the_tables(database_url: str) -> None:
@@ -78,4 +81,26 @@ def test_a_database_that_is_away_is_named_without_its_password(url: str) -> None
         with pytest.raises(migrations.DatabaseNotReady, match="check BEFFROI_API_DATABASE_URL") as away:
             act(database)
         assert "hunter2" not in str(away.value)
+    database.close()
+
+
+def test_a_recording_from_before_stores_had_names_is_of_the_one_there_was(database_url: str) -> None:
+    database = Database(database_url)
+    name = "segments/2026-11-01/gate/120000.000Z-1-0.mp4"
+    told = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    columns = (
+        "camera, state, starts_at, ends_at, frames, missing_batches, width, height, codec, mask_versions, size_bytes"
+    )
+    values = "'gate', 'stored', :at, :at, 1, 0, 160, 96, 'avc1.42c00a', '[1]', 1"
+    insert = text(
+        f"INSERT INTO recordings (id, object_name, sha256, changed_at, {columns}) "
+        f"VALUES ('{'0' * 24}', '{name}', '{'0' * 64}', :at, {values})"
+    )
+    with database.engine.execution_options(beffroi_writes=True).begin() as connection:
+        command.upgrade(migrations._config(connection), "0004")
+        connection.execute(insert, {"at": told})
+    migrations.upgrade(database)
+    with Session(database.engine) as session:
+        (row,) = session.scalars(select(RecordingRow)).all()
+    assert (row.store, row.object_name, row.id) == ("recordings", name, segment_id(f"recordings/{name}"))
     database.close()

@@ -58,10 +58,10 @@ class Process:
             "INSTANCE": "test",
             "SLOTS": "2",
             "KAFKA__BOOTSTRAP_SERVERS": NOBODY,
-            "STORE__ENDPOINT": NOBODY,
-            "STORE__ACCESS_KEY": "key",
-            "STORE__SECRET_KEY": "hunter2-secret",
-            "STORE__SECURE": "false",
+            "STORES__RECORDINGS__ENDPOINT": NOBODY,
+            "STORES__RECORDINGS__ACCESS_KEY": "key",
+            "STORES__RECORDINGS__SECRET_KEY": "hunter2-secret",
+            "STORES__RECORDINGS__SECURE": "false",
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BEFFROI_")}
         return kept | {f"BEFFROI_API_{name}": value for name, value in (own | self.variables).items()}
@@ -152,9 +152,10 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
+        ({"STORES__HOLDS__BUCKET": "holds"}, "stores.holds.endpoint"),
         ({"PROT": "80"}, "unknown setting BEFFROI_API_PROT"),
         ({"RETENTION_DAYS": "31"}, "retention_days: Input should be less than or equal to 30"),
-        ({"STORE__SECRET": "hunter2"}, "store.secret"),
+        ({"STORES__RECORDINGS__SECRET": "hunter2"}, "stores.recordings.secret"),
         ({"DATABASE_URL": "sqlite:////nowhere/api.sqlite3"}, "check BEFFROI_API_DATABASE_URL"),
         ({"DATABASE_URL": "mysql://nobody:hunter2@host/x"}, "BEFFROI_API_*: database_url: String should match"),
     ],
@@ -200,6 +201,7 @@ class Real:
         self.store.put(name, file, "video/mp4", {})
         recording = Recording(
             camera=self.camera,
+            store="recordings",
             object_name=name,
             state=RecordingState.STORED,
             starts_at=starts_at,
@@ -216,7 +218,7 @@ class Real:
             previous_sha256=None,
             changed_at=starts_at + timedelta(seconds=5),
         )
-        self.send(RECORDINGS, name, recording)
+        self.send(RECORDINGS, recording.key, recording)
         return recording
 
     def alert(self, onset: datetime) -> Alert:
@@ -242,10 +244,10 @@ class Real:
 def real(process: Callable[..., Process], kafka: str, minio: Any, bus: Bus) -> Real:
     bucket = f"api-{uuid.uuid4().hex}"
     keys = {"endpoint": minio.endpoint, "access_key": minio.access_key, "secret_key": minio.secret_key}
-    store = MinioStore(StoreSettings(**keys, secure=False, bucket=bucket))
+    store = MinioStore("recordings", StoreSettings(**keys, secure=False, bucket=bucket))
     store.make_bucket(14)
-    variables = {f"STORE__{name.upper()}": value for name, value in keys.items()}
-    api = process(KAFKA__BOOTSTRAP_SERVERS=kafka, STORE__BUCKET=bucket, **variables)
+    variables = {f"STORES__RECORDINGS__{name.upper()}": value for name, value in keys.items()}
+    api = process(KAFKA__BOOTSTRAP_SERVERS=kafka, STORES__RECORDINGS__BUCKET=bucket, **variables)
     api.start()
     return Real(api, bus, store, f"cam-{uuid.uuid4().hex[:12]}")
 
@@ -320,7 +322,7 @@ def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Pa
 
 def test_a_wrong_store_key_is_said(process: Callable[..., Process], minio: Any) -> None:
     keys = {"ENDPOINT": minio.endpoint, "ACCESS_KEY": minio.access_key, "SECRET_KEY": "hunter2-hunter2"}
-    api = process(**{f"STORE__{name}": value for name, value in keys.items()})
+    api = process(**{f"STORES__RECORDINGS__{name}": value for name, value in keys.items()})
     api.start()
     operator = api.user("operator")
     store = eventually(

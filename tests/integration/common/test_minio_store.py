@@ -42,7 +42,7 @@ def lifecycle(prefix: str = "", days: int = 14) -> LifecycleConfig:
 def test_a_wrong_key_is_told_without_the_key(settings: StoreSettings) -> None:
     wrong = settings.model_copy(update={"secret_key": type(settings.secret_key)("hunter2-hunter2")})
     with pytest.raises(StoreDenied, match="check access key, secret key") as refused:
-        MinioStore(wrong).make_bucket(14)
+        MinioStore("recordings", wrong).make_bucket(14)
     assert "hunter2" not in str(refused.value)
     assert settings.access_key not in str(refused.value)
 
@@ -51,7 +51,7 @@ def test_a_store_that_is_away_is_told(settings: StoreSettings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{taken.getsockname()[1]}"
-        away = MinioStore(settings.model_copy(update={"endpoint": nobody}))
+        away = MinioStore("recordings", settings.model_copy(update={"endpoint": nobody}))
         with pytest.raises(StoreUnavailable, match=f"{nobody} does not answer"):
             away.read("a")
 
@@ -59,14 +59,14 @@ def test_a_store_that_is_away_is_told(settings: StoreSettings) -> None:
 def test_a_bucket_without_a_rule_is_refused(settings: StoreSettings, client: Minio) -> None:
     client.make_bucket(bucket_name=settings.bucket)
     with pytest.raises(RetentionError, match="no lifecycle rule: add one that expires every object after 14 days"):
-        MinioStore(settings).make_bucket(14)
+        MinioStore("recordings", settings).make_bucket(14)
 
 
 def test_a_rule_for_some_objects_only_is_refused(settings: StoreSettings, client: Minio) -> None:
     client.make_bucket(bucket_name=settings.bucket)
     client.set_bucket_lifecycle(bucket_name=settings.bucket, config=lifecycle(prefix="segments/"))
     with pytest.raises(RetentionError, match="not after 14"):
-        MinioStore(settings).make_bucket(14)
+        MinioStore("recordings", settings).make_bucket(14)
 
 
 def test_a_rule_that_destroys_some_objects_earlier_is_refused(settings: StoreSettings, client: Minio) -> None:
@@ -75,7 +75,7 @@ def test_a_rule_that_destroys_some_objects_earlier_is_refused(settings: StoreSet
     config = LifecycleConfig(rules=[*lifecycle().rules, hasty])
     client.set_bucket_lifecycle(bucket_name=settings.bucket, config=config)
     with pytest.raises(RetentionError, match="its rule hasty expires some of its objects after a time of their own"):
-        MinioStore(settings).make_bucket(14)
+        MinioStore("recordings", settings).make_bucket(14)
 
 
 def test_a_bucket_that_keeps_versions_is_refused(settings: StoreSettings, client: Minio) -> None:
@@ -83,10 +83,10 @@ def test_a_bucket_that_keeps_versions_is_refused(settings: StoreSettings, client
     client.set_bucket_lifecycle(bucket_name=settings.bucket, config=lifecycle())
     client.set_bucket_versioning(bucket_name=settings.bucket, config=VersioningConfig(status=ENABLED))
     with pytest.raises(RetentionError, match="old versions would outlive the retention"):
-        MinioStore(settings).make_bucket(14)
+        MinioStore("recordings", settings).make_bucket(14)
 
 
 def test_a_bucket_with_object_lock_is_refused(settings: StoreSettings, client: Minio) -> None:
     client.make_bucket(bucket_name=settings.bucket, object_lock=True)
     with pytest.raises(RetentionError, match="object lock"):
-        MinioStore(settings).make_bucket(14)
+        MinioStore("recordings", settings).make_bucket(14)

@@ -143,7 +143,7 @@ class Site:
 
     @property
     def store(self) -> MinioStore:
-        return MinioStore(self.store_settings)
+        return MinioStore("recordings", self.store_settings)
 
     def recorder(self, instance: str = "r1", **settings: str) -> Process:
         """Start a recorder."""

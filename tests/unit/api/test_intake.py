@@ -55,6 +55,7 @@ def take(do: Callable[[], object]) -> None:
 
 def recording() -> Recording:
     return Recording(
+        store="recordings",
         object_name="segments/2026-11-01/gate/120000.000Z-1-0.mp4",
         state=RecordingState.STORED,
         camera="gate",

@@ -79,7 +79,7 @@ def alert_of(camera: str) -> dict[str, Any]:
 
 
 def recording_of(camera: str) -> dict[str, Any]:
-    words = {"state": "stored", "codec": "c", "sha256": "0", "mask_versions": []}
+    words = {"store": "recordings", "state": "stored", "codec": "c", "sha256": "0", "mask_versions": []}
     numbers = dict.fromkeys(("frames", "missing_batches", "width", "height", "size_bytes"), 1)
     times = dict.fromkeys(("starts_at", "ends_at", "changed_at"), OLD)
     return {"id": camera, "object_name": camera, "camera": camera} | words | numbers | times

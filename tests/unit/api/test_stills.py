@@ -19,6 +19,7 @@ from beffroi_api.modules.live.stills.pictures import Still
 from beffroi_api.modules.live.stills.service import Stills
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
+from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
 from beffroi_testing import ManualClock, MemoryStore
@@ -57,7 +58,7 @@ class Bench:
         self.stills = Stills(
             self.buffer,
             cast("Recordings", recordings),
-            MemoryStore(),
+            Stores([MemoryStore()]),
             LiveSettings(still_wait_s=0.01),
             self.turn,
             lambda _: "nothing came.",

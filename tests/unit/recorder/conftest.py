@@ -181,6 +181,7 @@ class Running:
             store, producer, site.clock, retention_days=14, interval_s=60.0, most=200
         )  # fmt: skip
         self.recorder = Recorder(
+            store=store.name,
             rules=site.rules,
             idle=IdleTracker(site.clock, site.silence_s),
             backoff=Backoff(site.clock, 0.5, 4.0),

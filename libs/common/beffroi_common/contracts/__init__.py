@@ -18,7 +18,7 @@ from .camera import (
 )
 from .dead_letter import DeadLetter
 from .frames import AccessUnit, Codec, FrameBatch, Stream
-from .recording import Recording, RecordingState
+from .recording import Recording, RecordingState, StoreName
 from .status import CameraStatus, Level, ServiceStatus, Status
 from .tracks import TrackedObject, Tracks
 from .viewers import Viewers
@@ -51,6 +51,7 @@ __all__ = [
     "ServiceStatus",
     "Slug",
     "Status",
+    "StoreName",
     "Stream",
     "Term",
     "TrackedObject",

@@ -12,6 +12,10 @@ from .base import CameraId, Contract, UtcTime
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+StoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+"""What a store is called in settings and recordings, whatever its bucket and address are: part of variables' names."""
+
+
 class RecordingState(StrEnum):
     """What is known of a segment's object."""
 
@@ -24,6 +28,8 @@ class Recording(Contract):
     """One object in the store: about a minute of one camera's masked video."""
 
     camera: CameraId
+    store: StoreName
+    """Which store holds the object."""
     object_name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     state: RecordingState
     starts_at: UtcTime
@@ -45,3 +51,8 @@ class Recording(Contract):
     """Of this camera's segment before: a chain. None for the very first."""
     changed_at: UtcTime
     """When the object came into `state`."""
+
+    @property
+    def key(self) -> str:
+        """Key on the bus: of an object and not of a camera, or compaction would keep a camera's last segment only."""
+        return f"{self.store}/{self.object_name}"

@@ -29,7 +29,7 @@ def recordings_in(store: ObjectStore) -> Iterator[Recording]:
         if found is None:
             continue  # destroyed since it was listed
         try:
-            recording = read_segment(found).recording
+            recording = read_segment(found, store.name).recording
         except InvalidMessageError as reason:
             log.warning("not a recording", object=found.name, reason=str(reason))
             continue

@@ -42,6 +42,6 @@ def head_name(camera: str) -> str:
     return f"{HEADS}{camera}.json"
 
 
-def segment_id(object_name: str) -> str:
-    """Name of a segment in web addresses: the same after the index was rebuilt."""
-    return hashlib.sha256(object_name.encode()).hexdigest()[:SEGMENT_ID_DIGITS]
+def segment_id(key: str) -> str:
+    """Name of the segment with this `Recording.key` in web addresses: the same after the index was rebuilt."""
+    return hashlib.sha256(key.encode()).hexdigest()[:SEGMENT_ID_DIGITS]

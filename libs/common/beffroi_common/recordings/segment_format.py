@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from beffroi_common.contracts import FrameBatch, InvalidMessageError, Recording
+from beffroi_common.contracts import FrameBatch, InvalidMessageError, Recording, StoreName
 from beffroi_common.store import StoredObject
 
 CONTENT_TYPE = "video/mp4"
@@ -38,8 +38,12 @@ def metadata_of(recording: Recording, partition: int) -> dict[str, str]:
     return {RECORDING: recording.model_dump_json(), SHA256: recording.sha256, PARTITION: str(partition)}
 
 
-def read_segment(found: StoredObject) -> Segment:
+def read_segment(found: StoredObject, store: StoreName) -> Segment:
     """Read the metadata of a segment.
+
+    Args:
+        found: what the store says of the object.
+        store: where it was found. What the metadata says does not count: a copy has that of the first object.
 
     Raises:
         InvalidMessageError: it is not a segment of ours, or speaks of another object.
@@ -50,7 +54,7 @@ def read_segment(found: StoredObject) -> Segment:
         raise InvalidMessageError(f"its metadata speaks of another object, {recording.object_name}")
     if not (partition.isascii() and partition.isdigit()):
         raise InvalidMessageError("its metadata names no partition")
-    return Segment(recording, int(partition))
+    return Segment(recording.model_copy(update={"store": store}), int(partition))
 
 
 def tags_of(first: FrameBatch, previous_sha256: str | None) -> dict[str, str]:

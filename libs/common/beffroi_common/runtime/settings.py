@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from beffroi_common.contracts import StoreName
 from beffroi_common.contracts.base import explain
 
 from .cores import usable_cores
@@ -47,8 +48,12 @@ class KafkaSettings(_Group):
     """A member without a heartbeat for so long loses its partitions. 6 s is the broker's lower bound."""
 
 
+RECORDINGS_STORE: StoreName = "recordings"
+"""The store in which the recorder stores, unless it is told otherwise."""
+
+
 class StoreSettings(_Group):
-    """How to reach the object store."""
+    """How to reach one bucket of an object store."""
 
     endpoint: str
     """`host:port`, without a scheme."""

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from beffroi_common.contracts import StoreName
+
 
 @dataclass(frozen=True)
 class StoredObject:
@@ -21,6 +23,10 @@ class StoredObject:
 
 class ObjectStore(Protocol):
     """One bucket. Every method may raise `StoreUnavailable` or `StoreDenied`."""
+
+    @property
+    def name(self) -> StoreName:
+        """What recordings call it."""
 
     def make_bucket(self, retention_days: int) -> None:
         """Make the bucket with its lifecycle rule where it is not there, then check it as `check_retention`."""

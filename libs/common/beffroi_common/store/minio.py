@@ -12,6 +12,7 @@ from minio.commonconfig import ENABLED, Filter
 from minio.error import MinioException, S3Error
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
+from beffroi_common.contracts import StoreName
 from beffroi_common.runtime.metrics import STORE_FAILURES
 from beffroi_common.runtime.settings import StoreSettings
 from minio import Minio
@@ -36,7 +37,14 @@ closed while idle is seen before it is used again, without a retry."""
 class MinioStore:
     """See `ObjectStore`."""
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, name: StoreName, settings: StoreSettings) -> None:
+        """Make a client; nothing connects yet.
+
+        Args:
+            name: what recordings call the store.
+            settings: where it is, and which bucket.
+        """
+        self._name = name
         self._bucket = settings.bucket
         self._region = settings.region
         self._endpoint = settings.endpoint
@@ -52,6 +60,11 @@ class MinioStore:
                 cert_reqs="CERT_REQUIRED",
             ),
         )
+
+    @property
+    def name(self) -> StoreName:
+        """See `ObjectStore.name`."""
+        return self._name
 
     def make_bucket(self, retention_days: int) -> None:
         """See `ObjectStore.make_bucket`."""

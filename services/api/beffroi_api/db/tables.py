@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from beffroi_api.db.types import UtcDateTime
@@ -139,12 +139,13 @@ class AlertRow(Base):
 
 
 class RecordingRow(Base):
-    """A segment in the object store, or one that was. `id` is derived from the object's name."""
+    """A segment in the object store, or one that was. `id` is derived from the store's name and the object's."""
 
     __tablename__ = "recordings"
-    __table_args__ = (Index("ix_recordings_timeline", "camera", "starts_at"),)
+    __table_args__ = (UniqueConstraint("store", "object_name"), Index("ix_recordings_timeline", "camera", "starts_at"))
     id: Mapped[str] = mapped_column(String(24), primary_key=True)
-    object_name: Mapped[str] = mapped_column(String(500), unique=True)
+    store: Mapped[str] = mapped_column(String(31))
+    object_name: Mapped[str] = mapped_column(String(500))
     camera: Mapped[str] = mapped_column(String(63))
     state: Mapped[str] = mapped_column(String(20))
     starts_at: Mapped[datetime]

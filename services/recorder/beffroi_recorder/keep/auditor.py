@@ -127,13 +127,13 @@ class Auditor:
 
     def _say(self, found: StoredObject) -> None:
         try:
-            segment = read_segment(found)
+            segment = read_segment(found, self._store.name)
         except InvalidMessageError as reason:
             log.warning("what was destroyed was not a recording of ours", object=found.name, reason=str(reason))
             return
         destroyed = segment.recording.model_copy(
             update={"state": RecordingState.DESTROYED, "changed_at": self._clock.now()}
         )  # fmt: skip
-        self._producer.send(RECORDINGS, found.name, destroyed, partition=segment.partition)
+        self._producer.send(RECORDINGS, destroyed.key, destroyed, partition=segment.partition)
         if self._producer.flush(FLUSH_TIMEOUT_S):
             raise RetryLater("the broker did not acknowledge a destruction in time")

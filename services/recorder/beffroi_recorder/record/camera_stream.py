@@ -9,7 +9,7 @@ import structlog
 
 from beffroi_common.bus import Partition, Record
 from beffroi_common.bus.sequences import SequenceTracker
-from beffroi_common.contracts import FrameBatch, InvalidMessageError
+from beffroi_common.contracts import FrameBatch, InvalidMessageError, StoreName
 from beffroi_common.media.nal import ParameterSets, is_annex_b, parameter_sets
 from beffroi_common.media.samples import Sample, samples
 from beffroi_common.recordings.heads import Head
@@ -41,6 +41,7 @@ class CameraStream:
         camera: str,
         source: Partition,
         head: Head | None,
+        store: StoreName,
         rules: CutRules,
         work: WorkDir,
         clock: Clock,
@@ -51,6 +52,7 @@ class CameraStream:
         self.counters = Counters()
         self._sequences = SequenceTracker(head.taken if head else None)
         self._previous_sha256 = head.recording.sha256 if head else None
+        self._store = store
         self._rules = rules
         self._work = work
         self._clock = clock
@@ -93,7 +95,7 @@ class CameraStream:
         """End the open segment, if there is one."""
         if self._open is None:
             return
-        segment = self._open.finish(self._clock.now(), self._sequences.snapshot())
+        segment = self._open.finish(self._store, self._clock.now(), self._sequences.snapshot())
         log.debug("segment ends", camera=self.camera, object=segment.recording.object_name, why=why)
         self._open = None
         self._previous_sha256 = segment.recording.sha256

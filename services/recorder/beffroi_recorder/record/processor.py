@@ -10,7 +10,7 @@ import structlog
 from beffroi_common.bus import InvalidRecord, Partition, Processor, Record, RetryLater, StatusReporter
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.contracts import Codec, Level, Recording, Stream
+from beffroi_common.contracts import Codec, Level, Recording, StoreName, Stream
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
@@ -36,6 +36,7 @@ class Recorder(Processor):
     def __init__(
         self,
         *,
+        store: StoreName,
         rules: CutRules,
         idle: IdleTracker,
         backoff: Backoff,
@@ -50,9 +51,10 @@ class Recorder(Processor):
         """Wire it.
 
         Args:
+            store: which store the segments go to.
             rules: where segments are cut.
-            silence: a camera that is silent gets its segment closed.
-            patience: with a store that is away.
+            idle: a camera that is idle gets its segment closed.
+            backoff: from a store that is away.
             work: where segments are made.
             heads: ends of the chains.
             uploads: makes the uploads, given what to call with each recording stored.
@@ -61,6 +63,7 @@ class Recorder(Processor):
             clock: time.
             owned: hears the partitions held, whenever they change.
         """
+        self._store = store
         self._rules = rules
         self._idle = idle
         self._work = work
@@ -153,7 +156,14 @@ class Recorder(Processor):
         stream = self._streams.get(camera)
         if stream is None:
             stream = self._streams[camera] = CameraStream(
-                camera, source, self._heads.load(camera), self._rules, self._work, self._clock, self._uploads.add
+                camera,
+                source,
+                self._heads.load(camera),
+                self._store,
+                self._rules,
+                self._work,
+                self._clock,
+                self._uploads.add,
             )
         return stream
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from beffroi_common.bus import Partition
-from beffroi_common.contracts import FrameBatch, Recording, RecordingState
+from beffroi_common.contracts import FrameBatch, Recording, RecordingState, StoreName
 from beffroi_common.contracts.frames import from_ns
 from beffroi_common.media.mp4_writer import FragmentWriter
 from beffroi_common.media.nal import ParameterSets
@@ -92,12 +92,13 @@ class OpenSegment:
             latest.dts,
         )
 
-    def finish(self, at: datetime, taken: Mapping[int, int]) -> FinishedSegment:
-        """Complete it."""
+    def finish(self, store: StoreName, at: datetime, taken: Mapping[int, int]) -> FinishedSegment:
+        """Complete it, for the store that will hold it."""
         self._writer.close()
         self._take_bytes()
         recording = Recording(
             camera=self._camera,
+            store=store,
             object_name=self._name,
             state=RecordingState.STORED,
             starts_at=from_ns(self._extent.first_capture_ns),

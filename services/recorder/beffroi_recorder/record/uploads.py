@@ -80,7 +80,7 @@ class UploadQueue:
         found = self._store.stat(recording.object_name)
         if found is not None and found.metadata.get(segment_format.SHA256) == recording.sha256:
             log.info("stored already", camera=recording.camera, object=recording.object_name)
-            return _as_stored(found) or recording
+            return self._as_stored(found) or recording
         segment.file.write()
         metadata = segment_format.metadata_of(recording, segment.origin.source[1])
         self._store.put(recording.object_name, segment.file.path, segment_format.CONTENT_TYPE, metadata)
@@ -96,16 +96,14 @@ class UploadQueue:
         )
         return recording
 
+    def _as_stored(self, found: StoredObject) -> Recording | None:
+        """What was published when the object was stored first, so that a repeat says the very same."""
+        try:
+            return segment_format.read_segment(found, self._store.name).recording
+        except InvalidMessageError:
+            return None
+
     def _publish(self, segment: FinishedSegment, recording: Recording) -> None:
-        # One key per segment, or compaction would keep only a camera's last; the camera's partition keeps the order.
-        self._producer.send(RECORDINGS, recording.object_name, recording, partition=segment.origin.source[1])
+        self._producer.send(RECORDINGS, recording.key, recording, partition=segment.origin.source[1])
         if self._producer.flush(FLUSH_TIMEOUT_S):
             raise RetryLater("the broker did not acknowledge a recording in time; it is away or too slow")
-
-
-def _as_stored(found: StoredObject) -> Recording | None:
-    """What was published when the object was stored first, so that a repeat says the very same."""
-    try:
-        return segment_format.read_segment(found).recording
-    except InvalidMessageError:
-        return None

@@ -44,10 +44,10 @@ def test_other_names_have_no_time(name: str) -> None:
     assert starts_at(name) is None
 
 
-def test_a_segment_has_the_same_id_whoever_asks() -> None:
+def test_segments_of_the_same_name_in_two_stores_have_two_ids() -> None:
     name = segment_name(batch("gate"))
-    assert segment_id(name) == segment_id(segment_name(batch("gate")))
-    assert segment_id(name) != segment_id(segment_name(batch("square")))
+    assert segment_id(f"recordings/{name}") == segment_id(f"recordings/{name}")
+    assert segment_id(f"recordings/{name}") != segment_id(f"holds/{name}")
 
 
 def shipped() -> Iterator[Path]:

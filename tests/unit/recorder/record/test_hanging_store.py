@@ -98,13 +98,14 @@ def test_a_camera_met_in_vain_is_the_one_time_out_of_its_turn(site: Site, start:
 def asking(port: int, timeout_s: float) -> MinioStore:
     """A client of whoever listens there."""
     return MinioStore(
+        "recordings",
         StoreSettings(
             endpoint=f"127.0.0.1:{port}",
             access_key="key",
             secret_key=SecretStr("secret"),
             secure=False,
             timeout_s=timeout_s,
-        )
+        ),
     )
 
 

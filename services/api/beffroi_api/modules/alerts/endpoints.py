@@ -8,7 +8,16 @@ from fastapi import APIRouter, Path, Query, Response
 
 from beffroi_api.authz.roles import Watcher, WatchingConsole
 from beffroi_api.authz.scope import Scope
-from beffroi_api.errors import AlreadyAcknowledged, Busy, Destroyed, Invalid, NoPicture, NotFound, StoreAway
+from beffroi_api.errors import (
+    AlreadyAcknowledged,
+    Busy,
+    Destroyed,
+    Invalid,
+    NoPicture,
+    NotFound,
+    StoreAway,
+    UnknownStore,
+)
 from beffroi_api.http.problems import problems
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.live.endpoints import JPEG, picture
@@ -53,7 +62,7 @@ def acknowledge_alert(alert: AlertId, who: Watcher, services: ServicesOf) -> Ale
 @router.get(
     "/{alert}/still",
     response_class=Response,
-    responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway),
+    responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway, UnknownStore),
 )
 def alert_still(alert: AlertId, who: Watcher, services: ServicesOf) -> Response:
     """The masked picture on which the alert opened."""

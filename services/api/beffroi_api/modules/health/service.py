@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -101,21 +101,17 @@ class Statuses:
 
 
 class StoreProbe:
-    """Asks the store now and then, so that nobody waits for it who wants to know how everything is."""
+    """Asks the stores now and then, so that nobody waits for it who wants to know how everything is."""
 
-    def __init__(self, store: ObjectStore, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, stores: Sequence[ObjectStore], clock: Clock) -> None:
+        self._stores = stores
         self._clock = clock
         self._lock = threading.Lock()
         self._found = Dependency(reachable=False, message="The object store was not asked yet.", checked_at=None)
 
     def ask(self) -> None:
-        """Ask, and remember."""
-        message = ""
-        try:
-            self._store.stat(PROBE_OBJECT)
-        except (StoreUnavailable, StoreDenied) as error:
-            message = str(error)
+        """Ask each, and remember what the first says that has a complaint."""
+        message = next(filter(None, map(_complaint, self._stores)), "")
         found = Dependency(reachable=not message, message=message, checked_at=self._clock.now())
         with self._lock:
             self._found = found
@@ -124,6 +120,15 @@ class StoreProbe:
         """What was found last."""
         with self._lock:
             return self._found
+
+
+def _complaint(store: ObjectStore) -> str:
+    """What is the matter with a store; empty when it answers."""
+    try:
+        store.stat(PROBE_OBJECT)
+    except (StoreUnavailable, StoreDenied) as error:
+        return str(error)
+    return ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response, WebSocket
 from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import Identity, Watcher
 from beffroi_api.authz.scope import Scope
-from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway
+from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway, UnknownStore
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import Responses, problems
 from beffroi_api.modules.audit.schemas import Action
@@ -37,7 +37,9 @@ JPEG: Responses = {
 
 
 @router.get(
-    "/still", response_class=Response, responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway)
+    "/still",
+    response_class=Response,
+    responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway, UnknownStore),
 )
 def still(
     camera: CameraId,

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from beffroi_api.authz.roles import AnyConsole, Watcher
 from beffroi_api.authz.scope import Scope
-from beffroi_api.errors import Destroyed, NotFound, RangeNotSatisfiable, StoreAway
+from beffroi_api.errors import Destroyed, NotFound, RangeNotSatisfiable, StoreAway, UnknownStore
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import problems
 from beffroi_api.services import ServicesOf
@@ -24,7 +24,7 @@ MP4 = {"content": {"video/mp4": {"schema": {"type": "string", "format": "binary"
 VIDEO = {
     200: {"description": "The whole segment", **MP4},
     206: {"description": "The range asked for", **MP4},
-    **problems(NotFound, Destroyed, RangeNotSatisfiable, StoreAway),
+    **problems(NotFound, Destroyed, RangeNotSatisfiable, StoreAway, UnknownStore),
 }
 
 

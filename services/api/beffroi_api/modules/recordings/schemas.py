@@ -11,6 +11,7 @@ class SegmentView(BaseModel):
     """About a minute of one camera's recording."""
 
     id: str
+    store: str
     object: str
     starts_at: UtcTime
     ends_at: UtcTime

@@ -20,11 +20,12 @@ from beffroi_api.modules.events.repository import Kind
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectMissing, ObjectStore, StoreDenied, StoreUnavailable
+from beffroi_common.store import ObjectMissing, StoreDenied, StoreUnavailable
 
 from . import repository
 from .schemas import SegmentPage, SegmentView
 from .video.ranges import Span, span_of
+from .video.stores import Stores
 
 USUAL_WINDOW = timedelta(days=1)
 LONGEST_WINDOW = timedelta(days=2)
@@ -59,7 +60,7 @@ class Recordings:
 
     database: Database
     trail: Trail
-    store: ObjectStore
+    stores: Stores
     clock: Clock
     retention: timedelta
     outbox: NewsOutbox
@@ -67,11 +68,12 @@ class Recordings:
     def take(self, recording: Recording) -> None:
         """Learn what became of a segment. Learning it twice changes nothing; out-of-order updates are ignored."""
         with self.database.write(INTAKE) as session:
-            row = repository.find(session, segment_id(recording.object_name), for_change=True)
+            segment = segment_id(recording.key)
+            row = repository.find(session, segment, for_change=True)
             if row is not None and row.changed_at >= recording.changed_at:
                 return
             if row is None:
-                row = RecordingRow(id=segment_id(recording.object_name), object_name=recording.object_name)
+                row = RecordingRow(id=segment, store=recording.store, object_name=recording.object_name)
                 session.add(row)
             _copy(recording, row)
             self.outbox.add(session, Kind.RECORDING, row.id)
@@ -120,6 +122,7 @@ class Recordings:
             Destroyed: past its retention, or its object is gone.
             RangeNotSatisfiable: the range lies outside.
             StoreAway: the object store does not answer.
+            UnknownStore: no setting names the store that holds it.
         """
         with self.database.read(Scope.of(who)) as session:
             row = repository.find(session, recording)
@@ -129,8 +132,9 @@ class Recordings:
         if row.state == RecordingState.DESTROYED.value:
             raise Destroyed(f"This recording was destroyed on {row.changed_at:%Y-%m-%d %H:%M} UTC.")
         span = span_of(range_header, row.size_bytes)
+        store = self.stores.holding(row.store)
         self._remember(who, row)
-        chunks = self.store.stream(row.object_name, span.first, span.length, CHUNK_BYTES)
+        chunks = store.stream(row.object_name, span.first, span.length, CHUNK_BYTES)
         return Video(span, row.size_bytes, _begun(chunks))
 
     def _remember(self, who: Identity, row: RecordingRow) -> None:
@@ -163,6 +167,7 @@ def _look(who: Identity, row: RecordingRow) -> Entry:
         Action.VIDEO_SEEN,
         camera=row.camera,
         subject=row.object_name,
+        store=row.store,
         starts_at=row.starts_at.isoformat(),
         ends_at=row.ends_at.isoformat(),
     )
@@ -198,6 +203,7 @@ def _copy(recording: Recording, row: RecordingRow) -> None:
 def _view(row: RecordingRow) -> SegmentView:
     return SegmentView(
         id=row.id,
+        store=row.store,
         object=row.object_name,
         starts_at=row.starts_at,
         ends_at=row.ends_at,

@@ -1029,6 +1029,8 @@ export interface components {
         SegmentView: {
             /** Id */
             id: string;
+            /** Store */
+            store: string;
             /** Object */
             object: string;
             /**
@@ -2031,7 +2033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy (`busy`); The object store does not answer (`store_away`) */
+            /** @description Busy (`busy`); The object store does not answer (`store_away`); The recording lies in a store that is not set up here (`unknown_store`) */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2298,7 +2300,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy (`busy`); The object store does not answer (`store_away`) */
+            /** @description Busy (`busy`); The object store does not answer (`store_away`); The recording lies in a store that is not set up here (`unknown_store`) */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2447,7 +2449,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The object store does not answer (`store_away`) */
+            /** @description The object store does not answer (`store_away`); The recording lies in a store that is not set up here (`unknown_store`) */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -14,9 +14,10 @@ from beffroi_api.errors import Busy, Destroyed, NoPicture, StoreAway
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.object_file import ObjectFile
+from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import FrameBatch
-from beffroi_common.store import ObjectMissing, ObjectStore, StoreDenied, StoreUnavailable
+from beffroi_common.store import ObjectMissing, StoreDenied, StoreUnavailable
 
 from . import pictures
 from .pictures import Still
@@ -28,7 +29,7 @@ class Stills:
 
     buffer: LiveBuffer
     recordings: Recordings
-    store: ObjectStore
+    stores: Stores
     settings: LiveSettings
     turn: threading.BoundedSemaphore
     why_not: Callable[[str], str]
@@ -55,6 +56,7 @@ class Stills:
             Destroyed: the moment is past its retention.
             Busy: too many pictures are being made.
             StoreAway: the object store does not answer.
+            UnknownStore: no setting names the store that holds it.
         """
         self.recordings.refuse_past_retention(at)
         with self._turn():
@@ -92,7 +94,7 @@ class Stills:
                 "pictures; if it is longer ago, the camera sent nothing then."
             )
         # A file that PyAV reads from; it is no BinaryIO by name, but it is one by its methods.
-        file = cast("BinaryIO", ObjectFile(self.store, segment.object_name, segment.size_bytes))
+        file = cast("BinaryIO", ObjectFile(self.stores.holding(segment.store), segment.object_name, segment.size_bytes))
         try:
             return pictures.from_segment(file, at, segment.mask_versions)
         except ObjectMissing:
