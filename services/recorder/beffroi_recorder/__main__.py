@@ -20,12 +20,14 @@ from beffroi_common.topics import FRAMES_MASKED
 
 from .bucket import open_bucket
 from .keep.auditor import Auditor, NotDestroyedError
+from .keep.retention import Retention, RetentionThread
 from .record.cutting import CutRules
 from .record.heads import Heads
 from .record.processor import Recorder
 from .record.uploads import UploadQueue
 from .record.work_dir import WorkDir
 from .settings import RecorderSettings
+from .trouble import Troubles
 
 SERVICE = "recorder"
 
@@ -57,7 +59,8 @@ def _record(
     reporter: StatusReporter,
     store: ObjectStore,
 ) -> None:
-    backoff = Backoff(runtime.clock, settings.store_retry_first_s, settings.store_retry_most_s)
+    backoff = _backoff(settings, runtime)
+    troubles = Troubles()
     runtime.health.set_ready("partitions", False)
     with WorkDir(settings.work_dir, settings.work_bytes) as work:
         if not open_bucket(
@@ -78,10 +81,12 @@ def _record(
             interval_s=settings.audit_interval_s,
             most=settings.audit_most,
         )
+        retention = Retention(auditor, _backoff(settings, runtime), troubles)
         heads = Heads(store, work)
 
         def owned(partitions: Collection[Partition]) -> None:
             runtime.health.set_ready("partitions", bool(partitions))
+            auditor.own(partitions)
 
         recorder = Recorder(
             store=settings.store_name,
@@ -91,22 +96,27 @@ def _record(
             work=work,
             heads=heads,
             uploads=lambda stored: UploadQueue(store, producer, heads, stored),
-            auditor=auditor,
+            troubles=troubles,
             reporter=reporter,
             clock=runtime.clock,
             owned=owned,
         )
-        run(
-            bus,
-            recorder,
-            group=SERVICE,
-            service=SERVICE,
-            topics=[FRAMES_MASKED],
-            producer=producer,
-            stop=runtime.stop,
-            clock=runtime.clock,
-            beat=runtime.health.beat,
-        )
+        with RetentionThread(retention.turn, runtime.health, runtime.stop):
+            run(
+                bus,
+                recorder,
+                group=SERVICE,
+                service=SERVICE,
+                topics=[FRAMES_MASKED],
+                producer=producer,
+                stop=runtime.stop,
+                clock=runtime.clock,
+                beat=runtime.health.beat,
+            )
+
+
+def _backoff(settings: RecorderSettings, runtime: Runtime) -> Backoff:
+    return Backoff(runtime.clock, settings.store_retry_first_s, settings.store_retry_most_s)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class RecorderSettings(ServiceSettings):
     audit_interval_s: float = Field(default=60.0, gt=0.0)
     """What is due is destroyed this often, and every second while more is due than one round may destroy."""
     audit_most: int = Field(default=200, ge=1)
-    """Most objects destroyed in one round. It also ends after half a second: recording goes on between rounds."""
+    """Most objects destroyed in one round, a second before the next while more is due."""
     store_retry_first_s: float = Field(default=0.5, gt=0.0)
     store_retry_most_s: float = Field(default=10.0, gt=0.0)
     """Wait from a failure to the next try while the store is away: doubled from the first to the most."""

@@ -21,11 +21,13 @@ from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.store import ObjectStore
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
 from beffroi_recorder.keep.auditor import Auditor
+from beffroi_recorder.keep.retention import Retention
 from beffroi_recorder.record.cutting import CutRules
 from beffroi_recorder.record.heads import Heads
 from beffroi_recorder.record.processor import Recorder
 from beffroi_recorder.record.uploads import UploadQueue
 from beffroi_recorder.record.work_dir import Append, WorkDir, append_at
+from beffroi_recorder.trouble import Troubles
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 FPS = 4
@@ -176,7 +178,7 @@ class Running:
         store, producer = store or site.store, producer or MemoryBus(site.broker).producer()
         self.work = WorkDir(site.folder, site.most_bytes, append)
         self.work.__enter__()
-        heads = Heads(store, self.work)
+        heads, troubles = Heads(store, self.work), Troubles()
         self.auditor = Auditor(
             store, producer, site.clock, retention_days=14, interval_s=60.0, most=200
         )  # fmt: skip
@@ -188,10 +190,12 @@ class Running:
             work=self.work,
             heads=heads,
             uploads=lambda stored: UploadQueue(store, producer, heads, stored),
-            auditor=self.auditor,
+            troubles=troubles,
             reporter=StatusReporter(producer, "recorder", "r1", site.clock),
             clock=site.clock,
+            owned=self.auditor.own,
         )
+        self.retention = Retention(self.auditor, Backoff(site.clock, 0.5, 4.0), troubles)
         self.position: dict[Partition, int] = {}
 
     def kill(self) -> None:
@@ -210,7 +214,9 @@ class Running:
                 self.tick()
 
     def tick(self) -> None:
+        """A turn of both loops."""
         self.recorder.tick()
+        self.retention.turn()
         needed = self.recorder.needed()
         for source, position in self.position.items():
             self.site.committed[source] = min(position, needed.get(source, position))

@@ -23,10 +23,10 @@ AUDITED: Partition = (FRAMES_MASKED.name, 0)
 """Whoever owns this partition does the audit: one at a time, without another coordinator."""
 
 LONGEST_ROUND_S = 0.5
-"""A round is made by the loop that records: it ends after this long, whatever is left."""
+"""A round ends after this long, whatever is left: in between the loop beats its heart and looks at its stop."""
 
-BREATH_S = 1.0
-"""Between two rounds while more is due: the loop records meanwhile."""
+PAUSE_S = 1.0
+"""Between two rounds while more is due: the store has recordings to take as well."""
 
 BROKER_S = 1.0
 """Patience with the broker before anything is destroyed. The status said every few seconds waits if it is away."""
@@ -37,7 +37,10 @@ class NotDestroyedError(Fatal):
 
 
 class Auditor:
-    """Works in the one instance that owns `AUDITED`; a second would do no harm.
+    """Works in the one instance that owns `AUDITED`. `own` is called by the loop that records, all else by one thread.
+
+    A hand-over waits for nobody, lest a store that hangs hold it up: what is being destroyed at that moment may be
+    destroyed, and said to be, by both. That does no harm.
 
     Nothing is destroyed unsaid: each object is destroyed, seen to be gone and said to be before the next, and none
     while messages to the broker wait. What was interrupted is brought to its end before anything else.
@@ -53,7 +56,6 @@ class Auditor:
         interval_s: float,
         most: int,
     ) -> None:
-        self._active = False
         self._store = store
         self._producer = producer
         self._clock = clock
@@ -63,13 +65,17 @@ class Auditor:
         self._expiry = ExpiryIndex(store, clock, timedelta(days=retention_days))
         self._begun: StoredObject | None = None
         self._next_s = 0.0
+        self._terms = 0
+        self._term: int | None = None
+        self._listed_in_term: int | None = None
 
     def own(self, partitions: Collection[Partition]) -> None:
-        """Hear which partitions this instance owns."""
-        active = AUDITED in partitions
-        if active and not self._active:
-            self._expiry.forget()  # another instance went on from it
-        self._active = active
+        """Hear which partitions this instance owns. Each time it comes to own `AUDITED` is a term of its own."""
+        if AUDITED not in partitions:
+            self._term = None
+        elif self._term is None:
+            self._terms += 1
+            self._term = self._terms
 
     def tick(self) -> None:
         """Do a round when it is time.
@@ -81,10 +87,21 @@ class Auditor:
             StoreDenied: the store refuses our key.
         """
         now_s = self._clock.monotonic_s()
-        if now_s < self._next_s or not (self._active or self._begun):
+        if now_s < self._next_s or not (self._is_owner or self._begun):
             return
+        self._begin_term()
         more = self._round(now_s + LONGEST_ROUND_S)
-        self._next_s = self._clock.monotonic_s() + (BREATH_S if more else self._interval_s)
+        self._next_s = self._clock.monotonic_s() + (PAUSE_S if more else self._interval_s)
+
+    @property
+    def _is_owner(self) -> bool:
+        return self._term is not None
+
+    def _begin_term(self) -> None:
+        term = self._term
+        if term is not None and term != self._listed_in_term:
+            self._expiry.forget()  # another instance may have gone on from it
+            self._listed_in_term = term
 
     def _round(self, end_s: float) -> bool:
         """Destroy some; return whether there may be more."""
@@ -93,7 +110,7 @@ class Auditor:
             raise RetryLater("the broker takes no messages at present, and nothing is destroyed unsaid")
         self._finish()
         for _ in range(self._most):
-            if not self._active or not self._step():
+            if not self._is_owner or not self._step():
                 return False
             if self._clock.monotonic_s() >= end_s:
                 break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import structlog
@@ -15,7 +14,7 @@ from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
 from beffroi_common.store import StoreUnavailable
-from beffroi_recorder.keep.auditor import Auditor
+from beffroi_recorder.trouble import Troubles
 
 from .camera_stream import CameraStream
 from .cutting import CutRules
@@ -43,7 +42,7 @@ class Recorder(Processor):
         work: WorkDir,
         heads: Heads,
         uploads: Callable[[Callable[[Recording], None]], UploadQueue],
-        auditor: Auditor,
+        troubles: Troubles,
         reporter: StatusReporter,
         clock: Clock,
         owned: Callable[[Collection[Partition]], None] = lambda _partitions: None,
@@ -58,7 +57,7 @@ class Recorder(Processor):
             work: where segments are made.
             heads: ends of the chains.
             uploads: makes the uploads, given what to call with each recording stored.
-            auditor: destroys what is due, between batches.
+            troubles: what this loop and others put off; the status says it.
             reporter: says how it goes.
             clock: time.
             owned: hears the partitions held, whenever they change.
@@ -69,11 +68,7 @@ class Recorder(Processor):
         self._work = work
         self._heads = heads
         self._uploads = uploads(self._stored)
-        self._auditor = auditor
         self._backoff = backoff
-        self._background_tasks: deque[tuple[str, Callable[[], object]]] = deque(
-            [("store", self._uploads.store_next), ("audit", auditor.tick)]
-        )
         self._reporter = reporter
         self._clock = clock
         self._owned = owned
@@ -81,7 +76,7 @@ class Recorder(Processor):
         self._streams: dict[str, CameraStream] = {}
         self._heard_at_s: dict[str, float] = {}
         self._report_at_s = 0.0
-        self._trouble: dict[str, tuple[str, str]] = {}
+        self._troubles = troubles
 
     def handle(self, record: Record) -> None:
         """Record one batch.
@@ -91,26 +86,29 @@ class Recorder(Processor):
             InvalidRecord: it cannot be recorded, ever.
             StoreDenied: the store refuses our key.
         """
-        self._trouble.pop("bus", None)
         try:
             self._take(record)
         except RetryLater as reason:
-            self._trouble["bus"] = (_code(reason), str(reason))
+            self._defer("bus", reason)
             if isinstance(reason, StoreUnavailable):
                 self._backoff.failed()  # whoever comes next in this turn would wait for the same silence
             raise
+        except InvalidRecord:
+            self._troubles.over("bus")
+            raise
+        self._troubles.over("bus")
 
     def tick(self) -> None:
-        """Store what is finished, close what fell silent, destroy what is due, say how it goes.
+        """Close what fell silent, store what is finished, say how it goes.
 
         Raises:
-            StoreDenied, RetentionError, NotDestroyedError: a person must act; see `Auditor.tick`.
+            StoreDenied: the store refuses our key.
             DeliveryError: the broker refused a message for good.
         """
         self._idle.tick()
         self._close_silent()
         if self._backoff.is_due():
-            self._run_background_tasks()
+            self._store_next()
         now_s = self._clock.monotonic_s()
         if now_s >= self._report_at_s:
             self._report()
@@ -126,7 +124,7 @@ class Recorder(Processor):
     def assigned(self, partitions: Collection[Partition]) -> None:
         """Cameras are met, and their chains read, as their batches come."""
         self._partitions |= set(partitions)
-        self._hold()
+        self._owned(frozenset(self._partitions))
 
     def revoked(self, partitions: Collection[Partition]) -> None:
         """Drop what is unfinished: whoever has these partitions now makes the same out of the same batches."""
@@ -135,11 +133,7 @@ class Recorder(Processor):
             del self._streams[stream.camera]
         self._uploads.drop(partitions)
         self._partitions -= set(partitions)
-        self._hold()
-
-    def _hold(self) -> None:
-        self._auditor.own(self._partitions)
-        self._owned(self._partitions)
+        self._owned(frozenset(self._partitions))
 
     def _take(self, record: Record) -> None:
         self._work.make_room()
@@ -176,27 +170,19 @@ class Recorder(Processor):
             if stream.open_origin is not None and self._idle.is_idle(self._heard_at_s[camera]):
                 stream.close("silence")
 
-    def _run_background_tasks(self) -> None:
-        """Do what needs the store, until something fails: one time-out in a turn is enough.
+    def _store_next(self) -> None:
+        """One segment a turn: batches are taken in between, and a store that hangs costs one time-out."""
+        try:
+            self._uploads.store_next()
+        except RetryLater as reason:
+            self._defer("store", reason)
+            self._backoff.failed()
+        else:
+            self._troubles.over("store")
+            self._backoff.reset()
 
-        What failed is the last one next time: a full store takes nothing before something is destroyed.
-        """
-        for name, task in tuple(self._background_tasks):
-            try:
-                task()
-            except RetryLater as reason:
-                self._defer(name, reason)
-                self._background_tasks.remove((name, task))
-                self._background_tasks.append((name, task))
-                return
-            self._trouble.pop(name, None)
-        self._backoff.reset()
-
-    def _defer(self, name: str, reason: RetryLater) -> None:
-        if name not in self._trouble:
-            log.warning("deferred", task=name, code=_code(reason), reason=str(reason))
-        self._trouble[name] = (_code(reason), str(reason))
-        self._backoff.failed()
+    def _defer(self, work: str, reason: RetryLater) -> None:
+        self._troubles.deferred(work, reason, "disk_full" if isinstance(reason, DiskFull) else None)
 
     def _stored(self, recording: Recording) -> None:
         BATCHES_OUT.labels(camera=recording.camera).inc(recording.batches)
@@ -209,14 +195,16 @@ class Recorder(Processor):
         QUEUE_BYTES.labels(queue="work_dir").set(self._work.used_bytes)
         for camera, stream in self._streams.items():
             self._report_camera(camera, stream)
-        code, message = next(iter(self._trouble.values()), ("running", ""))
-        level = Level.ERROR if self._trouble else Level.OK
+        trouble = self._troubles.first()
         counters = {
             "cameras": len(self._streams),
             "work_bytes": self._work.used_bytes,
             "waiting": len(list(self._uploads)),
         }
-        self._reporter.service(level, code, message, counters)
+        if trouble is None:
+            self._reporter.service(Level.OK, "running", "", counters)
+        else:
+            self._reporter.service(Level.ERROR, trouble.code, trouble.message, counters)
 
     def _report_camera(self, camera: str, stream: CameraStream) -> None:
         counted = stream.counters
@@ -232,13 +220,3 @@ class Recorder(Processor):
             lasts_s = self._idle.idle_for_s(self._heard_at_s[camera])
             message = f"no picture for {lasts_s:.0f} s: look at ingest and masker"
             self._reporter.camera(camera, Level.WARNING, "silent", message, counters)
-
-
-def _code(reason: RetryLater) -> str:
-    match reason:
-        case DiskFull():
-            return "disk_full"
-        case StoreUnavailable():
-            return "store_away"
-        case _:
-            return "broker_away"

@@ -54,17 +54,13 @@ def taken_between_tries(site: Site, life: Running, store: BlackHole, records: li
     return counts
 
 
-@pytest.mark.parametrize("audited", [False, True], ids=["storing", "storing and auditing"])
-def test_many_batches_are_taken_between_two_tries(site: Site, start: Start, film: Film, audited: bool) -> None:
+def test_many_batches_are_taken_between_two_tries(site: Site, start: Start, film: Film) -> None:
     store = BlackHole(site.clock)
     site.put_on_bus(film(200))
     life = start(store)
-    if audited:
-        life.recorder.assigned([SOURCE])
     records = site.broker.log(SOURCE)
     life.recorder.handle(records[0])
     life.tick()
-    site.clock.advance(61)  # an audit is due as well
     store.away = True
     counts = taken_between_tries(site, life, store, records[1:])
     rests = [round(after - before - TIME_OUT_S, 3) for before, after in pairwise(store.tries)]
@@ -81,13 +77,11 @@ def test_a_camera_met_in_vain_is_the_one_time_out_of_its_turn(site: Site, start:
     store = BlackHole(site.clock)
     site.put_on_bus([*film(61), *film(1, camera="square")])
     life = start(store)
-    life.recorder.assigned([SOURCE])
     *gate, square = site.broker.log(SOURCE)
     for record in gate[:-1]:
         life.recorder.handle(record)
         life.tick()
     life.recorder.handle(gate[-1])  # a segment is finished
-    site.clock.advance(61)
     store.away = True
     with pytest.raises(RetryLater):
         life.recorder.handle(square)

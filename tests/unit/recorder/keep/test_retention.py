@@ -1,0 +1,210 @@
+"""Two loops in one process: what holds up one of them holds up no other, and what ends one ends the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.unit.recorder.conftest import Film, Running, Site, Start
+
+from beffroi_common.bus import LoopOptions, run
+from beffroi_common.contracts import RecordingState
+from beffroi_common.runtime.health import Health
+from beffroi_common.store import RetentionError, StoredObject
+from beffroi_common.topics import FRAMES_MASKED
+from beffroi_recorder.keep.auditor import AUDITED, NotDestroyedError
+from beffroi_recorder.keep.retention import LOOP, RetentionThread
+from beffroi_testing import ManualClock, MemoryBus, MemoryStore
+
+DAY_S = 24 * 3600
+PATIENCE_S = 30.0
+"""Far longer than what is waited for takes."""
+
+
+class Hanging(MemoryStore):
+    """Once `hangs` is set, the calls named there do not return before `answers` is set."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.hangs: set[str] = set()
+        self.asked = threading.Event()
+        self.answers = threading.Event()
+        self.make_bucket(14)
+
+    def _hang(self, call: str) -> None:
+        if call in self.hangs:
+            self.asked.set()
+            assert self.answers.wait(PATIENCE_S)
+
+    def check_retention(self, retention_days: int) -> None:
+        self._hang("check_retention")
+        super().check_retention(retention_days)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        self._hang("list")
+        return super().list(prefix)
+
+    def remove(self, name: str) -> None:
+        self._hang("remove")
+        super().remove(name)
+
+    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+        self._hang("put")
+        super().put(name, file, content_type, metadata)
+
+
+@pytest.fixture
+def store(site: Site) -> Iterator[Hanging]:
+    store = Hanging(site.clock)
+    site.store = store
+    yield store
+    store.answers.set()
+
+
+def health(site: Site) -> Health:
+    return Health(site.clock, timeout_s=60.0)
+
+
+@contextmanager
+def beside(turn: Callable[[], None], site: Site) -> Iterator[threading.Event]:
+    """The loop in its thread; yields what stops it."""
+    stop = threading.Event()
+    with RetentionThread(turn, health(site), stop):
+        yield stop
+
+
+@pytest.fixture
+def old(site: Site, store: Hanging, start: Start, film: Film) -> Running:
+    """A recorder that stored three recordings, which are due by now, and holds the partition of the audit."""
+    site.put_on_bus(film(130))
+    life = start(store)
+    life.recorder.assigned([AUDITED])
+    life.work_off()
+    life.fall_silent()
+    site.clock.advance(20 * DAY_S)
+    return life
+
+
+@pytest.mark.parametrize("call", ["check_retention", "list", "remove"])
+def test_an_audit_that_hangs_holds_up_no_recording(
+    site: Site, store: Hanging, old: Running, film: Film, call: str
+) -> None:
+    store.hangs = {call}
+    site.clock.advance(3601)  # a listing is due, too
+    site.put_on_bus(film(70, camera="square", first_number=10_000), slot=1)
+    with beside(old.retention.turn, site):
+        assert store.asked.wait(PATIENCE_S)
+        for record in site.broker.log((FRAMES_MASKED.name, 1)):
+            old.recorder.handle(record)
+            old.recorder.tick()
+        assert [each.frames for each in site.final.values() if each.camera == "square"] == [240]
+        store.answers.set()
+
+
+def test_an_upload_that_hangs_holds_up_no_destruction(site: Site, store: Hanging, old: Running, film: Film) -> None:
+    store.hangs = {"put"}
+    site.put_on_bus(film(70, camera="square"), slot=1)
+
+    def record_on() -> None:
+        for record in site.broker.log((FRAMES_MASKED.name, 1)):
+            old.recorder.handle(record)
+            old.recorder.tick()
+
+    recording = threading.Thread(target=record_on, daemon=True)
+    recording.start()
+    assert store.asked.wait(PATIENCE_S)
+    old.retention.turn()
+    assert {each.state for each in site.final.values()} == {RecordingState.DESTROYED}
+    store.answers.set()
+    recording.join(PATIENCE_S)
+    assert not recording.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "error"),
+    [
+        (lambda store: setattr(store, "retention_days", 30), RetentionError),
+        (lambda store: setattr(store, "remove", lambda _name: None), NotDestroyedError),
+        (lambda store: setattr(store, "list", lambda _prefix: 1 / 0), ZeroDivisionError),
+    ],
+    ids=["the bucket breaks its promise", "an object stays", "a bug"],
+)
+def test_what_ends_the_retention_ends_the_process(
+    site: Site, store: Hanging, old: Running, breaks: Callable[[MemoryStore], None], error: type[Exception]
+) -> None:
+    site.clock.advance(3601)
+    breaks(store)
+    bus = MemoryBus(site.broker)
+    stop = threading.Event()
+    with pytest.raises(error), RetentionThread(old.retention.turn, health(site), stop):
+        run(
+            bus,
+            old.recorder,
+            group="recorder",
+            service="recorder",
+            topics=[FRAMES_MASKED],
+            producer=bus.producer(),
+            stop=stop,
+            clock=site.clock,
+            options=LoopOptions(poll_timeout_s=0.01),
+        )
+
+
+def test_it_has_a_heartbeat_of_its_own_which_ends_with_it(site: Site) -> None:
+    beating, turned = health(site), threading.Event()
+    with RetentionThread(turned.set, beating, threading.Event()):
+        assert turned.wait(PATIENCE_S)
+        assert beating.live() == {LOOP: True}
+    assert beating.live() == {}
+
+
+def test_a_heartbeat_that_stopped_is_seen(site: Site, store: Hanging, old: Running) -> None:
+    store.hangs = {"check_retention"}
+    beating, stop = health(site), threading.Event()
+    with RetentionThread(old.retention.turn, beating, stop):
+        assert store.asked.wait(PATIENCE_S)
+        site.clock.advance(61.0)
+        assert beating.live() == {LOOP: False}
+        store.answers.set()
+
+
+def test_a_hand_over_waits_for_no_audit(site: Site, store: Hanging, old: Running) -> None:
+    store.hangs = {"remove"}
+    with beside(old.retention.turn, site):
+        assert store.asked.wait(PATIENCE_S)
+        old.recorder.revoked([AUDITED])
+        store.answers.set()
+    states = [each.state for each in site.final.values()]
+    assert states == [RecordingState.DESTROYED, RecordingState.STORED, RecordingState.STORED]
+
+
+def test_whoever_is_the_owner_again_lists_anew(site: Site, old: Running) -> None:
+    old.tick()
+    assert not site.segments
+    site.clock.advance(61)
+    old.recorder.revoked([AUDITED])
+    old.recorder.assigned([AUDITED])
+    listed: list[str] = []
+    site.store.list = lambda prefix: listed.append(prefix) or iter(())  # type: ignore[method-assign,func-returns-value]
+    old.tick()
+    assert listed == ["segments/"]
+
+
+def test_tries_of_the_audit_get_rarer_while_the_store_is_away(site: Site, old: Running) -> None:
+    site.store.away = True
+    tries: list[float] = []
+    check = site.store.check_retention
+
+    def noted(retention_days: int) -> None:
+        tries.append(site.clock.monotonic_s())
+        check(retention_days)
+
+    site.store.check_retention = noted  # type: ignore[method-assign]
+    for _ in range(60):
+        site.clock.advance(0.25)
+        old.tick()
+    assert [after - before for before, after in pairwise(tries)][:5] == [0.5, 1.0, 2.0, 4.0, 4.0]
