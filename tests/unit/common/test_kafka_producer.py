@@ -1,7 +1,9 @@
-"""A producer that broke for good says so, whatever its client raises."""
+"""What a producer waits for; and one that broke for good says so, whatever its client raises."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -11,9 +13,56 @@ from beffroi_common.bus import DeliveryError
 from beffroi_common.bus.kafka import KafkaProducer
 from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
+from beffroi_testing import ManualClock
 
 ADDRESS = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
 MESSAGE = Viewers(camera="gate", annotated_until=datetime(2026, 11, 1, tzinfo=UTC))
+
+
+class Busy:
+    """A client whose queue is never empty: whenever it is waited for, it delivers one message and gets another."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.waiting: deque[Callable[[None, object], None]] = deque()
+        self.others: Callable[[], None] = lambda: None
+        self.delivers = True
+
+    def produce(self, *_: object, on_delivery: Callable[[None, object], None], **__: object) -> None:
+        self.waiting.append(on_delivery)
+
+    def poll(self, _timeout_s: float) -> int:
+        return 0
+
+    def flush(self, timeout_s: float) -> int:
+        if self.delivers:
+            self.waiting.popleft()(None, None)
+        self.others()
+        self.clock.advance(timeout_s)
+        return len(self.waiting)
+
+
+def busy_producer(monkeypatch: pytest.MonkeyPatch) -> tuple[KafkaProducer, Busy]:
+    clock = ManualClock()
+    producer, client = KafkaProducer(ADDRESS, clock), Busy(clock)
+    monkeypatch.setattr(producer, "_client", client)
+    for _ in range(3):
+        producer.send(VIEWERS, "gate", MESSAGE, partition=0)
+    client.others = lambda: producer.send(VIEWERS, "yard", MESSAGE, partition=0)
+    return producer, client
+
+
+def test_a_flush_waits_for_what_was_sent_before_it_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer, client = busy_producer(monkeypatch)
+    assert producer.flush(60) == 0
+    assert len(client.waiting) == 3, "as many as others sent meanwhile"
+
+
+def test_a_flush_gives_up_in_time_and_says_how_many_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer, client = busy_producer(monkeypatch)
+    client.delivers = False
+    assert producer.flush(1) == 3
+    assert client.clock.monotonic_s() == pytest.approx(ManualClock().monotonic_s() + 1)
 
 
 class Broken:

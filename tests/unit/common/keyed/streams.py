@@ -49,9 +49,14 @@ class HeldBack:
     handed_on: list[int] = field(default_factory=list)
     repeats: int = 0
     _held: FrameBatch | None = None
+    _at_work: bool = False
 
     def handle(self, batch: FrameBatch, record: Record) -> Sequence[Output]:
-        self.work(batch)
+        self._at_work = True
+        try:
+            self.work(batch)
+        finally:
+            self._at_work = False
         if batch.units[0].data == INVALID:
             raise InvalidRecord("told to be")
         self.sequences.take(batch.epoch, batch.sequence)
@@ -74,6 +79,7 @@ class HeldBack:
         raise AssertionError((output, reason))
 
     def discard(self) -> None:
+        assert not self._at_work
         assert not self.discarded
         self.discarded = True
 

@@ -83,6 +83,7 @@ def test_an_output_that_cannot_be_sent_holds_its_offset_and_its_camera() -> None
     stage.give(batch("gate", 1), 11)
     stage.broker.away = True
     stage.give(batch("gate", 2), 12)  # 1 comes out of it, and cannot be sent
+    assert stage.processor.counters()["queue_bytes"] > 0, "what it was made of counts as long as it waits"
     stage.give(batch("gate", 3), 13)
     assert (stage.said("gate"), stage.needed) == ([0], {0: 11})
     stage.broker.away = False
@@ -204,7 +205,7 @@ def test_cameras_are_worked_on_side_by_side_and_each_by_one_thread_at_a_time() -
         at_work[one.camera] -= 1
         done.release()
 
-    stage = Stage(ThreadExecutor(2, "test"), work)
+    stage = Stage(ThreadExecutor(3, "test"), work)
     with stage.processor:
         for number in range(20):
             for slot, camera in enumerate(("left", "right")):
@@ -214,29 +215,39 @@ def test_cameras_are_worked_on_side_by_side_and_each_by_one_thread_at_a_time() -
         stage.processor.tick()
 
 
+class Asked(ManualClock):
+    """Calls back whenever its thread looks at it."""
+
+    def __init__(self, asked: Callable[[], None]) -> None:
+        super().__init__()
+        self._thread = threading.current_thread()
+        self._asked = asked
+
+    def monotonic_s(self) -> float:
+        if threading.current_thread() is self._thread:
+            self._asked()
+        return super().monotonic_s()
+
+
 def test_partitions_leave_only_when_the_batch_at_work_is_done() -> None:
-    begun, go_on, left = threading.Event(), threading.Event(), threading.Event()
+    begun, leaving, go_on = threading.Event(), threading.Event(), threading.Event()
 
     def work(_one: FrameBatch) -> None:
         begun.set()
         _wait(go_on)
-        assert not left.is_set()
 
-    stage = Stage(ThreadExecutor(1, "test"), work)
+    def asked() -> None:
+        if leaving.is_set():  # whoever leaves waits for the worker, with an eye on the clock
+            go_on.set()
+
+    stage = Stage(ThreadExecutor(1, "test"), work, MemoryBroker(clock=Asked(asked)))
     with stage.processor:
         stage.give(batch("gate", 0), 0)
         stage.give(batch("gate", 1), 1)
         _wait(begun)
-
-        def leave() -> None:
-            stage.processor.revoked([(FRAMES_MASKED.name, 0)])
-            left.set()
-
-        leaving = threading.Thread(target=leave)
-        leaving.start()
+        leaving.set()
+        stage.processor.revoked([(FRAMES_MASKED.name, 0)])
         go_on.set()
-        leaving.join(PATIENCE_S)
-        assert left.is_set()
         stage.processor.tick()
         assert stage.needed == {}
         assert stage.streams[0].discarded

@@ -154,7 +154,7 @@ class KeyedProcessor(Processor):
             if self._schedule.defer(state):
                 log.warning("retry later", camera=state.key.camera, reason=str(reason))
         except BaseException as error:  # noqa: BLE001 - raised again in the loop, which ends the process
-            self._schedule.fail(error)
+            self._schedule.fail(state, error)
         else:
             self._schedule.give_back(state)
         return True

@@ -115,7 +115,7 @@ class Schedule:
             concerned = [state for state in self._states.values() if state.concerns(partitions)]
             for state in concerned:
                 self._freeze(state)
-            while self._failure is None and any(state.phase is Phase.AT_WORK for state in concerned):
+            while any(state.phase is Phase.AT_WORK for state in concerned):
                 self._raise_if_hung()
                 self._changed.wait(LOOK_S)
             for state in concerned:
@@ -231,9 +231,10 @@ class Schedule:
             self._changed.notify_all()
             return state.deferrals == 1
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, state: KeyState, error: BaseException) -> None:
         """A worker met what must end the process: no work is begun any more."""
         with self._changed:
+            state.phase = Phase.FAILED
             self._failure = self._failure or error
             self._changed.notify_all()
 

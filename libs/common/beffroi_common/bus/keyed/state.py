@@ -25,6 +25,8 @@ class Phase(Enum):
     """In the hands of a worker, who alone touches its stream."""
     DEFERRED = auto()
     """Its next piece of work could not be done yet."""
+    FAILED = auto()
+    """Its next piece of work met what ends the process."""
 
 
 @dataclass(frozen=True, slots=True)
