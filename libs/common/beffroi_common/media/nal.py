@@ -18,7 +18,7 @@ MAX_NAL_UNITS = 4096
 """In one access unit. H.265 allows 600 slices in a picture, cameras send a few dozen; what lies behind so many units is
 not looked at, so that bytes made of start codes alone cost no more time than a picture."""
 
-SEARCHED_BYTES = 64
+SEARCHED_BYTES = 1024
 """Trailing zeros are looked for in steps of this size: a slice as large as the unit would be a copy of the picture."""
 
 
@@ -159,11 +159,11 @@ def codec_string(codec: Codec, key_unit: bytes) -> str | None:
 def _sets_in_front(codec: Codec, key_unit: bytes) -> dict[int, bytes]:
     """Parameter sets by type, several of one type one behind the other."""
     syntax = SYNTAX[codec]
-    sets: dict[int, bytes] = {}
+    sets: dict[int, list[bytes]] = {}
     for unit in nal_units(codec, key_unit, before=syntax.slices):
         if unit.kind in syntax.parameters:
-            sets[unit.kind] = sets.get(unit.kind, b"") + key_unit[unit.begin : unit.end]
-    return sets
+            sets.setdefault(unit.kind, []).append(key_unit[unit.begin : unit.end])
+    return {kind: b"".join(found) for kind, found in sets.items()}
 
 
 def _without_trailing_zeros(data: bytes, begin: int, end: int) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from beffroi_common.contracts import Codec
 from beffroi_common.media.nal import (
     MAX_NAL_UNITS,
+    SEARCHED_BYTES,
     SYNTAX,
     codec_string,
     is_annex_b,
@@ -43,7 +44,7 @@ def test_units_are_found_with_short_and_long_start_codes(code: bytes) -> None:
     assert [unit.kind for unit in nal_units(Codec.H264, data)] == [7, 8, 5]
 
 
-@pytest.mark.parametrize("zeros", [0, 1, 2, 63, 64, 65, 200])
+@pytest.mark.parametrize("zeros", [0, 1, 2, SEARCHED_BYTES - 1, SEARCHED_BYTES, SEARCHED_BYTES + 1, 3 * SEARCHED_BYTES])
 def test_trailing_zeros_belong_to_no_unit(zeros: int) -> None:
     padding = b"\x00" * zeros
     assert found(Codec.H264, S4 + SPS + padding + S4 + IDR + padding) == [SPS, IDR]
