@@ -79,7 +79,8 @@ def decoded(content: bytes) -> Iterator[tuple[float, VideoFrame]]:
         UnreadableMp4Error: the file is something else, or damaged.
     """
     try:
-        with av.open(io.BytesIO(content), mode="r", format="mp4") as container:
+        # Tags are not looked at: that one of them is no UTF-8 must not lose the pictures.
+        with av.open(io.BytesIO(content), mode="r", format="mp4", metadata_errors="ignore") as container:
             video = container.streams.video[0]
             if video.codec_context is None:
                 raise UnreadableMp4Error("its pictures are in a codec that nobody knows")

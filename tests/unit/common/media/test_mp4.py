@@ -101,6 +101,11 @@ def test_a_file_that_is_none(content: bytes) -> None:
         list(decoded(content))
 
 
+def test_a_damaged_tag_loses_no_picture() -> None:
+    content = written(film(1)).replace(b"VideoHandler", b"Video\xffandler")
+    assert numbers([picture for _, picture in decoded(content)]) == list(range(FPS))
+
+
 WHOLE = written(film(2))
 
 
