@@ -43,6 +43,25 @@ def test_they_can_be_undone(database_url: str) -> None:
     database.close()
 
 
+def test_cameras_of_an_older_release_keep_their_commune(database_url: str) -> None:
+    database = Database(database_url)
+    engine = database.engine.execution_options(beffroi_writes=True)
+    document = '{"id": "gate", "commune": "Hellemmes"}'
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0002")
+        connection.execute(
+            text(
+                "INSERT INTO cameras (id, slot, version, mask_version, published_version, document) "
+                "VALUES ('gate', 0, 1, 0, 0, :document)"
+            ),
+            {"document": document},
+        )
+    migrations.upgrade(database)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT commune, document FROM cameras")).all() == [("Hellemmes", document)]
+    database.close()
+
+
 def test_two_at_once(database_url: str) -> None:
     databases = [Database(database_url) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
