@@ -42,7 +42,9 @@ def show(place: Any, app: Running) -> Callable[..., None]:
             producer.send(topic, batch.camera, batch, partition=0)
         if wait:
             newest = batches[-1].sequence
-            eventually(lambda: [each.sequence for each in app.services.buffer.run_to("gate", None)][-1:] == [newest])
+            eventually(
+                lambda: [each.sequence for each in app.services.buffer.run_to(SYSTEM, "gate", None)][-1:] == [newest]
+            )
 
     return put
 

@@ -80,7 +80,7 @@ def communes(place: Any, app: Running, make_camera: Any, record: Any, segments: 
         producer.send(STATUS, status.key, status)
     eventually(lambda: len(app.operator.get(f"{V1}/alerts").json()["items"]) == 2)
     known = app.services
-    eventually(lambda: all(known.buffer.run_to(camera, None) for camera in (OURS, THEIRS)))
+    eventually(lambda: all(known.buffer.run_to(SYSTEM, camera, None) for camera in (OURS, THEIRS)))
     eventually(lambda: all(known.health.statuses.of_camera(camera) for camera in (OURS, THEIRS)))
     eventually(lambda: all(known.recordings.page(SYSTEM, camera, None, None).segments for camera in (OURS, THEIRS)))
     for role in Role:

@@ -7,8 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from tests.application import film
+from tests.application import SYSTEM, film
 
+from beffroi_api.authz.scope import Scope
+from beffroi_api.authz.territory import Territory
+from beffroi_api.errors import NotFound
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
@@ -39,7 +42,7 @@ class Bench:
 
     def sequences(self, name: str = "gate") -> list[int]:
         """What a still of the newest picture could be made of."""
-        return [batch.sequence for batch in self.buffer.run_to(name, None)]
+        return [batch.sequence for batch in self.buffer.run_to(SYSTEM, name, None)]
 
     def decide(self, mask: int) -> None:
         self.decisions.changed("gate", mask, camera(mask))
@@ -164,21 +167,21 @@ def test_a_silent_camera_is_forgotten_in_time(bench: Bench) -> None:
 def test_the_run_to_a_moment_begins_with_a_key_picture(bench: Bench) -> None:
     bench.put(*film(6, start_ns=START_NS, gop=10))  # every second batch begins with a key picture
     second = 1_000_000_000
-    assert [batch.sequence for batch in bench.buffer.run_to("gate", START_NS + 3 * second)] == [2, 3]
-    assert [batch.sequence for batch in bench.buffer.run_to("gate", START_NS + 2 * second)] == [2]
-    assert bench.buffer.run_to("gate", START_NS - 1) == []
+    assert [batch.sequence for batch in bench.buffer.run_to(SYSTEM, "gate", START_NS + 3 * second)] == [2, 3]
+    assert [batch.sequence for batch in bench.buffer.run_to(SYSTEM, "gate", START_NS + 2 * second)] == [2]
+    assert bench.buffer.run_to(SYSTEM, "gate", START_NS - 1) == []
 
 
 @pytest.mark.asyncio
 async def test_a_view_begins_with_the_newest_key_picture(bench: Bench) -> None:
     bench.put(*film(4, start_ns=START_NS, gop=10))
-    viewer = bench.buffer.watch("gate", View.MASKED)
+    viewer = bench.buffer.watch(SYSTEM, "gate", View.MASKED)
     assert drain(viewer) == [2, 3]
 
 
 @pytest.mark.asyncio
 async def test_a_view_goes_on_with_what_comes(bench: Bench) -> None:
-    viewer = bench.buffer.watch("gate", View.MASKED)
+    viewer = bench.buffer.watch(SYSTEM, "gate", View.MASKED)
     bench.put(*film(1, start_ns=START_NS))
     held = await viewer.next(10)
     assert held is not None
@@ -191,7 +194,7 @@ async def test_a_view_goes_on_with_what_comes(bench: Bench) -> None:
 @pytest.mark.asyncio
 async def test_a_view_that_opens_mid_gop_waits_for_a_key_picture(bench: Bench) -> None:
     batches = film(4, start_ns=START_NS, gop=10)
-    viewer = bench.buffer.watch("gate", View.MASKED)
+    viewer = bench.buffer.watch(SYSTEM, "gate", View.MASKED)
     bench.put(*batches[1:])
     held = await viewer.next(10)
     assert held is not None
@@ -201,7 +204,7 @@ async def test_a_view_that_opens_mid_gop_waits_for_a_key_picture(bench: Bench) -
 @pytest.mark.asyncio
 async def test_a_slow_viewer_skips_to_newer_pictures_a_decoder_can_start_with() -> None:
     bench = Bench(LiveSettings(queue_bytes_per_viewer=64 * 1024))
-    viewer = bench.buffer.watch("gate", View.MASKED)
+    viewer = bench.buffer.watch(SYSTEM, "gate", View.MASKED)
     fat = [
         replace(each, units=tuple(replace(unit, data=unit.data + bytes(3000)) for unit in each.units))
         for each in film(7, start_ns=START_NS, gop=10)
@@ -216,9 +219,23 @@ async def test_a_slow_viewer_skips_to_newer_pictures_a_decoder_can_start_with() 
 
 @pytest.mark.asyncio
 async def test_the_views_are_separate(bench: Bench) -> None:
-    masked = bench.buffer.watch("gate", View.MASKED)
-    annotated = bench.buffer.watch("gate", View.ANNOTATED)
+    masked = bench.buffer.watch(SYSTEM, "gate", View.MASKED)
+    annotated = bench.buffer.watch(SYSTEM, "gate", View.ANNOTATED)
     bench.put(*film(1, start_ns=START_NS), view=View.ANNOTATED)
     assert await annotated.next(10) is not None
     assert await masked.next(0.01) is None
     assert bench.sequences() == []
+
+
+@pytest.mark.parametrize(("communes", "is_seen"), [({"Lille"}, True), ({"Hellemmes"}, False), (set(), False)])
+@pytest.mark.asyncio
+async def test_pictures_of_a_camera_out_of_scope_do_not_leave(bench: Bench, communes: set[str], is_seen: bool) -> None:
+    bench.decisions.load([camera(1)], {"gate": "Lille"})
+    bench.put(*film(1, start_ns=START_NS))
+    scope = Scope("somebody", Territory(communes=frozenset(communes)))
+    assert bool(bench.buffer.run_to(scope, "gate", None)) == is_seen
+    if is_seen:
+        bench.buffer.watch(scope, "gate", View.MASKED)
+    else:
+        with pytest.raises(NotFound):
+            bench.buffer.watch(scope, "gate", View.MASKED)

@@ -81,7 +81,7 @@ def bench() -> Bench:
 
 
 ASK: list[Callable[[Stills], Still]] = [
-    lambda stills: stills.latest("gate"),
+    lambda stills: stills.latest(SYSTEM, "gate"),
     lambda stills: stills.at(SYSTEM, "gate", LATER),
 ]
 
@@ -123,6 +123,6 @@ def test_a_turn_is_given_back_whatever_came_of_it(bench: Bench) -> None:
     bench.decide()
     for _ in range(3):
         with pytest.raises(NoPicture, match=r"^There is no picture at present: nothing came\.$"):
-            bench.stills.latest("gate")
+            bench.stills.latest(SYSTEM, "gate")
     with bench.turn, pytest.raises(Busy):
-        bench.stills.latest("gate")
+        bench.stills.latest(SYSTEM, "gate")

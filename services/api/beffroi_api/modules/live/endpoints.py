@@ -50,7 +50,7 @@ def still(
     """One masked picture of a camera."""
     scope = Scope.of(who)
     require(may_watch(who, services.cameras.known(scope, camera)), camera)
-    found = services.stills.latest(camera) if at is None else services.stills.at(scope, camera, at)
+    found = services.stills.latest(scope, camera) if at is None else services.stills.at(scope, camera, at)
     return picture(services, who, camera, found, Action.STILL_SEEN)
 
 

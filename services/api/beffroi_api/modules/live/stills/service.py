@@ -35,7 +35,7 @@ class Stills:
     why_not: Callable[[str], str]
     """Says why a camera has no live picture."""
 
-    def latest(self, camera: str) -> Still:
+    def latest(self, scope: Scope, camera: str) -> Still:
         """The newest picture that may be shown. Never one out of a recording: it may be under an older mask.
 
         Raises:
@@ -43,7 +43,7 @@ class Stills:
             Busy: too many pictures are being made.
         """
         with self._turn():
-            batches = self.buffer.run_to(camera, None)
+            batches = self.buffer.run_to(scope, camera, None)
             if not batches:
                 raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
             return self._decoded(camera, batches, None)
@@ -60,7 +60,7 @@ class Stills:
         """
         self.recordings.refuse_past_retention(at)
         with self._turn():
-            return self._from_buffer(camera, at) or self._from_segment(scope, camera, at)
+            return self._from_buffer(scope, camera, at) or self._from_segment(scope, camera, at)
 
     def refuse_outdated(self, camera: str, still: Still) -> None:
         """See that a picture out of memory may be shown under the decision in force. Whoever waits asks again.
@@ -73,8 +73,8 @@ class Stills:
         if still.mask_version is None or not self.buffer.shows(camera, still.mask_version):
             raise NoPicture("The masks of this camera were just changed: try again in a moment.")
 
-    def _from_buffer(self, camera: str, at: datetime) -> Still | None:
-        batches = self.buffer.run_to(camera, _ns(at))
+    def _from_buffer(self, scope: Scope, camera: str, at: datetime) -> Still | None:
+        batches = self.buffer.run_to(scope, camera, _ns(at))
         if not batches:
             return None
         still = self._decoded(camera, batches, _ns(at))

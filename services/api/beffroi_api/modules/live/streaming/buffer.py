@@ -9,6 +9,8 @@ import threading
 from collections import OrderedDict, deque
 from itertools import dropwhile
 
+from beffroi_api.authz.scope import Scope
+from beffroi_api.errors import no_camera
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.settings import LiveSettings
@@ -105,8 +107,14 @@ class LiveBuffer:
                 viewer.offer(held)
         return True
 
-    def watch(self, camera: str, view: View) -> Viewer:
-        """Open a view that begins with the newest pictures a decoder can start with. On the event loop."""
+    def watch(self, scope: Scope, camera: str, view: View) -> Viewer:
+        """Open a view that begins with the newest pictures a decoder can start with. On the event loop.
+
+        Raises:
+            NotFound: no such camera in scope.
+        """
+        if not self._covers(scope, camera):
+            raise no_camera(camera)
         viewer = Viewer(self._settings.queue_bytes_per_viewer)
         with self._lock:
             channel = self._channels.setdefault((camera, view), Channel())
@@ -119,8 +127,13 @@ class LiveBuffer:
         with self._lock:
             self._channels[camera, view].viewers.discard(viewer)
 
-    def run_to(self, camera: str, at_ns: int | None) -> list[FrameBatch]:
-        """Batches to decode for the masked picture at `at_ns` (None: the newest), from a key picture on; or none."""
+    def run_to(self, scope: Scope, camera: str, at_ns: int | None) -> list[FrameBatch]:
+        """Batches to decode for the masked picture at `at_ns` (None: the newest), from a key picture on; or none.
+
+        There are none of a camera out of scope.
+        """
+        if not self._covers(scope, camera):
+            return []
         with self._lock:
             channel = self._channels.get((camera, View.MASKED))
             # Looked at once more: a decision may be known already whose `changed` still waits for the lock.
@@ -156,6 +169,9 @@ class LiveBuffer:
             for channel in self._channels.values():
                 for viewer in channel.viewers:
                     viewer.end()
+
+    def _covers(self, scope: Scope, camera: str) -> bool:
+        return scope.covers(camera, self._decisions.commune(camera))
 
     def _refusal(self, batch: FrameBatch) -> str | None:
         if batch.stream is not Stream.MAIN:

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import COOKIE, Identity
+from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, no_camera
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
@@ -67,7 +68,7 @@ class LiveSession:
                 await self._remember(Action.LIVE_ENDED, seconds=seconds, batches=self._batches)
 
     async def _watch(self) -> None:
-        viewer = self._services.buffer.watch(self._camera, self._view)
+        viewer = self._services.buffer.watch(Scope.of(self._who), self._camera, self._view)
         gauge = LIVE_VIEWERS.labels(camera=self._camera, view=self._view.value)
         gauge.inc()
         if self._view is View.ANNOTATED:
