@@ -43,14 +43,17 @@ class System:
 
 
 @contextmanager
-def running_system(home: Path, cameras: Mapping[str, Camera]) -> Iterator[System]:
-    """The system in `home` for as long as the context lasts, with these cameras by name."""
+def running_system(home: Path, cameras: Mapping[str, Camera], clip: Path | None = None) -> Iterator[System]:
+    """The system in `home` for as long as the context lasts, with these cameras by name.
+
+    Its RTSP camera plays `clip`, or a pattern.
+    """
     people = accounts.run_accounts()
     administrator = next(each for each in people if each.role == "administrator")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("BEFFROI_RECORDER_SEGMENT_S", str(SEGMENT_S))
         stack_settings = StackSettings.on_free_ports(home)
-        index = clips.prepare_pattern()
+        index = clips.prepare_pattern() if clip is None else clips.prepare(clip)
         with (
             running_stack(stack_settings, "e2e", index, prepare=lambda parts: accounts.create(people, parts)) as stack,
             ApiClient(stack.address, administrator.username, administrator.password) as api,

@@ -10,6 +10,7 @@ import pytest
 
 from beffroi_detector.vision.processor import MESSAGES as VISION
 from beffroi_masker.messages import MESSAGES as MASKER
+from beffroi_rules.fitting import RestReason
 
 SERVICES = Path(__file__).parents[3] / "services"
 WORDS = SERVICES / "api/console/src/i18n"
@@ -23,7 +24,7 @@ def codes() -> set[str]:
         code for file in SERVICES.glob("*/beffroi_*/**/*.py") for code in SAID.findall(file.read_text(encoding="utf-8"))
     }
     masker = {reason.value for reason in MASKER}
-    return written | masker | set(VISION)
+    return written | masker | set(VISION) | {reason.value for reason in RestReason}
 
 
 def test_the_codes_are_found() -> None:

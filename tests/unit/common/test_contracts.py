@@ -150,6 +150,32 @@ def test_an_unknown_field_is_named_and_its_value_is_not() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+DEEP: dict[str, object] = {"a": {"b": {"c": {"d": {}}}}}
+SPOILT: dict[str, tuple[dict[str, object], str]] = {
+    "too deep": ({"rules": [{"id": "r", "rule": "x", "parameters": DEEP}]}, "deep in each other"),
+    "too long": ({"rules": [{"id": "r", "rule": "x", "parameters": {"a": "x" * 5000}}]}, "longer than 4096 bytes"),
+    "not finite": ({"rules": [{"id": "r", "rule": "x", "parameters": {"a": float("nan")}}]}, "finite"),
+    "no term": ({"rules": [{"id": "r", "rule": "Red Light"}]}, "pattern"),
+    "two rules with one id": ({"rules": [{"id": "r", "rule": "x"}, {"id": "r", "rule": "y"}]}, "two rules"),
+    "a zone without points": ({"zones": [{"id": "z", "name": "z", "kind": "k", "shape": "s", "points": []}]}, "points"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_rules_and_zones_are_bounded(case: str) -> None:
+    changes, why = SPOILT[case]
+    with pytest.raises(ValidationError, match=why):
+        Camera.model_validate(camera(**changes))
+
+
+def test_a_camera_with_what_nobody_knows_is_read_and_passed_on_as_it_is() -> None:
+    zone = {"id": "rift", "name": "Rift", "kind": "rift", "shape": "ring", "points": [[0.5, 0.5]]}
+    rule = {"id": "r", "rule": "teleportation", "parameters": {"at": [1, 2.5, None]}, "geometry": {"gate": "nowhere"}}
+    sent = Camera.model_validate(camera(zones=[zone], rules=[rule]))
+    assert Camera.decode(sent.encode()) == sent
+    assert sent.rules[0].parameters == rule["parameters"]
+
+
 def test_a_legal_basis_ends_by_itself() -> None:
     basis = LegalBasis(analytic="loitering", purpose="p", reference="r", starts_at=NOW, ends_at=NOW + timedelta(days=1))
     watched = Camera.model_validate(camera(legal_bases=[basis]))

@@ -11,7 +11,7 @@ from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
 from beffroi_common.bus import Producer, Record, RetryLater, StatusReporter
 from beffroi_common.bus.dead_letters import DeadLetters
-from beffroi_common.contracts import Alert, AlertState, CameraStatus, DeadLetter, Tracks
+from beffroi_common.contracts import Alert, AlertState, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
@@ -84,6 +84,20 @@ def test_a_camera_nobody_configured_is_said(bench: Bench) -> None:
     status = decode_status(bench.broker.records(STATUS)[-1].value or b"")
     assert isinstance(status, CameraStatus)
     assert status.code == "unknown_camera"
+
+
+def test_a_rule_that_rests_is_named_with_why_and_the_others_alert(bench: Bench) -> None:
+    later = CameraRule(id="later", rule="from_the_future")
+    bench.configured["cam"] = camera(more=(later,))
+    remembered: str | None = None
+    for at_s in times(0, 11):
+        remembered = bench.processor.process(record(tracks(at_s, {"a": HERE})), remembered)
+    assert [alert.state for alert in bench.said] == [AlertState.OPENED]
+    status = decode_status(bench.broker.records(STATUS)[-1].value or b"")
+    assert isinstance(status, CameraStatus)
+    assert (status.level, status.code) == (Level.WARNING, "rule_unknown")
+    assert "rule later rests" in status.message
+    assert "from_the_future" in status.message
 
 
 @pytest.mark.parametrize(

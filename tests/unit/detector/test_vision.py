@@ -14,14 +14,16 @@ from tests.unit.rules.scenes import REGISTRY, START, camera
 from beffroi_common.bus import Record, StatusReporter, run
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.keyed import InlineExecutor
-from beffroi_common.contracts import Camera, DeadLetter, FrameBatch, Tracks
+from beffroi_common.contracts import Camera, CameraRule, CameraStatus, DeadLetter, FrameBatch, Tracks
+from beffroi_common.contracts.status import decode_status
 from beffroi_common.media.encoding import Quality
-from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, TRACKS, dead_letter_topic
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, STATUS, TRACKS, dead_letter_topic
 from beffroi_detector.vision.camera_stream import CameraStream
 from beffroi_detector.vision.decoding import PictureDecoder
 from beffroi_detector.vision.processor import Looking, Pace, new_vision
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
 from beffroi_rules.fitting import Plan, plan_of
+from beffroi_rules.registry import Registry
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 
@@ -33,9 +35,10 @@ class Fixed:
     viewers: set[str] = field(default_factory=set)
     classes: frozenset[str] = frozenset({"person", "car"})
     """What the model knows."""
+    registry: Registry = REGISTRY
 
     def plan(self, camera: str) -> Plan:
-        return plan_of(self.cameras.get(camera), REGISTRY).with_classes(self.classes)
+        return plan_of(self.cameras.get(camera), self.registry).with_classes(self.classes)
 
     def watched(self, camera: str) -> bool:
         return camera in self.viewers
@@ -125,6 +128,46 @@ def test_a_camera_nobody_allowed_is_never_looked_at(bench: Bench, configured: Ca
     assert bench.finder.asked == 0
     assert bench.tracks == []
     assert len(bench.annotated) == 1  # the picture with its zones, and nobody marked
+
+
+def said(bench: Bench) -> CameraStatus:
+    """What vision said last of the camera."""
+    records = [record for record in bench.broker.records(STATUS) if record.key.startswith("camera/")]
+    status = decode_status(records[-1].value or b"")
+    assert isinstance(status, CameraStatus)
+    return status
+
+
+CAR_RULE = CameraRule(id="cars", rule="of_cars", geometry={"zone": "z"})
+LOITERING = next(iter(REGISTRY.rules.values()))
+WITH_CARS = Registry.of([LOITERING, replace(LOITERING, name="of_cars", classes=frozenset({"car"}))])
+
+
+def test_what_the_rules_need_is_looked_for_and_nothing_else(bench: Bench) -> None:
+    bench.give(batch(0))
+    assert bench.finder.classes == {"person"}
+    bench.configuration.registry = WITH_CARS
+    bench.configuration.cameras["cam"] = camera(more=(CAR_RULE,))
+    bench.give(batch(1))
+    assert bench.finder.classes == {"person", "car"}
+    assert said(bench).code == "analysed"
+
+
+def test_a_rule_whose_class_the_model_lacks_rests_alone_and_is_named(bench: Bench) -> None:
+    bench.configuration.registry, bench.configuration.classes = WITH_CARS, frozenset({"person"})
+    bench.configuration.cameras["cam"] = camera(more=(CAR_RULE,))
+    bench.give(batch(0))
+    assert bench.finder.classes == {"person"}
+    assert said(bench).code == "rule_class_missing"
+    assert "rule cars rests" in said(bench).message
+    assert "no car" in said(bench).message
+
+
+def test_without_a_rule_nothing_is_looked_for_whatever_the_basis_allows(bench: Bench) -> None:
+    bench.configuration.cameras["cam"] = camera().model_copy(update={"rules": ()})
+    bench.give(batch(0))
+    assert bench.finder.asked == 0
+    assert said(bench).code == "no_rule"
 
 
 def test_repeats_are_dropped(bench: Bench) -> None:

@@ -1,0 +1,149 @@
+"""Zones and the rules that look at them: checked by the registry, versions given by the api, nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.application import Running
+
+from beffroi_api.authz.scope import Scope
+from beffroi_api.modules.cameras import repository
+
+V1 = "/api/v1"
+GATE = f"{V1}/cameras/gate"
+ZONE = {
+    "id": "crossroads",
+    "name": "Crossroads",
+    "kind": "sensitive",
+    "shape": "polygon",
+    "points": [[0, 0], [1, 0], [1, 1], [0, 1]],
+}
+RULE = {"id": "r", "rule": "loitering", "parameters": {"threshold_s": 20}, "geometry": {"zone": "crossroads"}}
+FUTURE_ZONE = {"id": "rift", "name": "Rift", "kind": "rift", "shape": "ring", "points": [[0.5, 0.5]]}
+FUTURE = {
+    "id": "later",
+    "rule": "teleportation",
+    "version": 7,
+    "parameters": {"at": [1, 2]},
+    "geometry": {"gate": "rift"},
+}
+Make = Callable[..., dict[str, Any]]
+
+
+def put(app: Running, zones: list[Any], rules: list[Any]) -> Any:
+    return app.administrator.put(f"{GATE}/zones", json={"zones": zones, "rules": rules})
+
+
+def saved(app: Running, zones: list[Any], rules: list[Any]) -> list[dict[str, Any]]:
+    answer = put(app, zones, rules)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["rules"]
+    return found
+
+
+def as_input(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule as a console sends it back: without version, and without why it rests."""
+    return {name: rule[name] for name in ("id", "rule", "parameters", "geometry")}
+
+
+def let_a_later_release_save(app: Running) -> None:
+    """Put a rule and a zone into the database that this release does not know."""
+    with app.services.database.write(Scope.system("a later release")) as session:
+        row = repository.find(session, "gate", for_change=True)
+        assert row is not None
+        camera = repository.document(row)
+        document = camera.model_dump() | {
+            "zones": [FUTURE_ZONE, ZONE],
+            "rules": [FUTURE],
+            "version": camera.version + 1,
+        }
+        repository.write(row, type(camera).model_validate(document))
+
+
+def test_what_is_left_out_takes_its_default_and_is_kept(app: Running, make_camera: Make) -> None:
+    make_camera()
+    (rule,) = saved(app, [ZONE], [RULE])
+    assert rule["version"] == 1
+    assert rule["parameters"] == {"threshold_s": 20, "radius_height": 0.1, "gap_s": 3, "schedule": None}
+    assert rule["rests"] is None
+
+
+def test_a_version_grows_with_the_content_and_only_with_it(app: Running, make_camera: Make) -> None:
+    make_camera()
+
+    def version(zone: dict[str, Any], parameters: dict[str, Any]) -> int:
+        (rule,) = saved(app, [zone], [RULE | {"parameters": parameters}])
+        return int(rule["version"])
+
+    narrow = ZONE | {"points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+    assert [
+        version(ZONE, {"threshold_s": 20}),
+        version(ZONE, {"threshold_s": 20}),
+        version(ZONE, {"threshold_s": 20, "gap_s": 3.0}),  # said in full, it is the same
+        version(ZONE | {"name": "Square"}, {"threshold_s": 20}),
+        version(ZONE, {"threshold_s": 25}),
+        version(narrow, {"threshold_s": 25}),  # it looks elsewhere: an alert must tell the two apart
+        version(narrow, {"threshold_s": 25}),
+    ] == [1, 1, 1, 1, 2, 3, 3]
+
+
+BAD_ZONE = ZONE | {"points": [[0, 0], [1, 1], [1, 0], [0, 1]]}
+WRONG: dict[str, tuple[list[Any], list[Any], list[str], str]] = {
+    "an unknown rule": ([ZONE], [RULE | {"rule": "x"}], ["body.rules.0.rule"], "this release does not know a rule x"),
+    "parameters out of bounds": (
+        [ZONE],
+        [RULE | {"parameters": {"threshold_s": 1, "gap_s": 99}}],
+        ["body.rules.0.parameters.threshold_s", "body.rules.0.parameters.gap_s"],
+        "greater than or equal to 5",
+    ),
+    "a role without a zone": ([ZONE], [RULE | {"geometry": {}}], ["body.rules.0.geometry.zone"], "choose a zone"),
+    "a zone that is not there": ([], [RULE], ["body.rules.0.geometry.zone"], "choose a zone"),
+    "an unknown kind of zone": ([ZONE | {"kind": "lawn"}], [], ["body.zones.0.kind"], "choose one of sensitive"),
+    "another shape": ([ZONE | {"shape": "line"}], [], ["body.zones.0.shape"], "is a polygon"),
+    "an outline that crosses itself": ([BAD_ZONE], [], ["body.zones.0.points"], "cross"),
+    "a version of one's own": ([ZONE], [RULE | {"version": 9}], ["body.rules.0.version"], "not permitted"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_fit_is_said_field_by_field(app: Running, make_camera: Make, case: str) -> None:
+    zones, rules, fields, words = WRONG[case]
+    before = make_camera()["version"]
+    answer = put(app, zones, rules)
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["fields"]] == fields
+    assert words in answer.json()["detail"]
+    assert app.administrator.get(GATE).json()["version"] == before
+
+
+def test_a_rule_of_a_later_release_rests_is_said_and_survives_other_changes(app: Running, make_camera: Make) -> None:
+    make_camera()
+    let_a_later_release_save(app)
+    app.administrator.put(f"{GATE}/legal-bases", json=[]).raise_for_status()
+    (shown,) = app.operator.get(GATE).json()["rules"]
+    assert shown["rests"]["code"] == "rule_unknown"
+    assert "teleportation" in shown["rests"]["message"]
+
+    kept, added = saved(app, [FUTURE_ZONE | {"name": "Renamed"}, ZONE], [as_input(shown), RULE])
+    assert {name: kept[name] for name in FUTURE} == FUTURE
+    assert (added["rule"], added["rests"]) == ("loitering", None)
+
+    changed = put(app, [FUTURE_ZONE, ZONE], [as_input(shown) | {"parameters": {}}])
+    assert changed.status_code == 422, "nobody here can say whether the change fits"
+    without_its_zone = put(app, [ZONE], [as_input(shown)])
+    assert without_its_zone.status_code == 422
+    assert saved(app, [ZONE], []) == [], "whoever takes it off means it"
+
+
+def test_the_catalogue_says_all_there_is_to_know_of_a_rule(app: Running) -> None:
+    for client in (app.administrator, app.operator, app.dpo):
+        rules = {rule["name"]: rule for rule in client.get(f"{V1}/rules").json()}
+        rule = rules["loitering"]
+        assert (rule["analytic"], rule["classes"]) == ("loitering", ["person"])
+        assert rule["parameters"]["properties"]["threshold_s"]["minimum"] == 5
+        assert rule["words"]["fr"]["parameters"]["threshold_s"]["unit"] == "secondes"
+        assert [(role["name"], role["kind"]["name"], role["kind"]["shape"]) for role in rule["roles"]] == [
+            ("zone", "sensitive", "polygon")
+        ]
