@@ -20,8 +20,8 @@ PUBLIC = "ingress"
 CAMERA_PORTS = (554, 8554)
 """RTSP, as cameras and as most relays have it."""
 
-CONNECTED_TO = ("KAFKA__BOOTSTRAP_SERVERS", "STORE__ENDPOINT", "DATABASE_URL", "OTLP_ENDPOINT")
-"""Ends of the names of settings that hold an address which the program connects to."""
+CONNECTED_TO = re.compile(r"_(KAFKA__BOOTSTRAP_SERVERS|(STORE|STORES__\w+)__ENDPOINT|DATABASE_URL|OTLP_ENDPOINT)$")
+"""Settings that hold an address which the program connects to."""
 NOT_CONNECTED_TO = ("PUBLIC_ORIGIN",)
 """Ends of the names of settings that hold an address for somebody else."""
 LOOKS_LIKE_AN_ADDRESS = re.compile(r"://|^[a-z0-9.-]+:\d+(,|$)")
@@ -107,7 +107,7 @@ def _egress(name: str, pod: Manifest, cell: Sequence[Manifest], site: Site) -> I
     needed = set(NAME_SERVICE)
     for container in containers(pod):
         for variable, value in environment(container, cell).items():
-            if variable.endswith(CONNECTED_TO):
+            if CONNECTED_TO.search(variable):
                 for host, port in _addresses(value):
                     peer = _peer(host, site)
                     if peer is None:

@@ -91,8 +91,8 @@ def test_the_broker_is_reached_encrypted_as_a_user_of_its_own(settings: ServiceS
     assert settings.kafka.sasl_mechanism == "SCRAM-SHA-512"
     assert settings.kafka.username == f"beffroi-{service}"
     assert settings.kafka.password is not None
-    store = getattr(settings, "store", None)
-    assert store is None or store.secure
+    stores = [getattr(settings, "store", None), *getattr(settings, "stores", {}).values()]
+    assert all(store.secure for store in stores if store is not None)
 
 
 def test_files_lie_on_volumes_or_in_the_image(
