@@ -59,7 +59,7 @@ class FittedRule:
         parameters: validated, with all defaults.
         stamped: the same as JSON.
         zones: the zone that plays each role.
-        fingerprint: of all of it; another one begins anew.
+        fingerprint: of all of it; another one starts over.
     """
 
     id: str

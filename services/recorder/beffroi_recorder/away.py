@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 FLUSH_TIMEOUT_S = 5.0
-"""Patience with the broker for one small message; longer is "retry later"."""
+"""Longest wait for the broker for one small message; longer is "retry later"."""

@@ -1,4 +1,4 @@
-"""What the recorder can be told."""
+"""Settings of the recorder."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def create_topics(settings: KafkaSettings, slots: int = DEFAULT_SLOTS, replicati
 
 
 def _await_known(admin: AdminClient, names: set[str]) -> None:
-    """Wait until the broker knows the topics that its controller has just made: it hears of them a little later."""
+    """Wait until the broker knows the topics that its controller has just made: they reach it a little later."""
     deadline_s = time.monotonic() + TIMEOUT_S
     while unknown := names - set(admin.list_topics(timeout=TIMEOUT_S).topics):
         if time.monotonic() > deadline_s:
@@ -85,12 +85,12 @@ def check_topics(admin: AdminClient) -> None:
     ]
     if wrong:
         raise TopicMismatchError(
-            "; ".join(wrong) + ". Set them with kafka-configs.sh, or delete the topics to be made anew"
+            "; ".join(wrong) + ". Set them with kafka-configs.sh, or delete the topics to be made again"
         )
 
 
 class TopicsSettings(StrictSettings):
-    """What `python -m beffroi_common.bus.admin` can be told, by variables that begin with BEFFROI_TOPICS_."""
+    """Settings of `python -m beffroi_common.bus.admin`: variables that begin with BEFFROI_TOPICS_."""
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_TOPICS_")
 

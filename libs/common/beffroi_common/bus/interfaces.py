@@ -66,14 +66,14 @@ class Producer(Protocol):
         """
 
     def close(self) -> None:
-        """Flush for a short while and let go."""
+        """Flush for a short while and close."""
 
 
 class Listener(Protocol):
-    """Hears which partitions come and go."""
+    """Is called when partitions are assigned or revoked."""
 
     def assigned(self, partitions: Collection[Partition]) -> None:
-        """These are read from now on, beside those held already. Told at each decision of the group, also of none."""
+        """These are read from now on, beside those held already. Called at each assignment, also an empty one."""
 
     def revoked(self, partitions: Collection[Partition]) -> None:
         """These will be somebody else's, who waits until this returns: commit, and drop what is held for them."""

@@ -199,13 +199,13 @@ class KafkaProducer:
 
     def close(self) -> None:
         """See `Producer.close`."""
-        with suppress(DeliveryError):  # whoever sent has heard of it
+        with suppress(DeliveryError):  # the sender has been called back
             left = self._serve(lambda: self._client.flush(CLOSE_FLUSH_S))
             if left:
                 log.warning("messages not delivered at the end", messages=left)
 
     def _serve(self, ask: Callable[[], int]) -> int:
-        """Let the client hear of deliveries. One that broke for good raises, at times without saying what."""
+        """Serve the client's delivery callbacks. One that broke for good raises, at times without saying what."""
         try:
             return ask()
         except (KafkaException, SystemError) as error:

@@ -23,7 +23,7 @@ class Travel(BaseModel):
 def step(
     before: Travel | None, place: Place, now_us: int, heading: Place, min_angle_deg: float, jitter: float
 ) -> Travel:
-    """Count one more place; who turns off, goes back or stands still begins anew.
+    """Count one more place; who turns off, goes back or stands still starts over.
 
     Args:
         before: None for an object that was not seen yet.

@@ -20,7 +20,7 @@ class Stand(BaseModel):
 
 
 def step(before: Stand | None, place: Place, length: float, now_us: int) -> Stand:
-    """Count one more place: half a length away from where it came to stand, the stand begins anew.
+    """Count one more place: half a length away from where it came to stand, the stand starts over.
 
     The way is measured from where it came to stand, not from the picture before: who creeps does not stand.
 

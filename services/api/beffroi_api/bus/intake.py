@@ -1,4 +1,4 @@
-"""What the api hears on the bus: pictures for the live views, alerts and recordings for the index."""
+"""What the api reads from the bus: pictures for the live views, alerts and recordings for the index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who watches annotated pictures here, as vision hears of it on `viewers.v1`."""
+"""Who watches annotated pictures here, as vision reads it from `viewers.v1`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One record of `tracks.v1` weighed: what to say, and what to remember. No Faust in here, and no clock in the rules."""
+"""One record of `tracks.v1` processed: alerts to send and state to keep. No Faust here, no clock in the rules."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TracksProcessor:
         cameras: looks a camera's configuration up; None: there is none that can be read.
         producer: takes alerts; they are safe once it is flushed.
         dead_letters: takes what can never be read.
-        status: hears how cameras are.
+        status: takes how cameras are.
         clock: for the age of pictures, never for the rules.
         plans: says which rules a camera has, and which of them can run.
     """
@@ -47,7 +47,7 @@ class TracksProcessor:
         """Count one record, send what is to be said, and return what to remember as JSON; None: nothing new.
 
         Raises:
-            RetryLater: the queue to the broker is full. Nothing is remembered: weigh the record again.
+            RetryLater: the queue to the broker is full. Nothing is remembered: process the record again.
         """
         try:
             after = self._process(record, remembered)
@@ -82,7 +82,7 @@ class TracksProcessor:
         try:
             return CameraState.model_validate_json(remembered)
         except ValidationError:
-            log.warning("what was remembered is of another version: the camera begins anew", camera=record.key)
+            log.warning("what was remembered is of another version: the camera starts over", camera=record.key)
             return None
 
     def _say(self, alert: Alert, record: Record) -> None:

@@ -92,7 +92,7 @@ def new_vision(
         executor=executor,
         queue_bytes=queue_bytes,
         hang_s=hang_s,
-        forget_s=0.0,  # an idle camera need not keep a decoder: it begins anew at a key frame
+        forget_s=0.0,  # an idle camera need not keep a decoder: it starts over at a key frame
         on_assignment=on_assignment,
     )
 

@@ -29,7 +29,7 @@ PAUSE_S = 1.0
 """Between two rounds while more is due: the store has recordings to take as well."""
 
 BROKER_S = 1.0
-"""Patience with the broker before anything is destroyed. The status said every few seconds waits if it is away."""
+"""Longest wait for the broker before anything is destroyed. The status said every few seconds waits if it is away."""
 
 
 class NotDestroyedError(Fatal):
@@ -70,7 +70,7 @@ class Auditor:
         self._listed_in_term: int | None = None
 
     def own(self, partitions: Collection[Partition]) -> None:
-        """Hear which partitions this instance owns. Each time it comes to own `AUDITED` is a term of its own."""
+        """Take which partitions this instance owns. Each time it comes to own `AUDITED` is a term of its own."""
         if AUDITED not in partitions:
             self._term = None
         elif self._term is None:
@@ -122,7 +122,7 @@ class Auditor:
         if name is None:
             return self._expiry.look_on()
         found = self._store.stat(name)
-        if found is not None and self._expiry.is_due(found):  # it may have been stored anew since it was listed
+        if found is not None and self._expiry.is_due(found):  # it may have been stored again since it was listed
             self._begun = found
             self._finish()
         self._expiry.drop_first()

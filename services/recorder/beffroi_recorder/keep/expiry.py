@@ -58,7 +58,7 @@ class ExpiryIndex:
         """See the next piece of the listing; False: all was seen, and the next listing is not due yet.
 
         Raises:
-            StoreUnavailable: the listing begins anew next time.
+            StoreUnavailable: the listing starts over next time.
         """
         if self._listing is None and self._clock.monotonic_s() < self._again_s:
             return False
@@ -70,7 +70,7 @@ class ExpiryIndex:
         return True
 
     def forget(self) -> None:
-        """Begin anew next time."""
+        """Start over next time."""
         self._soon.clear()
         self._listing = None
         self._again_s = self._whole_again_s = 0.0

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Heads:
-    """Reads and writes heads. A camera silent for the whole retention loses its head with its last segment."""
+    """Reads and writes heads. A camera that is idle for the whole retention loses its head with its last segment."""
 
     def __init__(self, store: ObjectStore, work: WorkDir) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class Heads:
         except ObjectMissing:
             return None
         except InvalidMessageError as reason:
-            # Recording goes on; the chain of this camera begins anew, and whoever verifies it will ask.
+            # Recording goes on; the chain of this camera starts over, and whoever verifies it will ask.
             log.error("the end of a camera's chain is unreadable: a new chain begins", camera=camera, why=str(reason))
             return None
 

@@ -60,7 +60,7 @@ class Recorder(Processor):
             troubles: what this loop and others put off; the status says it.
             reporter: says how it goes.
             clock: time.
-            owned: hears the partitions held, whenever they change.
+            owned: is called with the partitions held, whenever they change.
         """
         self._store = store
         self._rules = rules
