@@ -1,0 +1,268 @@
+"""Two api processes on one PostgreSQL and one Kafka, behind one address: whoever asks cannot tell which one answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from tests.application import PASSWORD, eventually
+from tests.integration.api.processes import PATIENCE_S, V1, Process
+
+from beffroi_common.bus import Bus
+from beffroi_common.bus.admin import create_topics
+from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.contracts import Alert, AlertState, CameraStatus, Level, Recording, RecordingState
+from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.topics import ALERTS, RECORDINGS, STATUS
+
+BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
+BODY = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+PUBLISHES = "this process publishes cameras from now on"
+REPLACED_WITHIN_S = 15.0
+
+
+class OneAddress:
+    """A door in front of several servers: each connection goes to the next that answers."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._next = cycle(ports)
+        self._tries = len(ports)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=_connect, args=(client, self._connected()), daemon=True).start()
+
+    def _connected(self) -> socket.socket:
+        for _ in range(self._tries):
+            with suppress(OSError):
+                return socket.create_connection(("127.0.0.1", next(self._next)))
+        raise ConnectionError("no server answers")
+
+
+def _connect(client: socket.socket, server: socket.socket) -> None:
+    with client, server:
+        answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
+        answers.start()
+        _pump(client, server)
+        answers.join()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+class Console:
+    """Listens to the news of one process."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.listening = threading.Event()
+        self._thread = threading.Thread(target=self._listen, args=(address, token), daemon=True)
+        self._thread.start()
+        assert self.listening.wait(PATIENCE_S)
+
+    def heard(self, name: str, **fields: Any) -> bool:
+        """Whether there was such an event, with these among its fields."""
+        return any(kind == name and fields.items() <= data.items() for kind, data in tuple(self.events))
+
+    def _listen(self, address: str, token: str) -> None:
+        cookies = {"beffroi_session": token}
+        with (
+            suppress(httpx2.TransportError),
+            httpx2.Client(base_url=f"http://{address}", cookies=cookies, timeout=PATIENCE_S) as client,
+            client.stream("GET", f"{V1}/events") as answer,
+        ):
+            lines = answer.iter_lines()
+            for line in lines:
+                self.listening.set()
+                if line.startswith("event: "):
+                    self.events.append((line.removeprefix("event: "), json.loads(next(lines).removeprefix("data: "))))
+
+
+@dataclass
+class Pair:
+    """Two processes, their address, and people in front of it."""
+
+    processes: list[Process]
+    address: OneAddress
+    bus: Bus
+    camera: str = field(default_factory=lambda: f"cam-{uuid.uuid4().hex[:12]}")
+
+    def sign_in(self, role: str) -> httpx2.Client:
+        """A client of the one address, with a new connection for each request."""
+        client = httpx2.Client(
+            base_url=f"http://127.0.0.1:{self.address.port}",
+            headers={"X-Beffroi-Request": "1", "Connection": "close"},
+            timeout=PATIENCE_S,
+        )
+        self.processes[0].clients.append(client)
+        client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
+        return client
+
+    def directly(self, number: int, client: httpx2.Client) -> httpx2.Client:
+        """The same person, at one of the two."""
+        direct = httpx2.Client(
+            base_url=f"http://{self.processes[number].address}",
+            headers={"X-Beffroi-Request": "1"},
+            cookies={"beffroi_session": client.cookies["beffroi_session"]},
+            timeout=PATIENCE_S,
+        )
+        self.processes[number].clients.append(direct)
+        return direct
+
+    def consoles(self, client: httpx2.Client) -> list[Console]:
+        """One at each of the two."""
+        return [Console(each.address, client.cookies["beffroi_session"]) for each in self.processes]
+
+    def send(self, topic: Any, key: str, value: Any) -> None:
+        producer = self.bus.producer()
+        producer.send(topic, key, value, partition=0)
+        assert producer.flush(PATIENCE_S) == 0
+
+    def publisher(self) -> int:
+        """Which of the two publishes."""
+        found = [number for number, each in enumerate(self.processes) if PUBLISHES in each.log]
+        assert len(found) <= 1, "both publish"
+        return found[0] if found else -1
+
+
+@pytest.fixture
+def pair(tmp_path: Path, kafka: str, postgres: Any) -> Iterator[Pair]:
+    settings = KafkaSettings(bootstrap_servers=kafka)
+    create_topics(settings, slots=2)
+    url = postgres.create_database()
+    processes = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        variables = {"DATABASE_URL": url, "INSTANCE": f"{name}-{uuid.uuid4().hex[:8]}"}
+        processes.append(Process(tmp_path / name, variables | {"KAFKA__BOOTSTRAP_SERVERS": kafka}))
+    command = [sys.executable, "-m", "beffroi_api.commands.migrate"]
+    subprocess.run(command, env=processes[0].environment, check=True)
+    with ExitStack() as ends:
+        for each in processes:
+            ends.callback(each.end)
+            each.start()
+        for role in ("administrator", "operator"):
+            processes[0].user(role)
+        address = OneAddress([each.port for each in processes])
+        ends.callback(address.close)
+        made = Pair(processes, address, KafkaBus(settings, "test", uuid.uuid4().hex))
+        eventually(lambda: made.publisher() >= 0, PATIENCE_S)
+        yield made
+
+
+def alert_of(camera: str) -> Alert:
+    now = datetime.now(UTC)
+    return Alert(
+        id=uuid.uuid4().hex,
+        camera=camera,
+        zone="crossroads",
+        rule="loitering",
+        rule_version=1,
+        parameters={},
+        legal_basis="A-1",
+        state=AlertState.OPENED,
+        onset=now,
+        occurred_at=now,
+        track="t",
+        box=(0.1, 0.1, 0.2, 0.2),
+    )
+
+
+def recording_of(camera: str, at: datetime) -> Recording:
+    return Recording(
+        camera=camera,
+        store="recordings",
+        object_name=f"segments/{camera}.mp4",
+        state=RecordingState.STORED,
+        starts_at=at,
+        ends_at=at,
+        frames=1,
+        batches=1,
+        missing_batches=0,
+        width=160,
+        height=96,
+        codec="avc1.42c00a",
+        mask_versions=(1,),
+        size_bytes=1,
+        sha256="0" * 64,
+        previous_sha256=None,
+        changed_at=at,
+    )
+
+
+def _everywhere(consoles: list[Console], name: str, **fields: Any) -> None:
+    for console in consoles:
+        eventually(lambda: console.heard(name, **fields), PATIENCE_S)  # noqa: B023
+
+
+def test_people_cannot_tell_which_one_answers(pair: Pair) -> None:
+    administrator, operator = pair.sign_in("administrator"), pair.sign_in("operator")
+    assert [operator.get(f"{V1}/session").status_code for _ in range(6)] == [200] * 6
+    consoles = pair.consoles(operator)
+    url = f"{V1}/cameras/{pair.camera}"
+    administrator.put(url, json=BODY).raise_for_status()
+    administrator.put(f"{url}/masking", json=BURN).raise_for_status()
+    _everywhere(consoles, "camera", id=pair.camera, version=2)
+
+    alert = alert_of(pair.camera)
+    pair.send(ALERTS, pair.camera, alert)
+    _everywhere(consoles, "alert", id=alert.id, acknowledged_by=None)
+    pair.directly(0, operator).post(f"{V1}/alerts/{alert.id}/acknowledgement").raise_for_status()
+    assert pair.directly(1, operator).get(f"{V1}/alerts/{alert.id}").json()["acknowledged_by"] == "operator"
+    _everywhere(consoles, "alert", id=alert.id, acknowledged_by="operator")
+
+    now = datetime.now(UTC)
+    status = CameraStatus(camera=pair.camera, service="ingest", level=Level.OK, code="connected", message="", at=now)
+    pair.send(STATUS, status.key, status)
+    _everywhere(consoles, "status", camera=pair.camera, code="connected")
+    pair.send(RECORDINGS, f"segments/{pair.camera}.mp4", recording_of(pair.camera, now))
+    _everywhere(consoles, "recording", camera=pair.camera, state="stored")
+
+    both = [pair.directly(number, operator) for number in (0, 1)]
+    operator.delete(f"{V1}/session").raise_for_status()
+    assert [each.get(f"{V1}/session").status_code for each in both] == [401, 401]
+
+
+def test_a_killed_publisher_is_replaced(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    administrator = pair.sign_in("administrator")
+    url = f"{V1}/cameras/{pair.camera}"
+    administrator.put(url, json=BODY).raise_for_status()
+    eventually(lambda: administrator.get(url).json()["published"], PATIENCE_S)
+    dead = pair.publisher()
+    pair.processes[dead].stop(signal.SIGKILL)
+    killed_s = time.monotonic()
+    administrator.put(f"{url}/masking", json=BURN).raise_for_status()
+    assert not administrator.get(url).json()["published"], "the dead one holds the lease still"
+    eventually(lambda: administrator.get(url).json()["published"], PATIENCE_S)
+    took_s = time.monotonic() - killed_s
+    with capsys.disabled():
+        print(f"\na killed publisher was replaced after {took_s:.1f} s (bound: {REPLACED_WITHIN_S:.0f} s)")
+    assert PUBLISHES in pair.processes[1 - dead].log
