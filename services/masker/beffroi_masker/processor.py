@@ -56,7 +56,7 @@ def new_masker(
         read=raw_batch,
         new_stream=lambda key, _source: MaskerStream(key, masking),
         producer=producer,
-        status=masking.status,
+        report=lambda counters: masking.status.service(counters=counters),
         clock=masking.clock,
         idle=idle,
         executor=executor,

@@ -8,7 +8,6 @@ from collections.abc import Collection
 import structlog
 
 from beffroi_common.bus import Partition, Producer, StatusReporter, run
-from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.contracts import Level
 from beffroi_common.runtime.backoff import Backoff
@@ -91,11 +90,13 @@ def _record(
         recorder = Recorder(
             store=settings.store_name,
             rules=CutRules(settings.segment_s, settings.max_gap_s, settings.max_drift_s),
-            idle=IdleTracker(runtime.clock, settings.silence_s),
+            silence_s=settings.silence_s,
+            queue_bytes=settings.work_queue_bytes,
             backoff=backoff,
             work=work,
             heads=heads,
             uploads=lambda stored: UploadQueue(store, producer, heads, stored),
+            producer=producer,
             troubles=troubles,
             reporter=reporter,
             clock=runtime.clock,

@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from beffroi_common.contracts import StoreName
-from beffroi_common.runtime.settings import RECORDINGS_STORE, ServiceSettings, StoreSettings
+from beffroi_common.runtime.settings import RECORDINGS_STORE, KeyedSettings, StoreSettings
 
 
-class RecorderSettings(ServiceSettings):
+class RecorderSettings(KeyedSettings):
     """Settings of one recorder."""
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_RECORDER_")
@@ -31,7 +31,8 @@ class RecorderSettings(ServiceSettings):
     max_drift_s: float = Field(default=1.0, gt=0.0)
     """A segment ends when media clock and wall clock went apart by more: playback shows start + media time."""
     silence_s: float = Field(default=30.0, gt=0.0)
-    """A camera from which nothing came for so long gets its segment closed, so that it holds back no offset."""
+    """A camera from which nothing came for so long gets its segment closed, so that it holds back no offset.
+    A full disk ends segments after it, too."""
     retention_days: int = Field(default=14, ge=1)
     """Promise of the commune's charter; the bucket's lifecycle rule must say the same."""
     legal_ceiling_days: int = Field(default=30, ge=1)

@@ -15,7 +15,6 @@ import pytest
 
 from beffroi_common import pattern
 from beffroi_common.bus import Partition, Producer, StatusReporter
-from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Recording, Stream
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.store import ObjectStore
@@ -125,6 +124,11 @@ def later(batches: Sequence[FrameBatch], *, capture_s: float = 0.0, media_s: flo
     ]
 
 
+def interleaved(*films: Sequence[FrameBatch]) -> list[FrameBatch]:
+    """One batch of each in turn."""
+    return [batch for together in zip(*films, strict=True) for batch in together]
+
+
 def frame_numbers(content: bytes) -> list[int | None]:
     """The numbers burned into the pictures of a file, in order."""
     with av.open(io.BytesIO(content), "r") as container:
@@ -144,6 +148,7 @@ class Site:
     rules: CutRules = MINUTES
     most_bytes: int = 1 << 30
     silence_s: float = 30.0
+    queue_bytes: int = 96 * 1024 * 1024
 
     def put_on_bus(self, batches: Sequence[FrameBatch], slot: int = 0) -> None:
         producer = MemoryBus(self.broker).producer()
@@ -185,11 +190,13 @@ class Running:
         self.recorder = Recorder(
             store=store.name,
             rules=site.rules,
-            idle=IdleTracker(site.clock, site.silence_s),
+            silence_s=site.silence_s,
+            queue_bytes=site.queue_bytes,
             backoff=Backoff(site.clock, 0.5, 4.0),
             work=self.work,
             heads=heads,
             uploads=lambda stored: UploadQueue(store, producer, heads, stored),
+            producer=producer,
             troubles=troubles,
             reporter=StatusReporter(producer, "recorder", "r1", site.clock),
             clock=site.clock,
@@ -197,6 +204,7 @@ class Running:
         )
         self.retention = Retention(self.auditor, Backoff(site.clock, 0.5, 4.0), troubles)
         self.position: dict[Partition, int] = {}
+        self.refusals: list[str] = []
 
     def kill(self) -> None:
         """As `kill -9`: whatever is on the local disk stays there."""
@@ -217,6 +225,7 @@ class Running:
         """A turn of both loops."""
         self.recorder.tick()
         self.retention.turn()
+        self.refusals += [each.refusal.reason for each in self.recorder.settled() if each.refusal is not None]
         needed = self.recorder.needed()
         for source, position in self.position.items():
             self.site.committed[source] = min(position, needed.get(source, position))

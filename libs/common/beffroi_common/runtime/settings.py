@@ -97,14 +97,19 @@ class ServiceSettings(StrictSettings):
     """A loop that did not turn for so long makes /healthz fail."""
 
 
-class ParallelSettings(ServiceSettings):
+class KeyedSettings(ServiceSettings):
+    """Settings of a service that works on batches by camera."""
+
+    work_queue_bytes: int = Field(default=96 * 1024 * 1024, ge=64 * 1024 * 1024)
+    """Bound of the batches that wait to be worked on, as records and as what was read from them: some twenty seconds of
+    four cameras of 4 Mbit/s, beside room for a record of the largest size. Fuller, and reading is paused."""
+
+
+class ParallelSettings(KeyedSettings):
     """Settings of a service that works on several cameras at once."""
 
     workers: int = Field(default_factory=usable_cores, ge=1, le=64)
     """Cameras worked on at the same time, a thread each. Unless set, one for each core that the process may use."""
-    work_queue_bytes: int = Field(default=96 * 1024 * 1024, ge=64 * 1024 * 1024)
-    """Bound of the batches that wait for a worker, as records and as what was read from them: some twenty seconds of
-    four cameras of 4 Mbit/s, beside room for a record of the largest size. Fuller, and reading is paused."""
 
 
 def unknown_variables(model: type[BaseSettings], environment: os._Environ[str] | dict[str, str]) -> list[str]:

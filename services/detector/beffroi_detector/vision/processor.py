@@ -86,7 +86,7 @@ def new_vision(
         read=masked_batch,
         new_stream=lambda key, _source: VisionStream(key, looking),
         producer=producer,
-        status=looking.status,
+        report=lambda counters: looking.status.service(counters=counters),
         clock=looking.clock,
         idle=idle,
         executor=executor,

@@ -1,4 +1,4 @@
-"""One camera's recording: its progress, its open segment, its chain."""
+"""One camera's recording: its open segment and its chain."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ from dataclasses import dataclass
 
 import structlog
 
-from beffroi_common.bus import Partition, Record
+from beffroi_common.bus import Record
+from beffroi_common.bus.errors import TooLarge
+from beffroi_common.bus.keyed import Output
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch, InvalidMessageError, StoreName
 from beffroi_common.media.nal import ParameterSets, is_annex_b, parameter_sets
 from beffroi_common.media.samples import Sample, samples
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, FRAMES_DROPPED, FRAMES_IN
+from beffroi_common.runtime.metrics import BATCHES_DROPPED, FRAMES_DROPPED
+from beffroi_recorder.trouble import Troubles
 
 from .cutting import CutRules, Shape, why_cut
 from .segment import FinishedSegment, OpenSegment, Origin
-from .work_dir import WorkDir
+from .work_dir import DiskFull, WorkDir
 
 log = structlog.get_logger(__name__)
 
 
+DISK = "disk"
+"""What is put off while there is no room to make segments in; see `Troubles`."""
+
+
 @dataclass
 class Counters:
-    """Since this process began."""
+    """Since this stream began."""
 
     segments: int = 0
     frames: int = 0
@@ -33,87 +40,131 @@ class Counters:
     dropped_batches: int = 0
 
 
-class CameraStream:
-    """Takes the batches of one camera in order, and hands on segments as they are finished."""
+@dataclass(frozen=True)
+class RecordingContext:
+    """What every camera is recorded with.
 
-    def __init__(
-        self,
-        camera: str,
-        source: Partition,
-        head: Head | None,
-        store: StoreName,
-        rules: CutRules,
-        work: WorkDir,
-        clock: Clock,
-        finished: Callable[[FinishedSegment], None],
-    ) -> None:
+    Attributes:
+        store: which store the segments go to.
+        rules: where segments are cut.
+        work: where segments are made.
+        troubles: where a full disk is noted.
+        clock: time.
+        silence_s: a segment that nothing could be added to for so long ends, so that the store can take it.
+        finished: takes the segments.
+        discarded: is called with a camera that has no stream any more.
+    """
+
+    store: StoreName
+    rules: CutRules
+    work: WorkDir
+    troubles: Troubles
+    clock: Clock
+    silence_s: float
+    finished: Callable[[FinishedSegment], None]
+    discarded: Callable[[str], object]
+
+
+class CameraStream:
+    """Hands on segments as they are finished, to the uploads and not as outputs; see `KeyedStream`.
+
+    The uploads outlive the stream, and while the store is away they wait on the local disk. An output that cannot be
+    sent would keep the batches after it in memory.
+    """
+
+    def __init__(self, camera: str, head: Head | None, context: RecordingContext) -> None:
+        """Go on where `head` says that the camera's chain ends."""
         self.camera = camera
-        self.source = source
         self.counters = Counters()
-        self._sequences = SequenceTracker(head.taken if head else None)
+        self.sequences = SequenceTracker(head.taken if head else None)
         self._previous_sha256 = head.recording.sha256 if head else None
-        self._store = store
-        self._rules = rules
-        self._work = work
-        self._clock = clock
-        self._finished = finished
+        self._context = context
+        self._taken_at_s = context.clock.monotonic_s()
         self._open: OpenSegment | None = None
 
     @property
-    def open_origin(self) -> Origin | None:
-        """Where the open segment begins; None when none is open."""
-        return self._open.origin if self._open else None
+    def needed_offset(self) -> int | None:
+        """Where the open segment begins."""
+        return self._open.origin.offset if self._open else None
 
-    def take(self, record: Record, batch: FrameBatch) -> None:
+    @property
+    def waits_s(self) -> float:
+        """How long ago the last batch was taken."""
+        return self._context.clock.monotonic_s() - self._taken_at_s
+
+    def handle(self, batch: FrameBatch, record: Record) -> list[Output]:
         """Record one batch.
 
         Raises:
+            DiskFull: no room on the local disk.
             InvalidMessageError: it cannot be recorded, ever.
         """
-        BATCHES_IN.labels(camera=self.camera).inc()
-        FRAMES_IN.labels(camera=self.camera).inc(len(batch.units))
-        if self._sequences.is_repeat(batch.epoch, batch.sequence):
-            self._drop(batch, "repeat")
-            return
+        self._make_room()
         pictures = samples(batch)
         sets = _sets_in_front(batch)
-        self.source = record.source
-        self._cut(record, batch, pictures[0], sets)
+        self._cut(batch, pictures[0], sets)
+        self._taken_at_s = self._context.clock.monotonic_s()
         if self._open is None:
             if sets is None:
                 # Nothing can be shown of it. It counts as missing before the next segment.
                 self._drop(batch, "before_key")
-                return
+                return []
             origin = Origin(record.source, record.offset, self._previous_sha256)
-            self._open = OpenSegment(batch, pictures, sets, origin, self._work)
-        missing = self._sequences.take(batch.epoch, batch.sequence)
+            self._open = OpenSegment(batch, pictures, sets, origin, self._context.work)
+        missing = self.sequences.take(batch.epoch, batch.sequence)
         self._open.add(batch, pictures, missing)
         self.counters.frames += len(pictures)
         self.counters.missing_batches += missing
+        return []
 
-    def close(self, why: str) -> None:
-        """End the open segment, if there is one."""
-        if self._open is None:
-            return
-        segment = self._open.finish(self._store, self._clock.now(), self._sequences.snapshot())
-        log.debug("segment ends", camera=self.camera, object=segment.recording.object_name, why=why)
-        self._open = None
-        self._previous_sha256 = segment.recording.sha256
-        self._finished(segment)
+    def repeated(self, _batch: FrameBatch) -> None:
+        """A batch came twice: it is left out."""
+        self.counters.dropped_batches += 1
+
+    def rest(self) -> list[Output]:
+        """The camera is idle, or in another slot now: the segment ends, so that it holds back no offset."""
+        self._close("idle")
+        return []
+
+    def sent(self, output: Output) -> None:
+        """There are no outputs."""
+
+    def too_large(self, output: Output, reason: TooLarge) -> None:
+        """There are no outputs."""
 
     def discard(self) -> None:
         """Drop the open segment: somebody else will make it."""
         if self._open is not None:
             self._open.discard()
             self._open = None
+        self._context.discarded(self.camera)
 
-    def _cut(self, record: Record, batch: FrameBatch, first: Sample, sets: ParameterSets | None) -> None:
+    def _make_room(self) -> None:
+        try:
+            self._context.work.make_room()
+        except DiskFull as reason:
+            self._context.troubles.deferred(DISK, reason, "disk_full")
+            if self.waits_s > self._context.silence_s:
+                self._close("disk_full")  # once stored it makes room, and nothing else would
+            raise
+        self._context.troubles.over(DISK)
+
+    def _cut(self, batch: FrameBatch, first: Sample, sets: ParameterSets | None) -> None:
         if self._open is None:
             return
-        shape = Shape.of(record.partition, batch)
-        cut = why_cut(self._open.shape, self._open.sets, self._open.extent, shape, sets, first, self._rules)
+        shape, rules = Shape.of(batch), self._context.rules
+        cut = why_cut(self._open.shape, self._open.sets, self._open.extent, shape, sets, first, rules)
         if cut is not None:
-            self.close(cut.value)
+            self._close(cut.value)
+
+    def _close(self, why: str) -> None:
+        if self._open is None:
+            return
+        segment = self._open.finish(self._context.store, self._context.clock.now(), self.sequences.snapshot())
+        log.debug("segment ends", camera=self.camera, object=segment.recording.object_name, why=why)
+        self._open = None
+        self._previous_sha256 = segment.recording.sha256
+        self._context.finished(segment)
 
     def _drop(self, batch: FrameBatch, reason: str) -> None:
         self.counters.dropped_batches += 1

@@ -16,7 +16,6 @@ NS_PER_S = 1_000_000_000
 class Cut(StrEnum):
     """Why a segment ends before a batch."""
 
-    PARTITION = "partition"
     EPOCH = "epoch"
     PICTURE = "picture"
     MEDIA_CLOCK = "media_clock"
@@ -38,16 +37,15 @@ class CutRules:
 class Shape:
     """What all batches of one segment share."""
 
-    partition: int
     epoch: int
     width: int
     height: int
     time_base: Fraction
 
     @classmethod
-    def of(cls, partition: int, batch: FrameBatch) -> Shape:
+    def of(cls, batch: FrameBatch) -> Shape:
         """The shape of a segment that begins with `batch`."""
-        return cls(partition, batch.epoch, batch.width, batch.height, batch.time_base)
+        return cls(batch.epoch, batch.width, batch.height, batch.time_base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,6 @@ def _hard_cut(
     shape: Shape, sets: ParameterSets, extent: Extent, following: Shape, following_sets: ParameterSets | None,
     first: Sample, rules: CutRules,
 ) -> Cut | None:  # fmt: skip
-    if following.partition != shape.partition:
-        return Cut.PARTITION
     if following.epoch != shape.epoch:
         return Cut.EPOCH
     if following != shape or following_sets not in (None, sets):

@@ -13,6 +13,7 @@ from beffroi_common.contracts.frames import from_ns
 from beffroi_common.media.mp4_writer import FragmentWriter
 from beffroi_common.media.nal import ParameterSets
 from beffroi_common.media.samples import Sample
+from beffroi_common.recordings.heads import Head
 from beffroi_common.recordings.naming import segment_name
 from beffroi_common.recordings.segment_format import tags_of
 
@@ -43,6 +44,11 @@ class FinishedSegment:
     taken: Mapping[int, int]
     file: GrowingFile
 
+    @property
+    def head(self) -> Head:
+        """The end of its camera's chain once it is stored."""
+        return Head(recording=self.recording, taken=dict(self.taken))
+
 
 class OpenSegment:
     """A segment that still grows. Its bytes depend on the batches and the segment before alone."""
@@ -57,7 +63,7 @@ class OpenSegment:
         """
         self.origin = origin
         self.sets = sets
-        self.shape = Shape.of(origin.source[1], first)
+        self.shape = Shape.of(first)
         self._camera = first.camera
         self._name = segment_name(first)
         self._writer = FragmentWriter(samples[0], tags_of(first, origin.previous_sha256))

@@ -43,6 +43,10 @@ class UploadQueue:
         """Those not done yet."""
         return iter(self._waiting)
 
+    def last_head(self, camera: str) -> Head | None:
+        """The end of a camera's chain once all of it is stored; None: nothing of it waits here."""
+        return next((each.head for each in reversed(self._waiting) if each.recording.camera == camera), None)
+
     def add(self, segment: FinishedSegment) -> None:
         """Take a segment."""
         self._waiting.append(segment)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from beffroi_common.bus import InvalidRecord, Partition, Record, StatusReporter, TooLarge
+from beffroi_common.bus import InvalidRecord, Partition, Record, TooLarge
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, Output
@@ -84,6 +84,11 @@ class HeldBack:
         self.discarded = True
 
 
+def _main_stream(record: Record) -> FrameBatch | None:
+    one = masked_batch(record)
+    return one if one.stream is Stream.MAIN else None
+
+
 def _said(batch: FrameBatch) -> Tracks:
     return Tracks(
         camera=batch.camera,
@@ -105,15 +110,16 @@ class Stage:
     queue_bytes: int = QUEUE_BYTES
     hang_s: float = HANG_S
     streams: list[HeldBack] = field(default_factory=list)
+    reports: list[Mapping[str, float]] = field(default_factory=list)
     processor: KeyedProcessor = field(init=False)
 
     def __post_init__(self) -> None:
         producer = MemoryBus(self.broker).producer()
         self.processor = KeyedProcessor(
-            read=masked_batch,
+            read=_main_stream,
             new_stream=self._new_stream,
             producer=producer,
-            status=StatusReporter(producer, "test", "test", self.broker.clock),
+            report=self.reports.append,
             clock=self.broker.clock,
             idle=IdleTracker(self.broker.clock, IDLE_S),
             executor=self.executor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from beffroi_common.bus import DeliveryError, LoopOptions, RetryLater, run
 from beffroi_common.bus.keyed import Executor, InlineExecutor, ThreadExecutor
 from beffroi_common.bus.keyed.executors import Step
 from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES, LOW_WATERMARK, WorkerHungError
-from beffroi_common.contracts import FrameBatch
+from beffroi_common.contracts import FrameBatch, Stream
 from beffroi_common.topics import FRAMES_MASKED, Topic
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi_testing.bus import MemoryProducer
@@ -98,6 +99,24 @@ def test_repeats_reach_no_stream_and_are_counted() -> None:
     (stream,) = stage.streams
     assert stream.repeats == 3
     assert stage.said("gate") == [0, 1, 0]
+
+
+def test_what_is_of_no_concern_is_done_with_at_once() -> None:
+    stage = Stage(InlineExecutor())
+    stage.give(batch("gate", 0), 3)
+    stage.give(replace(batch("gate", 1), stream=Stream.SUB), 4)
+    assert [len(stage.streams), len(stage.processor.settled())] == [1, 1]
+    assert stage.needed == {0: 3}
+
+
+def test_each_turn_says_how_much_waits() -> None:
+    told = Told()
+    stage = Stage(told)
+    stage.give(batch("gate", 0), 0)
+    turns(stage, 1)
+    told.work()
+    turns(stage, 1)
+    assert [each["waiting_batches"] for each in stage.reports] == [1, 0]
 
 
 def test_an_idle_camera_hands_on_what_it_holds_back_and_is_forgotten_much_later() -> None:

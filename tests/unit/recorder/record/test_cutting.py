@@ -15,7 +15,7 @@ from beffroi_recorder.record.cutting import Cut, CutRules, Extent, Shape, why_cu
 NS = 1_000_000_000
 NOON_NS = 1_793_534_400 * NS
 RULES = CutRules(segment_s=60, max_gap_s=10.0, max_drift_s=1.0)
-SHAPE = Shape(partition=3, epoch=7, width=640, height=480, time_base=Fraction(1, 90_000))
+SHAPE = Shape(epoch=7, width=640, height=480, time_base=Fraction(1, 90_000))
 SETS = ParameterSets("avc1.42c01e", b"", b"\x67\x42\xc0\x1e", b"\x68")
 EXTENT = Extent(NOON_NS + 10 * NS, NOON_NS + 20 * NS, 1_000_000, 1_900_000)
 """From 12:00:10 to 12:00:20, ten seconds on both clocks."""
@@ -44,7 +44,6 @@ def following(after_s: float, media_s: float | None = None) -> Sample:
         (SHAPE, None, following(2.0, 0.5), None),
         (replace(SHAPE, epoch=8), SETS, following(0.5), Cut.EPOCH),
         (replace(SHAPE, epoch=8), None, following(0.5), Cut.EPOCH),
-        (replace(SHAPE, partition=4), SETS, following(0.5), Cut.PARTITION),
         (replace(SHAPE, width=320), SETS, following(0.5), Cut.PICTURE),
         (replace(SHAPE, time_base=Fraction(1, 1000)), SETS, following(0.5), Cut.PICTURE),
         (SHAPE, ParameterSets("avc1.42c01f", b"", b"\x67\x42\xc0\x1f", b"\x68"), following(0.5), Cut.PICTURE),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers
+from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers, interleaved
 
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import Contract, FrameBatch
@@ -84,10 +84,6 @@ class FusedProducer:
 
     def close(self) -> None:
         pass
-
-
-def interleaved(*films: list[FrameBatch]) -> list[FrameBatch]:
-    return [batch for together in zip(*films, strict=True) for batch in together]
 
 
 def test_every_frame_once_in_minutes(site: Site, start: Start, film: Film) -> None:
@@ -329,3 +325,21 @@ def test_a_camera_that_gets_another_slot_keeps_its_chain(site: Site, start: Star
     first, second = site.final.values()
     assert second.previous_sha256 == first.sha256
     assert site.committed == {("frames.masked.v1", 0): 10, ("frames.masked.v1", 1): 10}
+
+
+def test_a_camera_that_gets_another_slot_while_the_store_is_away_keeps_its_chain(
+    site: Site, start: Start, film: Film
+) -> None:
+    batches = film(20)
+    site.put_on_bus(batches[:10], slot=0)
+    life = start()
+    life.work_off()
+    site.store.away = True
+    site.put_on_bus([*batches[5:10], *batches[10:]], slot=1)  # repeats, too: what was taken goes with the chain
+    life.work_off()
+    assert life.recorder._streams["gate"].counters.frames == 40, "it waits for no store"
+    site.store.away = False
+    life.fall_silent()
+    assert site.numbers() == list(range(80))
+    first, second = site.final.values()
+    assert second.previous_sha256 == first.sha256

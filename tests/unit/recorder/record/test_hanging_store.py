@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import pytest
 from pydantic import SecretStr
-from tests.unit.recorder.conftest import Film, Running, Site, Start
+from tests.unit.recorder.conftest import Film, Running, Site, Start, interleaved
 
-from beffroi_common.bus import Record, RetryLater
+from beffroi_common.bus import Record
 from beffroi_common.runtime.settings import StoreSettings
 from beffroi_common.store import StoreUnavailable
 from beffroi_common.store.minio import MinioStore
@@ -83,10 +83,30 @@ def test_a_camera_met_in_vain_is_the_one_time_out_of_its_turn(site: Site, start:
         life.tick()
     life.recorder.handle(gate[-1])  # a segment is finished
     store.away = True
-    with pytest.raises(RetryLater):
-        life.recorder.handle(square)
+    life.recorder.handle(square)
     life.tick()
     assert len(store.tries) == 1
+    assert life.recorder.needed()[SOURCE] <= square.offset
+
+
+def test_twenty_cameras_met_in_vain_ask_as_one(site: Site, start: Start, film: Film) -> None:
+    store = BlackHole(site.clock)
+    cameras = [f"camera-{number}" for number in range(20)]
+    site.put_on_bus(interleaved(*(film(2, camera=camera) for camera in cameras)))
+    life = start(store)
+    store.away = True
+    life.work_off()
+    for _ in range(100):
+        tries = len(store.tries)
+        site.clock.advance(0.25)
+        life.tick()
+        assert len(store.tries) - tries <= 1, "more than one time-out in a turn"
+    rests = [round(after - before - TIME_OUT_S, 3) for before, after in pairwise(store.tries)]
+    assert all(rest >= wanted for rest, wanted in zip(rests, (0.5, 1.0, 2.0, 4.0, 4.0), strict=False))
+    assert len(rests) >= 5
+    store.away = False
+    life.fall_silent()
+    assert sorted(each.camera for each in site.recordings) == sorted(cameras)
 
 
 def asking(port: int, timeout_s: float) -> MinioStore:

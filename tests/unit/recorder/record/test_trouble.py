@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.recorder.conftest import Film, Site, Start
+from tests.unit.recorder.conftest import Film, Site, Start, interleaved
 
-from beffroi_common.bus import InvalidRecord, LoopOptions, RetryLater, StatusReporter, run
-from beffroi_common.contracts import Codec, DeadLetter, InvalidMessageError, Level
+from beffroi_common.bus import InvalidRecord, LoopOptions, StatusReporter, run
+from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
+from beffroi_common.contracts import Codec, DeadLetter, Level
 from beffroi_common.contracts.status import CameraStatus, ServiceStatus, decode_status
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.settings import SettingsError
 from beffroi_common.store import RetentionError, StoreDenied
 from beffroi_common.topics import FRAMES_MASKED, STATUS
 from beffroi_recorder.bucket import open_bucket
-from beffroi_recorder.record.work_dir import DiskFull, WorkDir, append_at
+from beffroi_recorder.record.work_dir import WorkDir, append_at
 from beffroi_testing import ManualClock, MemoryBus, MemoryStore
 from beffroi_testing.bus import MemoryProducer
+
+SOURCE = (FRAMES_MASKED.name, 0)
 
 
 class SmallDisk:
@@ -42,35 +45,58 @@ def statuses(site: Site) -> list[CameraStatus | ServiceStatus]:
     return [decode_status(record.value or b"") for record in site.broker.records(STATUS)]
 
 
+def service_status(site: Site) -> ServiceStatus:
+    """What the recorder said of itself last."""
+    return [said for said in statuses(site) if isinstance(said, ServiceStatus)][-1]
+
+
 def test_a_full_disk_makes_the_bus_wait_and_loses_nothing(site: Site, start: Start, film: Film) -> None:
     disk = SmallDisk(10_000)
     site.put_on_bus(film(70))
     life = start(append=disk)
-    with pytest.raises(DiskFull, match="free some, or give work_dir a larger disk; recording goes on by itself"):
-        life.work_off()
+    life.work_off()
     site.clock.advance(2)
     life.tick()
-    said = statuses(site)[-1]
+    said = service_status(site)
     assert (said.level, said.code) == (Level.ERROR, "disk_full")
+    assert "free some, or give work_dir a larger disk; recording goes on by itself" in said.message
+    assert site.committed[SOURCE] == 0
     disk.room_bytes = 1 << 30
-    life.work_off()
     life.fall_silent()
     assert site.numbers() == list(range(280))
-    assert statuses(site)[-1].code == "running"
+    assert service_status(site).code == "running"
 
 
-def test_the_work_directory_is_bounded(site: Site, start: Start, film: Film) -> None:
+def test_the_work_directory_is_bounded_and_recording_goes_on_in_it(site: Site, start: Start, film: Film) -> None:
     site.most_bytes = 8_000
-    site.put_on_bus(film(40))
+    batches = film(40)
+    site.put_on_bus(batches)
     life = start()
-    with pytest.raises(DiskFull, match="more than work_bytes"):
-        life.work_off()
-    life.fall_silent()  # the segment is closed, stored, and makes room
-    assert life.work.used_bytes == 0
-    life.work._most_bytes = 1 << 30
     life.work_off()
-    life.fall_silent()
+    used_bytes = []
+    for _ in range(500):  # a segment without room is closed after a while, stored, and makes room
+        site.clock.advance(1.0)
+        life.tick()
+        used_bytes.append(life.work.used_bytes)
+    assert max(used_bytes) < 8_000 + 2 * max(batch.size_bytes for batch in batches)
+    assert used_bytes[-1] == 0
+    assert any("more than work_bytes" in said.message for said in statuses(site))
     assert site.numbers() == list(range(160))
+    assert service_status(site).code == "running"
+
+
+def test_while_the_disk_is_full_batches_wait_in_a_bounded_memory(site: Site, start: Start, film: Film) -> None:
+    disk = SmallDisk(0)
+    batches = film(70)
+    site.queue_bytes = LARGEST_ITEM_BYTES + 20 * batches[0].size_bytes
+    site.put_on_bus(batches)
+    life = start(append=disk)
+    life.work_off()
+    assert life.recorder.is_full()
+    disk.room_bytes = 1 << 30
+    life.fall_silent()
+    assert not life.recorder.is_full()
+    assert site.numbers() == list(range(280))
 
 
 def test_any_other_fault_of_the_disk_ends_the_process(site: Site, start: Start, film: Film) -> None:
@@ -103,8 +129,8 @@ def test_a_store_away_is_ridden_out_on_the_local_disk(site: Site, start: Start, 
     site.clock.advance(2)
     life.tick()
     assert site.committed[FRAMES_MASKED.name, 0] == 60
-    assert statuses(site)[-1].code == "store_away"
-    assert statuses(site)[-1].counters["waiting"] == 2
+    assert service_status(site).code == "store_away"
+    assert service_status(site).counters["waiting"] == 2
     site.store.away = False
     life.fall_silent()
     assert site.numbers() == list(range(800))
@@ -115,14 +141,61 @@ def test_a_store_away_when_a_camera_is_met_is_not_now(site: Site, start: Start, 
     site.put_on_bus(film(5))
     site.store.away = True
     life = start()
-    with pytest.raises(RetryLater, match="the object store does not answer"):
-        life.work_off()
-    life.tick()
-    assert statuses(site)[-1].code == "store_away"
-    site.store.away = False
     life.work_off()
+    assert service_status(site).code == "store_away"
+    assert "the object store does not answer" in service_status(site).message
+    assert site.committed[SOURCE] == 0
+    site.store.away = False
     life.fall_silent()
     assert site.numbers() == list(range(20))
+    assert service_status(site).code == "running"
+
+
+def test_a_camera_that_cannot_be_met_holds_up_no_other(site: Site, start: Start, film: Film) -> None:
+    gate, square = film(70), film(30, camera="square", first_number=1000)
+    site.put_on_bus(gate[:10])
+    life = start()
+    life.work_off()
+    site.store.away = True
+    site.put_on_bus(interleaved(gate[10:40], square))
+    site.put_on_bus(gate[40:])
+    life.work_off()
+    site.clock.advance(2)
+    life.tick()
+    assert service_status(site).counters["waiting"] == 1, "a minute of the gate is on the local disk"
+    site.store.away = False
+    life.fall_silent()
+    assert sorted((each.camera, each.frames) for each in site.recordings) == [
+        ("gate", 40),
+        ("gate", 240),
+        ("square", 120),
+    ]
+
+
+def test_a_camera_whose_partition_left_is_no_trouble_any_more(site: Site, start: Start, film: Film) -> None:
+    site.put_on_bus(film(5))
+    site.store.away = True
+    life = start()
+    life.work_off()
+    life.recorder.revoked([SOURCE])
+    life.position.clear()
+    site.clock.advance(2)
+    life.tick()
+    assert service_status(site).code == "running"
+    assert life.recorder.needed() == {}
+
+
+def test_what_fell_silent_holds_its_offsets_until_it_is_stored(site: Site, start: Start, film: Film) -> None:
+    site.put_on_bus(film(10))
+    life = start()
+    life.work_off()
+    site.store.away = True
+    life.fall_silent()
+    assert not life.recorder._streams["gate"].needed_offset
+    assert site.committed[SOURCE] == 0
+    site.store.away = False
+    life.fall_silent()
+    assert site.committed[SOURCE] == 10
 
 
 def test_tries_get_rarer_while_the_store_is_away(site: Site, start: Start, film: Film) -> None:
@@ -160,7 +233,7 @@ def test_a_broker_that_does_not_acknowledge_holds_the_offsets(site: Site, start:
     site.clock.advance(2)
     life.tick()
     assert site.committed[FRAMES_MASKED.name, 0] == 0
-    assert statuses(site)[-1].code == "broker_away"
+    assert service_status(site).code == "broker_away"
     assert life.work.used_bytes > 0
     Deaf.waiting = 0
     life.fall_silent()
@@ -170,12 +243,14 @@ def test_a_broker_that_does_not_acknowledge_holds_the_offsets(site: Site, start:
 
 def test_a_silent_camera_holds_nobody_back(site: Site, start: Start, film: Film) -> None:
     dead, alive = film(10, camera="dead"), film(55, camera="alive", first_number=1000)
-    site.put_on_bus([*dead, *alive])
+    site.put_on_bus([*dead, *alive[:10]])
     life = start()
     life.work_off()
     assert site.committed[FRAMES_MASKED.name, 0] == 0
-    life.recorder._heard_at_s["alive"] += 1000  # this one is heard all the time
-    life.fall_silent()
+    for batch in alive[10:]:
+        site.clock.advance(1.0)
+        site.put_on_bus([batch])
+        life.work_off()
     assert site.committed[FRAMES_MASKED.name, 0] == 10
     assert [each.camera for each in site.recordings] == ["dead"]
     codes = {said.camera: said.code for said in statuses(site) if isinstance(said, CameraStatus)}
@@ -253,8 +328,10 @@ def test_what_no_decoder_could_read_is_refused(site: Site, start: Start, film: F
     good = film(1)[0]
     bad = replace(good, units=(replace(good.units[0], data=data),))
     site.put_on_bus([bad])
-    with pytest.raises(InvalidMessageError, match=reason):
-        start().work_off()
+    life = start()
+    life.work_off()
+    assert [reason in refusal for refusal in life.refusals] == [True]
+    assert site.committed[SOURCE] == 1
 
 
 def test_bad_input_goes_to_the_dead_letters_and_the_rest_goes_on(site: Site, start: Start, film: Film) -> None:

@@ -12,7 +12,6 @@ import structlog
 from beffroi_common.bus.errors import TooLarge
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
-from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.errors import InvalidRecord, RetryLater
 from beffroi_common.runtime import metrics
@@ -33,10 +32,10 @@ class KeyedProcessor(Processor):
     def __init__(
         self,
         *,
-        read: Callable[[Record], FrameBatch],
+        read: Callable[[Record], FrameBatch | None],
         new_stream: Callable[[Key, Partition], KeyedStream],
         producer: Producer,
-        status: StatusReporter,
+        report: Callable[[Mapping[str, float]], None],
         clock: Clock,
         idle: IdleTracker,
         executor: Executor,
@@ -48,14 +47,14 @@ class KeyedProcessor(Processor):
         """Wire it, and let the executor begin.
 
         Args:
-            read: reads a batch; raises InvalidRecord.
+            read: reads a batch; None: it is of no concern here. Raises InvalidRecord.
             new_stream: makes the stream of a camera; may raise RetryLater.
             producer: takes the outputs; from several threads at once.
-            status: says how this instance is.
+            report: says how this instance is, given `counters`; called in each turn of the loop.
             clock: time.
             idle: when a camera rests.
             executor: who works.
-            queue_bytes: of everything that waits; see `ParallelSettings`.
+            queue_bytes: of everything that waits; see `KeyedSettings`.
             hang_s: a batch that is worked on for so long will never end, and the process does.
             forget_s: a camera that is idle for so long is forgotten, with its stream.
             on_assignment: hears the partitions held, whenever they change.
@@ -63,7 +62,7 @@ class KeyedProcessor(Processor):
         self._read = read
         self._new_stream = new_stream
         self._producer = producer
-        self._status = status
+        self._report = report
         self._idle = idle
         self._executor = executor
         self._forget_s = forget_s
@@ -82,8 +81,8 @@ class KeyedProcessor(Processor):
         """End the workers, once each is done with the batch at hand."""
         self._executor.close()
 
-    def handle(self, record: Record) -> Deferred:
-        """Put a record into the queue of its camera.
+    def handle(self, record: Record) -> Deferred | None:
+        """Put a record into the queue of its camera; None: it is of no concern, and done with.
 
         Raises:
             InvalidRecord: it is no batch that may be worked on.
@@ -91,6 +90,8 @@ class KeyedProcessor(Processor):
         """
         self._schedule.raise_failure()
         batch = self._read(record)
+        if batch is None:
+            return None
         key = Key(batch.camera, batch.stream)
         self._schedule.offer(key, Item.of(record, batch), self._idle.observe(batch))
         self._work_waits()
@@ -108,7 +109,7 @@ class KeyedProcessor(Processor):
         self._work_waits()
         counters = self._schedule.counters()
         metrics.QUEUE_BYTES.labels(queue="work").set(counters["queue_bytes"])
-        self._status.service(counters=counters)
+        self._report(counters)
 
     def is_full(self) -> bool:
         """Whether the bytes are used up."""
