@@ -134,6 +134,17 @@ def test_an_idle_camera_hands_on_what_it_holds_back_and_is_forgotten_much_later(
     assert len(stage.streams) == 2
 
 
+def test_a_camera_that_comes_back_before_a_worker_lets_it_rest_goes_on() -> None:
+    told = Told()
+    stage = Stage(told)
+    stage.give(batch("gate", 0, at_ns=stage.broker.clock.now_ns()), 7)
+    told.work()
+    turns(stage, int(IDLE_S) + 1)  # it is to rest, and every worker is busy with others
+    stage.give(batch("gate", 1, at_ns=stage.broker.clock.now_ns()), 8)
+    told.work(5)
+    assert (stage.said("gate"), stage.needed) == ([0], {0: 8}), "1 is held back until the next one"
+
+
 def test_a_camera_that_moved_to_another_slot_ends_where_it_was_and_begins_anew() -> None:
     stage = Stage(InlineExecutor())
     stage.give(batch("gate", 0), 5, partition=0)

@@ -67,7 +67,8 @@ class Schedule:
             if state is None:
                 state = self._states[key] = KeyState(key, Backoff(self._clock, RETRY_FIRST_S, RETRY_MOST_S))
             state.items.append(item)
-            state.heard_at_s = heard_at_s
+            # It is not idle any more: to rest between two batches would cost the masker's stream its place in the group.
+            state.heard_at_s, state.rest_due = heard_at_s, False
             self._bytes += item.size_bytes
             self._peak_bytes = max(self._peak_bytes, self._bytes)
             self._wake(state)
