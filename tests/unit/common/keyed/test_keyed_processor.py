@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.common.keyed.streams import GROUP, IDLE_S, INVALID, Stage, batch, said
+from tests.unit.common.keyed.streams import GROUP, HANG_S, IDLE_S, INVALID, Stage, batch, said
 
 from beffroi_common.bus import DeliveryError, LoopOptions, RetryLater, run
 from beffroi_common.bus.keyed import Executor, InlineExecutor, ThreadExecutor
@@ -324,6 +324,55 @@ def test_a_worker_that_hangs_ends_the_process() -> None:
             turns(stage, 1)
         with pytest.raises(WorkerHungError):
             stage.processor.revoked([(FRAMES_MASKED.name, 0)])
+        go_on.set()
+
+
+def test_workers_sleep_once_the_process_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    stage = Stage(told, lambda _one: _fail())
+    for slot, camera in enumerate(("left", "right")):
+        stage.give(batch(camera, 0), 0, slot)
+    told.work()
+    waits: list[float] = []
+    monkeypatch.setattr(stage.processor._schedule._changed, "wait", waits.append)
+    assert stage.processor._schedule.claim(0.5) is None, "the other camera is ready, and left alone"
+    assert waits == [0.5]
+
+
+def _fail() -> None:
+    raise ZeroDivisionError
+
+
+def test_a_worker_that_hangs_keeps_no_process_from_ending() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_one: FrameBatch) -> None:
+        begun.set()
+        go_on.wait()
+
+    broker = MemoryBroker(slots=1)
+    broker.append(FRAMES_MASKED.name, "gate", batch("gate", 0).encode(), 0, {})
+    stage = Stage(ThreadExecutor(1, "test", close_s=0.01), work, broker)
+
+    def beat() -> None:
+        assert isinstance(broker.clock, ManualClock)
+        if begun.is_set():
+            broker.clock.advance(HANG_S + 1)
+
+    def live() -> None:
+        with pytest.raises(WorkerHungError, match="camera gate"), stage.processor:
+            run(
+                MemoryBus(broker), stage.processor, group=GROUP, service="test", topics=[FRAMES_MASKED],
+                producer=MemoryBus(broker).producer(), stop=threading.Event(), clock=broker.clock, beat=beat,
+                options=LoopOptions(poll_timeout_s=0.001),
+            )  # fmt: skip
+        ended.set()
+
+    ended = threading.Event()
+    threading.Thread(target=live, daemon=True).start()
+    try:
+        _wait(ended)
+    finally:
         go_on.set()
 
 

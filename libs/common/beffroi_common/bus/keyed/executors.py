@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 Step = Callable[[float], bool]
 """Does one piece of work, waiting for it up to so many seconds; False: there was none."""
 
 WAIT_S = 0.5
 """A thread that waits for work looks so often whether it is to end."""
+
+CLOSE_S = 5.0
+"""Longest wait for all threads together at the end. One that hangs would keep the process from ending, and nothing of
+what it still works on is committed."""
 
 
 class Executor(Protocol):
@@ -23,7 +32,7 @@ class Executor(Protocol):
         """There may be something to do."""
 
     def close(self) -> None:
-        """End, once the pieces at work are done."""
+        """End, once the pieces at work are done. A piece that hangs is not waited for."""
 
 
 class InlineExecutor:
@@ -49,7 +58,15 @@ class InlineExecutor:
 class ThreadExecutor:
     """Works in threads of its own. The libraries that decode, encode and infer leave Python to the others meanwhile."""
 
-    def __init__(self, workers: int, name: str) -> None:
+    def __init__(self, workers: int, name: str, close_s: float = CLOSE_S) -> None:
+        """Make it.
+
+        Args:
+            workers: how many threads.
+            name: of the threads, before their number.
+            close_s: see `CLOSE_S`.
+        """
+        self._close_s = close_s
         self._names = [f"{name}-{number}" for number in range(workers)]
         self._threads: list[threading.Thread] = []
         self._closed = threading.Event()
@@ -68,8 +85,12 @@ class ThreadExecutor:
     def close(self) -> None:
         """See `Executor.close`."""
         self._closed.set()
+        deadline_s = time.monotonic() + self._close_s
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        left = [thread.name for thread in self._threads if thread.is_alive()]
+        if left:
+            log.error("workers left behind that do not end", threads=left)
 
     def _run(self, step: Step) -> None:
         while not self._closed.is_set():

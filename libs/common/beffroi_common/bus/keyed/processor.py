@@ -78,7 +78,7 @@ class KeyedProcessor(Processor):
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        """End the workers, once each is done with the batch at hand."""
+        """End the workers, once each is done with the batch at hand; see `Executor.close`."""
         self._executor.close()
 
     def handle(self, record: Record) -> Deferred | None:

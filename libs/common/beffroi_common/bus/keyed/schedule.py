@@ -67,7 +67,7 @@ class Schedule:
             if state is None:
                 state = self._states[key] = KeyState(key, Backoff(self._clock, RETRY_FIRST_S, RETRY_MOST_S))
             state.items.append(item)
-            # It is not idle any more: to rest between two batches would cost the masker's stream its place in the group.
+            # It is not idle any more: to rest between two batches would cost a decoder its place in the group.
             state.heard_at_s, state.rest_due = heard_at_s, False
             self._bytes += item.size_bytes
             self._peak_bytes = max(self._peak_bytes, self._bytes)
@@ -159,9 +159,9 @@ class Schedule:
     def claim(self, wait_s: float) -> KeyState | None:
         """Take the first of the row, waiting for one if need be. Nobody else works on it until it is given back."""
         with self._changed:
-            if not self._ready and wait_s > 0:
+            if not self._may_begin and wait_s > 0:
                 self._changed.wait(wait_s)
-            if not self._ready or self._failure is not None:
+            if not self._may_begin:
                 return None
             state = self._ready.popleft()
             state.phase, state.at_work_since_s = Phase.AT_WORK, self._clock.monotonic_s()
@@ -240,6 +240,10 @@ class Schedule:
             self._changed.notify_all()
 
     # With the lock held.
+
+    @property
+    def _may_begin(self) -> bool:
+        return bool(self._ready) and self._failure is None
 
     def _wake(self, state: KeyState) -> None:
         if state.phase is Phase.DEFERRED and not state.backoff.is_due():
