@@ -156,7 +156,8 @@ class _Loop:
         self._paused = paused
 
     def _may_hand_over(self) -> bool:
-        return self._pending is None and not self._processor.is_full()
+        # Dead letters that cannot be sent yet hold their records, whose bytes the processor counts no more.
+        return self._pending is None and not self._settled and not self._processor.is_full()
 
     def _attempt(self, record: Record) -> None:
         try:

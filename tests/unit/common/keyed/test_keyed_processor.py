@@ -376,6 +376,39 @@ def test_a_worker_that_hangs_keeps_no_process_from_ending() -> None:
         go_on.set()
 
 
+def test_nothing_is_read_while_dead_letters_cannot_be_sent() -> None:
+    broker = MemoryBroker(slots=1)
+    for number in range(40):
+        broker.append(FRAMES_MASKED.name, "gate", batch("gate", number, data=INVALID).encode(), 0, {})
+    handed, held, stop = 0, 0, threading.Event()
+
+    def work(_one: FrameBatch) -> None:
+        nonlocal handed
+        handed += 1
+
+    class Full(MemoryProducer):
+        def send(self, topic: Topic, *arguments: Any, **named: Any) -> None:
+            if topic.name == FRAMES_MASKED.dead_letters and turn < 20:
+                raise RetryLater("full")
+            super().send(topic, *arguments, **named)
+
+    turn = 0
+
+    def beat() -> None:
+        nonlocal turn, held
+        turn += 1
+        held = handed if turn == 20 else held
+        if len(broker.records(FRAMES_MASKED.dead_letters)) == 40:
+            stop.set()
+
+    stage = Stage(InlineExecutor(), work, broker)
+    run(
+        MemoryBus(broker), stage.processor, group=GROUP, service="test", topics=[FRAMES_MASKED],
+        producer=Full(broker), stop=stop, clock=broker.clock, beat=beat, options=LoopOptions(poll_timeout_s=0.001),
+    )  # fmt: skip
+    assert (held, handed) == (1, 40)
+
+
 def test_a_dead_letter_that_cannot_be_sent_yet_holds_its_offset() -> None:
     broker = MemoryBroker(slots=1)
     for number in range(3):
