@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from tests.unit.common.keyed.streams import GROUP, HANG_S, IDLE_S, INVALID, Stage, batch, said
 
-from beffroi_common.bus import DeliveryError, LoopOptions, RetryLater, run
-from beffroi_common.bus.keyed import Executor, InlineExecutor, ThreadExecutor
+from beffroi_common.bus import DeliveryError, InvalidRecord, LoopOptions, RetryLater, run
+from beffroi_common.bus.keyed import Executor, InlineExecutor, Output, ThreadExecutor
 from beffroi_common.bus.keyed.executors import Step
+from beffroi_common.bus.keyed.processor import NoRecordToRefuseError
 from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES, LOW_WATERMARK, WorkerHungError
 from beffroi_common.contracts import FrameBatch, Stream
 from beffroi_common.topics import FRAMES_MASKED, Topic
@@ -325,6 +326,27 @@ def test_a_worker_that_hangs_ends_the_process() -> None:
         with pytest.raises(WorkerHungError):
             stage.processor.revoked([(FRAMES_MASKED.name, 0)])
         go_on.set()
+
+
+@pytest.mark.parametrize("slot", [0, 1], ids=["idle", "moved to another slot"])
+def test_what_a_stream_refuses_without_a_record_is_a_bug_and_refuses_no_record(slot: int) -> None:
+    told = Told()
+    stage = Stage(told)
+    stage.give(batch("gate", 0, at_ns=stage.broker.clock.now_ns()), 0)
+    told.work()
+    stage.streams[0].rest = _refuse  # type: ignore[method-assign]
+    if slot == 0:
+        turns(stage, int(IDLE_S) + 1)
+    else:
+        stage.give(batch("gate", 1), 0, slot)
+    told.work()
+    with pytest.raises(NoRecordToRefuseError, match="camera gate"):
+        stage.give(batch("innocent", 0), 1)
+    assert [each.refusal for each in stage.processor.settled()] == [None]
+
+
+def _refuse() -> list[Output]:
+    raise InvalidRecord("what is held back")
 
 
 def test_workers_sleep_once_the_process_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from beffroi_common.bus.errors import TooLarge
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
 from beffroi_common.contracts import FrameBatch
-from beffroi_common.errors import InvalidRecord, RetryLater
+from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.tracing import span_of
@@ -24,6 +24,10 @@ from .state import Item, KeyState, Unsent
 from .streams import Key, KeyedStream, Output
 
 log = structlog.get_logger(__name__)
+
+
+class NoRecordToRefuseError(Fatal):
+    """A stream refused something while it was handed no record: a bug."""
 
 
 class KeyedProcessor(Processor):
@@ -154,6 +158,9 @@ class KeyedProcessor(Processor):
         except RetryLater as reason:
             if self._schedule.defer(state):
                 log.warning("retry later", camera=state.key.camera, reason=str(reason))
+        except InvalidRecord as bug:
+            # Raised again in the loop as it is, it would refuse the record that the loop has at hand.
+            self._schedule.fail(state, NoRecordToRefuseError(f"camera {state.key.camera}: {bug}"))
         except BaseException as error:  # noqa: BLE001 - raised again in the loop, which ends the process
             self._schedule.fail(state, error)
         else:
@@ -174,9 +181,9 @@ class KeyedProcessor(Processor):
             self._send(state)
 
     def _take(self, state: KeyState, item: Item) -> None:
+        stream = self._stream(state, item.record)
+        hold_offset = item.record.offset if state.needed is None else state.needed
         try:
-            stream = self._stream(state, item.record)
-            hold_offset = item.record.offset if state.needed is None else state.needed
             outputs = tuple(self._outputs(stream, item))
         except InvalidRecord as reason:
             self._schedule.refused(state, item, str(reason))
