@@ -51,6 +51,18 @@ def test_another_retention_is_an_error(store: ObjectStore) -> None:
         store.make_bucket(7)
 
 
+def test_several_threads_read_at_once_and_keep_their_connections(
+    store: ObjectStore, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.make_bucket(14)
+    store.put("a/1.mp4", file, "video/mp4", {})
+    content = file.read_bytes()
+    at_once = [store.stream("a/1.mp4", 0, len(content), 64) for _ in range(4)]
+    begun = [next(each) for each in at_once]
+    assert [first + b"".join(each) for first, each in zip(begun, at_once, strict=True)] == [content] * 4
+    assert caplog.messages == []
+
+
 def test_what_was_put_is_read_back_whole_in_part_and_in_chunks(store: ObjectStore, file: Path) -> None:
     store.make_bucket(14)
     store.put("a/1.mp4", file, "video/mp4", {"sha": "abc"})

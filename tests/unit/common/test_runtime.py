@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -114,6 +116,25 @@ def test_ready_means_that_every_condition_holds(health: Health, address: str) ->
     assert ask(f"{address}/readyz")[0] == 503
     health.set_ready("model")
     assert ask(f"{address}/readyz")[0] == 200
+
+
+LOGS_OF_TWO_THREADS = """
+import threading, structlog
+from beffroi_common.runtime import logs
+logs.configure("masker", "masker-0", "info")
+structlog.get_logger().info("main")
+worker = threading.Thread(target=structlog.get_logger().info, args=("worker",))
+worker.start()
+worker.join()
+"""
+
+
+def test_every_thread_says_whose_line_it_is() -> None:
+    command = [sys.executable, "-c", LOGS_OF_TWO_THREADS]  # logging is set up once for a whole process
+    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [json.loads(line) for line in written.splitlines()]
+    said = [(line["event"], line["service"], line["instance"]) for line in lines]
+    assert said == [("main", "masker", "masker-0"), ("worker", "masker", "masker-0")]
 
 
 def test_what_is_waited_for_is_said_until_it_comes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,13 @@ from opentelemetry import trace
 
 def configure(service: str, instance: str, level: str) -> None:
     """Set up structlog and the standard library's logging alike."""
+
+    def add_process(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        # Not by context variables: a new thread begins with none, and workers are threads.
+        return {"service": service, "instance": instance, **event}
+
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        add_process,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -25,7 +30,6 @@ def configure(service: str, instance: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service, instance=instance)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -29,6 +29,9 @@ DENIED = {
     "AuthorizationHeaderMalformed",
 }
 MISSING = {"NoSuchKey", "NoSuchObject"}
+CONNECTIONS = 40
+"""Kept open: one for each thread of the api that reads recordings (its web framework has 40), far more than the
+recorder's two. urllib3 keeps one by itself, closes every other after one request, and warns of it each time."""
 RETRIES = 0
 """The caller has a backoff of its own: each try here would make it wait for another time-out. A connection that was
 closed while idle is seen before it is used again, without a retry."""
@@ -55,6 +58,7 @@ class MinioStore:
             secure=settings.secure,
             region=settings.region,
             http_client=urllib3.PoolManager(
+                maxsize=CONNECTIONS,
                 timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
                 retries=urllib3.Retry(total=RETRIES),
                 cert_reqs="CERT_REQUIRED",
