@@ -132,6 +132,13 @@ def test_only_the_database_makes_sessions() -> None:
     assert owners == SESSION_OWNERS
 
 
+def test_only_the_conditions_name_tables_which_no_condition_reaches() -> None:
+    attributes = (
+        (path, node) for path, tree in sources() for node in ast.walk(tree) if isinstance(node, ast.Attribute)
+    )
+    assert {path for path, node in attributes if node.attr in {"__table__", "tables"}} == {"db/scoping.py"}
+
+
 def test_few_act_for_the_system() -> None:
     assert uses("system") == FOR_THE_SYSTEM
     assert uses("unfiltered") == UNFILTERED

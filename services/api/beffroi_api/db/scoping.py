@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, TypeVarTuple, overload
 
-from sqlalchemy import Delete, Executable, Result, ScalarResult, Select, Update, and_, event, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Executable,
+    Result,
+    ScalarResult,
+    Select,
+    Update,
+    and_,
+    event,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session, with_loader_criteria
 from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -119,9 +132,11 @@ def _conditions(scope: Scope) -> tuple[ExecutableOption, ...]:
     in_scope = select(table.id).where(scope.territory.condition(table.id, table.commune))
     # Rows of the trail without a camera, as sign-ins: one's own.
     own = and_(AuditTableRow.camera.is_(None), AuditTableRow.user == scope.actor)
-    return (
-        with_loader_criteria(CameraRow, scope.territory.condition(CameraRow.id, CameraRow.commune)),
-        with_loader_criteria(AlertRow, AlertRow.camera.in_(in_scope)),
-        with_loader_criteria(RecordingRow, RecordingRow.camera.in_(in_scope)),
-        with_loader_criteria(AuditTableRow, or_(AuditTableRow.camera.in_(in_scope), own)),
-    )
+    conditions: Mapping[type[Base], ColumnElement[bool]] = {
+        CameraRow: scope.territory.condition(CameraRow.id, CameraRow.commune),
+        AlertRow: AlertRow.camera.in_(in_scope),
+        RecordingRow: RecordingRow.camera.in_(in_scope),
+        AuditTableRow: or_(AuditTableRow.camera.in_(in_scope), own),
+    }
+    # Aliases too: a table that is joined to itself is read under another name.
+    return tuple(with_loader_criteria(row, condition, include_aliases=True) for row, condition in conditions.items())
