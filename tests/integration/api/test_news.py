@@ -119,6 +119,21 @@ def test_who_missed_some_starts_over(heard: Heard, left: int) -> None:
     assert heard.told == ["everything", "e"]
 
 
+def test_who_is_ahead_of_a_database_that_was_restored_starts_over(heard: Heard) -> None:
+    heard.write("a", "b")
+    assert heard.follower.catch_up()
+    with heard.database.write(SYSTEM) as session:
+        numbers = [row.id for row in repository.after(session, 0, 10)]
+        session.execute(delete(NewsRow))
+        session.add(NewsRow(id=numbers[0], kind=Kind.ALERT.value, subject="a"))
+    heard.told.clear()
+    assert heard.follower.catch_up()
+    with heard.database.write(SYSTEM) as session:
+        session.add(NewsRow(id=numbers[1], kind=Kind.ALERT.value, subject="another b"))
+    assert heard.follower.catch_up()
+    assert heard.told == ["everything", "another b"]
+
+
 def test_the_newest_are_kept(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository, "KEPT", 2)
     heard.write("a", "b", "c")

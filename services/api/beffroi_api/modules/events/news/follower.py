@@ -96,8 +96,9 @@ class NewsFollower:
         """Read a page, and return whether it was the last."""
         asked_s = self._clock.monotonic_s()
         with self._database.read(SCOPE) as session:
-            missed = repository.oldest(session) > self._last + 1
             number = repository.newest(session)
+            # Numbers that went back: the database was restored, or fails over to a copy that lacks the last ones.
+            missed = number < self._last or repository.oldest(session) > self._last + 1
             rows = [] if missed else repository.after(session, self._last, PAGE)
             news = dict.fromkeys((Kind(row.kind), row.subject) for row in rows)
         if missed:
