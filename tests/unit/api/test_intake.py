@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 from sqlalchemy import QueuePool, create_engine
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from tests.application import film
 
 from beffroi_api.bus.intake import IndexIntake, LiveIntake
@@ -87,6 +87,11 @@ def recording() -> Recording:
 def test_a_database_that_does_not_answer_is_waited_for(do: Callable[[], object]) -> None:
     with pytest.raises(RetryLater, match=r"the database does not answer \(\w+\)"):
         take(do)
+
+
+def test_what_another_process_writes_at_the_same_time_is_read_again() -> None:
+    with pytest.raises(RetryLater, match="another process"):
+        take(fail(IntegrityError("INSERT", {}, ValueError())))
 
 
 def test_what_it_can_never_keep_is_a_dead_letter() -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 
 import structlog
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from beffroi_api.db.database import AWAY
 from beffroi_api.modules.alerts.service import Alerts
@@ -102,7 +102,7 @@ class IndexIntake(Processor):
         """Write one message down.
 
         Raises:
-            RetryLater: the database does not answer.
+            RetryLater: the database does not answer, or another process writes the same down at this moment.
             InvalidRecord: it breaks its contract, or the database cannot keep it.
         """
         if record.value is None:
@@ -114,6 +114,9 @@ class IndexIntake(Processor):
                 self._recordings.take(Recording.decode(record.value))
         except AWAY as error:
             raise RetryLater(f"the database does not answer ({type(getattr(error, 'orig', error)).__name__})") from None
+        except IntegrityError:
+            # After a rebalance two may read the same message: the row that one of them made is there next time.
+            raise RetryLater("another process wrote it down at the same time") from None
         except DataError as error:
             raise InvalidRecord(
                 f"the database cannot keep it ({type(error.orig).__name__}): a text holds U+0000"
