@@ -48,17 +48,13 @@ def as_input(rule: dict[str, Any]) -> dict[str, Any]:
     return {name: rule[name] for name in ("id", "rule", "parameters", "geometry")}
 
 
-def let_a_later_release_save(app: Running) -> None:
-    """Put a rule and a zone into the database that this release does not know."""
-    with app.services.database.write(Scope.system("a later release")) as session:
+def let_another_release_save(app: Running, zones: list[Any], rules: list[Any]) -> None:
+    """Put zones and rules into the database that this release would not save so."""
+    with app.services.database.write(Scope.system("another release")) as session:
         row = repository.find(session, "gate", for_change=True)
         assert row is not None
         camera = repository.document(row)
-        document = camera.model_dump() | {
-            "zones": [FUTURE_ZONE, ZONE],
-            "rules": [FUTURE],
-            "version": camera.version + 1,
-        }
+        document = camera.model_dump() | {"zones": zones, "rules": rules, "version": camera.version + 1}
         repository.write(row, type(camera).model_validate(document))
 
 
@@ -87,6 +83,15 @@ def test_a_version_grows_with_the_content_and_only_with_it(app: Running, make_ca
         version(narrow, {"threshold_s": 25}),  # it looks elsewhere: an alert must tell the two apart
         version(narrow, {"threshold_s": 25}),
     ] == [1, 1, 1, 1, 2, 3, 3]
+
+
+def test_a_default_that_a_release_adds_is_no_change(app: Running, make_camera: Make) -> None:
+    make_camera()
+    let_another_release_save(app, [ZONE], [RULE | {"version": 4}])
+    (rule,) = saved(app, [ZONE], [RULE | {"parameters": {"threshold_s": 20, "radius_height": 0.1}}])
+    assert rule["version"] == 4
+    (rule,) = saved(app, [ZONE], [RULE | {"parameters": {"threshold_s": 20, "radius_height": 0.2}}])
+    assert rule["version"] == 5
 
 
 BAD_ZONE = ZONE | {"points": [[0, 0], [1, 1], [1, 0], [0, 1]]}
@@ -120,7 +125,7 @@ def test_what_does_not_fit_is_said_field_by_field(app: Running, make_camera: Mak
 
 def test_a_rule_of_a_later_release_rests_is_said_and_survives_other_changes(app: Running, make_camera: Make) -> None:
     make_camera()
-    let_a_later_release_save(app)
+    let_another_release_save(app, [FUTURE_ZONE, ZONE], [FUTURE])
     app.administrator.put(f"{GATE}/legal-bases", json=[]).raise_for_status()
     (shown,) = app.operator.get(GATE).json()["rules"]
     assert shown["rests"]["code"] == "rule_unknown"

@@ -88,9 +88,16 @@ class Rules:
             return _with_its_zones(old, zones)
         fitted = fit(rule, zones, self.registry)
         complete = rule.model_copy(update={"parameters": fitted.stamped})
-        if old is not None and _content(complete, zones) == _content(old, before.zones):
+        if old is not None and _content(complete, zones) == _content(self._in_full(old, before.zones), before.zones):
             return old
         return complete
+
+    def _in_full(self, rule: CameraRule, zones: tuple[Zone, ...]) -> CameraRule:
+        """With a default for each parameter that this release added since the rule was saved."""
+        try:
+            return rule.model_copy(update={"parameters": fit(rule, zones, self.registry).stamped})
+        except UnfitError:
+            return rule
 
 
 def _content(rule: CameraRule, zones: Iterable[Zone]) -> tuple[object, ...]:
