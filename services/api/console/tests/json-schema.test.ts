@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { defaultsOf, fieldsOf, type Field } from "../src/rules/json-schema";
+import { defaultsOf, fieldsOf, valueOf, type Field } from "../src/rules/json-schema";
 
 /** As pydantic writes it. */
 const SCHEMA = {
@@ -60,5 +60,18 @@ describe("a form from a JSON Schema", () => {
       schedule: null,
       list: [1],
     });
+  });
+
+  it.each([
+    ["strict", {}, true],
+    ["strict", { strict: false }, false],
+    ["schedule", {}, null],
+    ["side", { side: null }, null],
+  ])("shows %s of %j as the rule takes it", (name, saved, shown) => {
+    expect(
+      fieldsOf(SCHEMA)
+        .filter((field) => field.name === name)
+        .map((field) => valueOf(field, saved)),
+    ).toEqual([shown]);
   });
 });

@@ -60,6 +60,12 @@ export function defaultsOf(fields: readonly Field[]): JsonObject {
   return Object.fromEntries(fields.map((field) => [field.name, field.default]));
 }
 
+/** What a field is at present: its default where it is missing, as in what was saved before there was such a field. */
+export function valueOf(field: Field, object: JsonObject): Json {
+  const value = object[field.name];
+  return value === undefined ? field.default : value;
+}
+
 function objectFields(schema: Schema, definitions: Definitions): Field[] {
   return Object.entries(schema.properties ?? {}).map(([name, each]) => field(name, each, definitions));
 }

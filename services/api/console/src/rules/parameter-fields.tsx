@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Rule } from "../api/types";
 import { Check } from "../ui/check";
 import { Pick } from "../ui/pick";
-import { type Field, type Json, type JsonObject, type Shape } from "./json-schema";
+import { type Field, type Json, type JsonObject, type Shape, valueOf } from "./json-schema";
 import { fieldWords, labelOf } from "./words";
 
 interface ParameterFieldsProps {
@@ -26,7 +26,7 @@ export function ParameterFields({ rule, fields, path = "", value, change }: Para
           rule={rule}
           field={field}
           path={path + field.name}
-          value={value[field.name] ?? null}
+          value={valueOf(field, value)}
           change={(changed) => change({ ...value, [field.name]: changed })}
         />
       ))}
