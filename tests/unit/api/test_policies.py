@@ -44,6 +44,8 @@ CASES: list[tuple[Ask, Role, Territory, type[ApiError] | None]] = [
     (policies.may_watch, DPO, LILLE, NO),
     (policies.may_watch, DPO, NOWHERE, HIDDEN),
     (policies.may_configure, ADMINISTRATOR, LILLE, YES),
+    (policies.may_configure, ADMINISTRATOR, EVERYWHERE, YES),
+    (policies.may_configure, ADMINISTRATOR, GATE, NO),
     (policies.may_configure, ADMINISTRATOR, NOWHERE, HIDDEN),
     (policies.may_configure, OPERATOR, LILLE, NO),
     (policies.may_configure, OPERATOR, NOWHERE, HIDDEN),
@@ -75,8 +77,10 @@ def test_out_of_scope_is_answered_as_not_there(ask: Callable[[Identity, Camera |
     assert answers[0] == answers[1]
 
 
-def test_the_address_of_a_camera_is_for_administrators() -> None:
-    assert [role for role in Role if policies.may_see_source(person(role, LILLE))] == [ADMINISTRATOR]
+@pytest.mark.parametrize("territory", [LILLE, EVERYWHERE, GATE])
+def test_the_address_of_a_camera_is_for_administrators_of_its_commune(territory: Territory) -> None:
+    shown_to = [role for role in Role if policies.may_see_source(person(role, territory), camera())]
+    assert shown_to == ([] if territory is GATE else [ADMINISTRATOR])
 
 
 def test_a_scope_says_who_acts_and_why() -> None:

@@ -43,22 +43,27 @@ def may_watch(who: Identity, camera: Camera | None) -> Permission:
 
 
 def may_configure(who: Identity, camera: Camera | None) -> Permission:
-    """Decide on its masks, zones and legal bases, change or remove it."""
-    return _with_role(who, camera, ADMINISTERING)
+    """Decide on its masks, zones and legal bases, change or remove it: for its own commune, whoever else it is shared
+    with.
+    """
+    allowed = _with_role(who, camera, ADMINISTERING)
+    if camera is None or not allowed.is_granted:
+        return allowed
+    return may_place(who, camera.commune)
 
 
 def may_place(who: Identity, commune: str) -> Permission:
     """Make a camera in a commune, or hand one over to it."""
     if who.role not in ADMINISTERING:
         return _wrong_role(who, ADMINISTERING)
-    if who.territory.is_everywhere or commune in who.territory.communes:
+    if who.territory.has_commune(commune):
         return GRANTED
-    return Permission(is_granted=False, reason=f"You do not administer {commune}: choose a commune of yours.")
+    return Permission(is_granted=False, reason=f"You do not administer the cameras of {commune}: ask who does.")
 
 
-def may_see_source(who: Identity) -> bool:
-    """Read the address of cameras that are in scope."""
-    return who.role in ADMINISTERING
+def may_see_source(who: Identity, camera: Camera) -> bool:
+    """Read the address of its pictures."""
+    return may_configure(who, camera).is_granted
 
 
 def require(permission: Permission, camera: str) -> None:

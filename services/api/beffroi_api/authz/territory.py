@@ -27,7 +27,11 @@ class Territory:
 
     def holds(self, camera: str, commune: str | None) -> bool:
         """Whether a camera is in it; `commune` None: nobody knows whose the camera is."""
-        return self.is_everywhere or camera in self.cameras or commune in self.communes
+        return self.has_commune(commune) or camera in self.cameras
+
+    def has_commune(self, commune: str | None) -> bool:
+        """Whether all cameras of a commune are in it; None: of one that nobody knows."""
+        return self.is_everywhere or commune in self.communes
 
     def condition(self, camera: Column, commune: Column) -> ColumnElement[bool]:
         """The same as SQL, for rows that have a camera and its commune. Not to be asked where `is_everywhere`."""

@@ -102,7 +102,7 @@ class Cameras:
     def views(self, who: Identity) -> list[CameraView]:
         """All cameras as `who` may see them."""
         with self.database.read(Scope.of(who)) as session:
-            return [self._view(row, with_source=may_see_source(who)) for row in repository.present(session)]
+            return [self._view(row, who) for row in repository.present(session)]
 
     def view(self, camera: str, who: Identity) -> CameraView:
         """One camera as `who` may see it.
@@ -111,7 +111,7 @@ class Cameras:
             NotFound: there is none in scope.
         """
         with self.database.read(Scope.of(who)) as session:
-            return self._view(_present(repository.find(session, camera), camera), with_source=may_see_source(who))
+            return self._view(_present(repository.find(session, camera), camera), who)
 
     def news(self, camera: str) -> CameraView:
         """One camera as everybody may see it in whose scope it is.
@@ -120,7 +120,7 @@ class Cameras:
             NotFound: there is none.
         """
         with self.database.read(NEWS) as session:
-            return self._view(_present(repository.find(session, camera), camera), with_source=False)
+            return self._view(_present(repository.find(session, camera), camera), None)
 
     def save(self, who: Identity, camera: str, wanted: CameraInput, expected: int | None) -> None:
         """Make a camera, or replace what an administrator says of it.
@@ -229,7 +229,8 @@ class Cameras:
         for listener in self.listeners:
             listener(camera.id, camera.version, None if removed else camera)
 
-    def _view(self, row: CameraRow, *, with_source: bool) -> CameraView:
+    def _view(self, row: CameraRow, who: Identity | None) -> CameraView:
+        """A camera as `who` may see it; None: everybody in whose scope it is."""
         camera = repository.document(row)
         return CameraView(
             id=camera.id,
@@ -237,7 +238,7 @@ class Cameras:
             commune=camera.commune,
             slot=camera.slot,
             enabled=camera.enabled,
-            source=camera.source if with_source else None,
+            source=camera.source if who is not None and may_see_source(who, camera) else None,
             nominal_fps=camera.nominal_fps,
             masking=camera.masking,
             zones=camera.zones,
