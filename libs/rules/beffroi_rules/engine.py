@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
-from beffroi_common.contracts import Alert, CloseReason, InvalidMessageError, LegalBasis, Tracks
+from beffroi_common.contracts import Alert, AlertState, CloseReason, InvalidMessageError, LegalBasis, Tracks
 
+from .events import closed
 from .fitting import FittedRule, Plan, RestReason
 from .primitives.sightings import Sighting, sightings
 from .primitives.times import seconds, to_us
@@ -124,24 +125,38 @@ def _watch_all(before: Mapping[str, Watch], picture: _Picture, plan: Plan) -> It
     unknown = {each.id for each in plan.resting if each.reason is RestReason.UNKNOWN}
     for name, watch in before.items():
         if name in unknown and plan.registry.find(watch.rule) is None:
-            yield name, watch, ()  # only the release that knows the rule can go on with it, or close what is open
+            yield name, watch, ()  # the release that knows the rule goes on with it
         elif name not in wanted or wanted[name].fingerprint != watch.fingerprint:
             yield name, None, tuple(_close_watch(watch, plan, CloseReason.RULE_CHANGED, picture.now_us))
     for name, fitted in wanted.items():
         old = before.get(name)
         same = old if old is not None and old.fingerprint == fitted.fingerprint else None
-        yield _watch_one(fitted, _recalled(fitted.rule, same), picture, plan)
+        yield _watch_one(fitted, same, picture, plan)
 
 
-def _watch_one(fitted: FittedRule, state: State, picture: _Picture, plan: Plan) -> Outcome:
+def _watch_one(fitted: FittedRule, watch: Watch | None, picture: _Picture, plan: Plan) -> Outcome:
     at = picture.message.capture_time
     basis = plan.basis(fitted.rule, at)
     reason = CloseReason.NO_LEGAL_BASIS if basis is None else fitted.parameters.reason_to_pause(at)
     if basis is None or reason is not None:
-        said = fitted.rule.close(state, reason or CloseReason.NO_LEGAL_BASIS, picture.now_us)
+        said = _close_watch(watch, plan, reason or CloseReason.NO_LEGAL_BASIS, picture.now_us)
         return fitted.id, None, tuple(said)
+    state = None if watch is None else _recalled(fitted.rule, watch)
+    if state is None:
+        ended = tuple(_close_watch(watch, plan, CloseReason.RULE_CHANGED, picture.now_us))
+        watch, state = None, fitted.rule.state()
+    else:
+        ended = ()
     after, alerts = fitted.rule.step(state, _scene(fitted, basis, picture))
-    return fitted.id, Watch(rule=fitted.rule.name, fingerprint=fitted.fingerprint, state=after), alerts
+    going_on = _going_on(() if watch is None else watch.open, alerts)
+    watch = Watch(rule=fitted.rule.name, fingerprint=fitted.fingerprint, open=going_on, state=after)
+    return fitted.id, watch, (*ended, *alerts)
+
+
+def _going_on(before: Iterable[Alert], said: Iterable[Alert]) -> tuple[Alert, ...]:
+    """The alerts that are open after what was said."""
+    latest = {alert.id: alert for alert in (*before, *said)}
+    return tuple(alert for alert in latest.values() if alert.state is not AlertState.CLOSED)
 
 
 def _scene(fitted: FittedRule, basis: LegalBasis, picture: _Picture) -> Scene[Any]:
@@ -163,25 +178,28 @@ def _scene(fitted: FittedRule, basis: LegalBasis, picture: _Picture) -> Scene[An
     )
 
 
-def _recalled(rule: AnyRule, watch: Watch | None) -> State:
-    """What a rule remembers; what another release of it wrote, and this one cannot read, is forgotten."""
-    fresh: State = rule.state()
-    if watch is None:
-        return fresh
+def _recalled(rule: AnyRule, watch: Watch) -> State | None:
+    """What a rule remembers; None: another release of it wrote that, and this one cannot read it."""
     if isinstance(watch.state, State) and isinstance(watch.state, rule.state):
         return watch.state
     written = watch.state.model_dump(mode="json") if isinstance(watch.state, State) else watch.state
     try:
         read: State = rule.state.model_validate(written)
     except ValidationError:
-        return fresh
+        return None
     return read
 
 
-def _close_watch(watch: Watch, plan: Plan, reason: CloseReason, now_us: int) -> Iterator[Alert]:
+def _close_watch(watch: Watch | None, plan: Plan, reason: CloseReason, now_us: int) -> Iterator[Alert]:
+    """End what is open: by the rule, and where nobody can ask it for want of the rule or its state, as it was said."""
+    if watch is None:
+        return
     rule = plan.registry.find(watch.rule)
-    if rule is not None:
-        yield from rule.close(_recalled(rule, watch), reason, now_us)
+    state = None if rule is None else _recalled(rule, watch)
+    ended = () if rule is None or state is None else tuple(rule.close(state, reason, now_us))
+    yield from ended
+    known = {alert.id for alert in ended}
+    yield from (closed(alert, reason, now_us) for alert in watch.open if alert.id not in known)
 
 
 def _close_all(state: CameraState, plan: Plan, reason: CloseReason, now_us: int) -> Iterator[Alert]:

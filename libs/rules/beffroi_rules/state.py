@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny
 
+from beffroi_common.contracts import Alert
+
 from .rule import State
 
 
@@ -18,6 +20,8 @@ class Watch(_State):
     """Its name, under which what is open is closed when the rule is taken off the camera."""
     fingerprint: str
     """Of the rule as it was configured: another one starts the watch again."""
+    open: tuple[Alert, ...] = ()
+    """Alerts whose event goes on, as last said: they are closed also where nobody can read `state`."""
     state: SerializeAsAny[State] | dict[str, JsonValue] = {}
     """What the rule remembers; as read from JSON until the rule itself looks at it, since only it knows its fields."""
 

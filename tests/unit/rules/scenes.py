@@ -19,7 +19,7 @@ from beffroi_common.contracts import (
 from beffroi_rules.engine import advance
 from beffroi_rules.fitting import plan_of
 from beffroi_rules.registry import Registry, load
-from beffroi_rules.state import CameraState
+from beffroi_rules.state import CameraState, Watch
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SQUARE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
@@ -97,8 +97,8 @@ def run(
     return state, said
 
 
-def written(state: CameraState | None) -> str:
-    """A state as the detector keeps it."""
+def written(state: CameraState | Watch | None) -> str:
+    """A state, or part of one, as the detector keeps it."""
     return "" if state is None else state.model_dump_json(exclude_defaults=True)
 
 

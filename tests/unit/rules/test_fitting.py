@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.rules.scenes import REGISTRY, START, camera, run, times, tracks
+from tests.unit.rules.scenes import REGISTRY, START, camera, run, times, tracks, written
 
-from beffroi_common.contracts import AlertState, CameraRule, Zone
+from beffroi_common.contracts import AlertState, Camera, CameraRule, CloseReason, Zone
 from beffroi_rules.fitting import Plans, RestReason, UnfitError, fit, plan_of
+from beffroi_rules.state import CameraState, Watch
 
 SQUARE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
 BOW_TIE = ((0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5))
@@ -81,19 +82,51 @@ def test_a_rule_that_rests_concerns_no_other() -> None:
     assert [alert.state for alert in said] == [AlertState.OPENED]
 
 
-def test_what_only_a_later_release_can_go_on_with_is_kept_for_it() -> None:
+@pytest.fixture
+def of_a_later_release() -> CameraState:
+    """What is remembered of a camera, 6 s on: of a rule that this release does not know there is an open alert."""
     watched = camera(more=(rule(id="later", parameters={"threshold_s": 5.0}),))
-    state, _ = run((tracks(at_s, HERE) for at_s in times(0, 6)), watched)
+    state, said = run((tracks(at_s, HERE) for at_s in times(0, 6)), watched)
     assert state is not None
+    assert [alert.state for alert in said] == [AlertState.OPENED]
     renamed = state.watches["later"].model_copy(update={"rule": "from_the_future"})
-    state = state.model_copy(update={"watches": state.watches | {"later": renamed}})
-    after, said = run((tracks(at_s, HERE) for at_s in times(6, 7)), camera(more=(UNKNOWN,)), state)
+    return state.model_copy(update={"watches": state.watches | {"later": renamed}})
+
+
+def test_what_only_a_later_release_can_go_on_with_is_kept_for_it(of_a_later_release: CameraState) -> None:
+    pictures = (tracks(at_s, HERE) for at_s in times(6, 7))
+    after, said = run(pictures, camera(more=(UNKNOWN,)), of_a_later_release)
     assert after is not None
-    assert after.watches["later"].state == renamed.model_dump(mode="json", exclude_defaults=True)["state"]
+    assert after.watches["later"] == Watch.model_validate_json(written(of_a_later_release.watches["later"]))
     assert said == []
-    dropped, _ = run([tracks(7.2, HERE)], camera(), after)
-    assert dropped is not None
-    assert "later" not in dropped.watches, "a rule that was taken off the camera is forgotten"
+
+
+@pytest.mark.parametrize(
+    ("at", "at_s", "reason"),
+    [
+        (camera(), 6.0, CloseReason.RULE_CHANGED),
+        (None, 6.0, CloseReason.RULE_CHANGED),
+        (camera(more=(UNKNOWN,)), 60.0, CloseReason.NO_PICTURE),
+    ],
+    ids=["taken off", "the camera was removed", "no pictures"],
+)
+def test_an_alert_of_a_later_release_is_closed(
+    of_a_later_release: CameraState, at: Camera | None, at_s: float, reason: CloseReason
+) -> None:
+    after, said = run([tracks(at_s, HERE)], at, of_a_later_release)
+    assert after is not None
+    assert "later" not in after.watches
+    assert [(alert.state, alert.closed_reason) for alert in said] == [(AlertState.CLOSED, reason)]
+
+
+def test_an_alert_whose_rule_forgot_it_is_closed_once() -> None:
+    at = camera()
+    state, (opened,) = run((tracks(at_s, HERE) for at_s in times(0, 11)), at)
+    assert state is not None
+    unreadable = state.watches["loitering"].model_copy(update={"state": {"of": "another release"}})
+    state = state.model_copy(update={"watches": {"loitering": unreadable}})
+    _, said = run((tracks(at_s, HERE) for at_s in times(11, 15)), at, state)
+    assert [(alert.id, alert.closed_reason) for alert in said] == [(opened.id, CloseReason.RULE_CHANGED)]
 
 
 @pytest.mark.parametrize(
