@@ -309,6 +309,37 @@ def test_a_bug_or_a_fatal_error_of_a_worker_ends_the_loop_and_commits_nothing_be
     assert said(broker, "gate") == [0, 1]
 
 
+def test_a_record_costs_the_same_however_many_cameras_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(InlineExecutor())
+    for number in range(300):
+        stage.give(batch(f"camera-{number}", 0, at_ns=stage.broker.clock.now_ns()), number)
+    looked_at: list[float] = []
+
+    def is_idle(heard_at_s: float) -> bool:
+        looked_at.append(heard_at_s)
+        return False
+
+    monkeypatch.setattr(stage.processor._idle, "is_idle", is_idle)
+    for number in range(300):  # in the same moment
+        stage.give(batch(f"camera-{number}", 1, at_ns=stage.broker.clock.now_ns()), 300 + number)
+        stage.processor.tick()
+    assert len(looked_at) == 300, "each is looked at once a round, and not once a record"
+
+
+def test_what_waits_to_be_sent_is_counted_until_it_is_sent_or_its_partition_leaves() -> None:
+    stage = Stage(InlineExecutor())
+    stage.broker.away = True
+    for slot, camera in enumerate(("first", "second")):
+        for number in range(2):
+            stage.give(batch(camera, number), number, slot)
+    assert (stage.processor.counters()["unsent"], stage.processor.counters()["streams"]) == (2, 2)
+    stage.processor.revoked([(FRAMES_MASKED.name, 0)])
+    assert stage.processor.counters()["unsent"] == 1
+    stage.broker.away = False
+    turns(stage, 1)
+    assert stage.processor.counters()["unsent"] == 0
+
+
 def test_a_worker_that_hangs_ends_the_process() -> None:
     begun, go_on = threading.Event(), threading.Event()
 

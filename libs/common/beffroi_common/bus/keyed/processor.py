@@ -26,6 +26,11 @@ from .streams import Key, KeyedStream, Output
 log = structlog.get_logger(__name__)
 
 
+ROUND_S = 0.1
+"""Between two looks at all cameras, for what is due and for counters: the loop turns with each record, and a thousand
+cameras looked at each time would be all that it does."""
+
+
 class NoRecordToRefuseError(Fatal):
     """A stream refused something while it was handed no record: a bug."""
 
@@ -54,7 +59,7 @@ class KeyedProcessor(Processor):
             read: reads a batch; None: it is of no concern here. Raises InvalidRecord.
             new_stream: makes the stream of a camera; may raise RetryLater.
             producer: takes the outputs; from several threads at once.
-            report: says how this instance is, given `counters`; called in each turn of the loop.
+            report: says how this instance is, given `counters`; called every `ROUND_S`.
             clock: time.
             idle: when a camera rests.
             executor: who works.
@@ -67,6 +72,8 @@ class KeyedProcessor(Processor):
         self._new_stream = new_stream
         self._producer = producer
         self._report = report
+        self._clock = clock
+        self._round_at_s = -math.inf
         self._idle = idle
         self._executor = executor
         self._forget_s = forget_s
@@ -109,6 +116,10 @@ class KeyedProcessor(Processor):
         """
         self._schedule.raise_failure()
         self._idle.tick(listening=not (self._schedule.is_full() or self._schedule.any_unsent))
+        now_s = self._clock.monotonic_s()
+        if now_s < self._round_at_s:
+            return
+        self._round_at_s = now_s + ROUND_S
         self._schedule.turn(self._idle, self._forget_s)
         self._work_waits()
         counters = self._schedule.counters()

@@ -52,6 +52,8 @@ class Schedule:
         self._changed = threading.Condition()
         self._states: dict[Key, KeyState] = {}
         self._ready: deque[KeyState] = deque()
+        self._at_work: dict[Key, KeyState] = {}
+        self._unsent = 0
         self._settled: deque[tuple[Settled, int]] = deque()
         self._bytes = 0
         self._peak_bytes = 0
@@ -120,7 +122,9 @@ class Schedule:
                 self._raise_if_hung()
                 self._changed.wait(LOOK_S)
             for state in concerned:
+                self._unsent -= len(state.unsent)
                 self._bytes -= state.drop(partitions)
+                self._unsent += len(state.unsent)
                 self._thaw(state)
             self._forget_settled(partitions)
 
@@ -140,7 +144,7 @@ class Schedule:
     def any_unsent(self) -> bool:
         """Whether outputs wait for the broker."""
         with self._changed:
-            return any(state.unsent for state in self._states.values())
+            return self._unsent > 0
 
     def counters(self) -> dict[str, float]:
         """How much there is of everything."""
@@ -149,7 +153,7 @@ class Schedule:
             return {
                 "streams": len(states),
                 "waiting_batches": sum(len(state.items) for state in states),
-                "unsent": sum(len(state.unsent) for state in states),
+                "unsent": self._unsent,
                 "queue_bytes": self._bytes,
                 "peak_queue_bytes": self._peak_bytes,
             }
@@ -165,6 +169,7 @@ class Schedule:
                 return None
             state = self._ready.popleft()
             state.phase, state.at_work_since_s = Phase.AT_WORK, self._clock.monotonic_s()
+            self._at_work[state.key] = state
             return state
 
     def begun(self, state: KeyState, stream: KeyedStream, source: Partition) -> None:
@@ -213,12 +218,14 @@ class Schedule:
         """Its first output is with the broker, or was given up."""
         with self._changed:
             state.unsent.popleft()
+            self._unsent -= 1
             if not state.unsent:
                 self._release_bytes(state)
 
     def give_back(self, state: KeyState) -> None:
         """A piece of its work is done: it goes to the end of the row if there is more."""
         with self._changed:
+            del self._at_work[state.key]
             self._undefer(state)
             self._wake(state)
             self._changed.notify_all()
@@ -226,6 +233,7 @@ class Schedule:
     def defer(self, state: KeyState) -> bool:
         """Its work cannot be done now: try again after a while. Returns whether that is new."""
         with self._changed:
+            del self._at_work[state.key]
             state.phase = Phase.DEFERRED
             state.backoff.failed()
             state.deferrals += 1
@@ -235,6 +243,7 @@ class Schedule:
     def fail(self, state: KeyState, error: BaseException) -> None:
         """A worker met what must end the process: no work is begun any more."""
         with self._changed:
+            del self._at_work[state.key]
             state.phase = Phase.FAILED
             self._failure = self._failure or error
             self._changed.notify_all()
@@ -293,7 +302,9 @@ class Schedule:
 
     def _keep(self, state: KeyState, unsent: Iterable[Unsent], size_bytes: int) -> None:
         """The bytes of a batch count until everything that was made of it is sent."""
+        before = len(state.unsent)
         state.unsent.extend(unsent)
+        self._unsent += len(state.unsent) - before
         state.unsent_bytes += size_bytes
         if not state.unsent:
             self._release_bytes(state)
@@ -304,8 +315,8 @@ class Schedule:
 
     def _raise_if_hung(self) -> None:
         now_s = self._clock.monotonic_s()
-        for state in self._states.values():
-            if state.phase is Phase.AT_WORK and now_s - state.at_work_since_s > self._hang_s:
+        for state in self._at_work.values():
+            if now_s - state.at_work_since_s > self._hang_s:
                 raise WorkerHungError(
                     f"a batch of camera {state.key.camera} has been worked on for {self._hang_s:g} s and does not end"
                 )
