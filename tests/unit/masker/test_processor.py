@@ -11,7 +11,7 @@ from av import VideoFrame
 
 from beffroi_common.bus import InvalidRecord, Record, run
 from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor
+from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor, ThreadExecutor
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
 from beffroi_common.contracts.status import decode_status
@@ -81,6 +81,48 @@ def feed(masker: KeyedProcessor, batches: Iterable[FrameBatch], first: int = 0) 
     """Hand batches over, at offsets that count from `first`."""
     for offset, batch in enumerate(batches, first):
         masker.handle(record(batch, offset))
+
+
+def test_cameras_side_by_side_are_masked_as_each_alone(
+    decisions: Decisions,
+    broker: MemoryBroker,
+    clock: ManualClock,
+    gate: Camera,
+    raw: list[FrameBatch],
+    limits: Limits,
+    quality: Quality,
+) -> None:
+    """Each with a mask of its own: what one worker makes ready is no other's."""
+    names = [f"camera-{number}" for number in range(6)]
+    for number, name in enumerate(names):
+        left = 0.1 * number
+        corners = ((left, 0.1), (left + 0.3, 0.1), (left + 0.3, 0.7), (left, 0.7))
+        assert gate.masking is not None
+        masking = gate.masking.model_copy(update={"polygons": (corners,), "version": number + 1})
+        configure(broker, decisions, gate.model_copy(update={"id": name, "masking": masking}), name)
+    made = []
+    for executor in (InlineExecutor(), ThreadExecutor(4, "masker")):
+        output = MemoryBroker(slots=2, clock=clock)
+        producer = MemoryBus(output).producer()
+        how = Masking(decisions, StatusReporter(producer, "masker", "test", clock), clock, limits, quality)
+        with new_masker(how, producer, IdleTracker(clock, 10.0), executor, queue_bytes=2**28, hang_s=60) as masker:
+            feed(masker, (replace(each, camera=name) for each in raw for name in names))
+            finish(masker)
+        made.append({name: [each for each in masked(output) if each.camera == name] for name in names})
+    alone, side_by_side = made
+    assert side_by_side == alone
+    assert len({batches[0].units for batches in alone.values()}) == len(names)
+
+
+def finish(masker: KeyedProcessor) -> None:
+    """Wait until nothing waits any more."""
+    for _ in range(3000):
+        masker.tick()
+        counters = masker.counters()
+        if counters["waiting_batches"] == counters["unsent"] == 0:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it does not end")
 
 
 def listen(masker: KeyedProcessor, clock: ManualClock, seconds: int) -> None:
