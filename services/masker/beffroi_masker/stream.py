@@ -159,7 +159,7 @@ class MaskedStream:
         raster = self._mask_raster(decision, width, height, interlaced=interlaced)
         times_ns = [unit.capture_time_ns for unit in decoded.units]
         try:
-            covered = [masked(picture, raster) for picture in decoded.pictures]
+            covered = (masked(picture, raster) for picture in decoded.pictures)
             units = encode(covered, times_ns, decoded.batch.time_base, self._quality)
         except UnsupportedPixelFormatError:
             return Reason.UNSUPPORTED_PIXEL_FORMAT

@@ -82,7 +82,7 @@ def test_nothing_beyond_the_lowest_offset_still_needed_is_committed() -> None:
     assert broker.committed(GROUP, (VIEWERS.name, 0)) == 1
 
 
-def test_not_now_hands_the_same_record_again_and_commits_nothing_beyond() -> None:
+def test_retry_later_hands_the_same_record_again_and_commits_nothing_beyond() -> None:
     broker = MemoryBroker(slots=1)
     fill(broker, VIEWERS, 2)
 

@@ -210,7 +210,7 @@ class Refusing(Unreliable):
         raise DeliveryError("refused")
 
 
-def test_a_side_producer_turns_a_refusal_for_good_into_not_now_and_begins_anew(broker: MemoryBroker) -> None:
+def test_a_side_producer_turns_a_refusal_for_good_into_retry_later_and_begins_anew(broker: MemoryBroker) -> None:
     made: list[Producer] = []
 
     def new_producer() -> Producer:
