@@ -154,6 +154,7 @@ DEEP: dict[str, object] = {"a": {"b": {"c": {"d": {}}}}}
 SPOILT: dict[str, tuple[dict[str, object], str]] = {
     "too deep": ({"rules": [{"id": "r", "rule": "x", "parameters": DEEP}]}, "deep in each other"),
     "too long": ({"rules": [{"id": "r", "rule": "x", "parameters": {"a": "x" * 5000}}]}, "longer than 4096 bytes"),
+    "not exact in a browser": ({"rules": [{"id": "r", "rule": "x", "parameters": {"a": [2**53]}}]}, "not exact"),
     "not finite": ({"rules": [{"id": "r", "rule": "x", "parameters": {"a": float("nan")}}]}, "finite"),
     "no term": ({"rules": [{"id": "r", "rule": "Red Light"}]}, "pattern"),
     "two rules with one id": ({"rules": [{"id": "r", "rule": "x"}, {"id": "r", "rule": "y"}]}, "two rules"),
@@ -170,7 +171,12 @@ def test_rules_and_zones_are_bounded(case: str) -> None:
 
 def test_a_camera_with_what_nobody_knows_is_read_and_passed_on_as_it_is() -> None:
     zone = {"id": "rift", "name": "Rift", "kind": "rift", "shape": "ring", "points": [[0.5, 0.5]]}
-    rule = {"id": "r", "rule": "teleportation", "parameters": {"at": [1, 2.5, None]}, "geometry": {"gate": "nowhere"}}
+    rule = {
+        "id": "r",
+        "rule": "teleportation",
+        "parameters": {"at": [1, 2.5, None, 2**53 - 1]},
+        "geometry": {"gate": "nowhere"},
+    }
     sent = Camera.model_validate(camera(zones=[zone], rules=[rule]))
     assert Camera.decode(sent.encode()) == sent
     assert sent.rules[0].parameters == rule["parameters"]

@@ -55,6 +55,11 @@ MAX_OBJECT_DEPTH = 4
 """Objects and lists within each other: a schedule by day of the week is 3."""
 
 
+MAX_EXACT_INTEGER = 2**53 - 1
+"""Larger ones are rounded by readers that count in floating point, as browsers do (RFC 7493): who shows such an object
+and sends it back would change it unseen."""
+
+
 def _bounded(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if _depth(value) > MAX_OBJECT_DEPTH:
         raise ValueError(f"objects and lists may lie at most {MAX_OBJECT_DEPTH} deep in each other")
@@ -62,6 +67,8 @@ def _bounded(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         size_bytes = len(json.dumps(value, allow_nan=False).encode())
     except ValueError:
         raise ValueError("numbers must be finite") from None
+    if not _is_exact(value):
+        raise ValueError(f"whole numbers may be at most {MAX_EXACT_INTEGER}: larger ones are not exact everywhere")
     if size_bytes > MAX_OBJECT_BYTES:
         raise ValueError(f"the object is longer than {MAX_OBJECT_BYTES} bytes of JSON")
     return value
@@ -73,8 +80,17 @@ def _depth(value: JsonValue) -> int:
     return 1 + max((_depth(each) for each in value), default=0) if isinstance(value, list) else 0
 
 
+def _is_exact(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_exact, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_exact, value))
+    return not isinstance(value, int) or abs(value) <= MAX_EXACT_INTEGER
+
+
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_bounded)]
-"""A JSON object that whoever passes it on does not read: bounded in size and depth, its numbers finite."""
+"""A JSON object that whoever passes it on does not read: bounded in size and depth, its numbers finite and exact in
+every reader."""
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Normalised = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
