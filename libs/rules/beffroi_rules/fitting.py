@@ -9,13 +9,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from beffroi_common.contracts import Camera, CameraRule, JsonObject, LegalBasis, Zone
+from beffroi_common.contracts.base import explain
 
 from .registry import Registry
 from .rule import AnyRule, Parameters
 from .shapes import fault_of
+
+_json_object: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 
 
 class RestReason(StrEnum):
@@ -168,7 +171,7 @@ def fit(configured: CameraRule, zones: tuple[Zone, ...], registry: Registry) -> 
     if parameters is None or faults:
         raise UnfitError(faults)
     played = {role.name: by_id[configured.geometry[role.name]] for role in rule.roles}
-    stamped = parameters.model_dump(mode="json")
+    stamped = _stamped(parameters)
     return FittedRule(
         id=configured.id,
         version=configured.version,
@@ -189,6 +192,15 @@ def _parameters(rule: AnyRule, given: JsonObject) -> tuple[Parameters | None, tu
             for item in error.errors(include_url=False, include_input=False)
         )
     return parameters, ()
+
+
+def _stamped(parameters: Parameters) -> JsonObject:
+    """The parameters as each alert carries them: defaults may make them longer than what was set."""
+    try:
+        stamped: JsonObject = _json_object.validate_python(parameters.model_dump(mode="json"))
+    except ValidationError as error:
+        raise UnfitError((Fault(RestReason.PARAMETERS, "parameters", explain(error)),)) from None
+    return stamped
 
 
 def _geometry_faults(rule: AnyRule, geometry: Mapping[str, str], zones: Mapping[str, Zone]) -> Iterator[Fault]:

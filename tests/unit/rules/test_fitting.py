@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from tests.unit.rules.scenes import REGISTRY, START, camera, run, times, tracks, written
 
 from beffroi_common.contracts import AlertState, Camera, CameraRule, CloseReason, Zone
+from beffroi_common.contracts.base import MAX_OBJECT_BYTES
 from beffroi_rules.fitting import Plans, RestReason, UnfitError, fit, plan_of
+from beffroi_rules.registry import Registry
+from beffroi_rules.rule import Parameters
 from beffroi_rules.state import CameraState, Watch
 
 SQUARE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
@@ -71,6 +75,19 @@ def test_all_that_does_not_fit_is_said(case: str) -> None:
 
 def test_defaults_are_stamped() -> None:
     assert fit(rule(parameters={"threshold_s": 20}), (zone(),), REGISTRY).stamped["gap_s"] == 3.0
+
+
+class Wordy(Parameters):
+    text: str = ""
+    more: str = "x" * 100
+
+
+def test_what_no_alert_could_carry_rests() -> None:
+    wordy = Registry({"loitering": replace(REGISTRY.rules["loitering"], parameters=Wordy)})
+    text = "x" * (MAX_OBJECT_BYTES - 50)
+    assert fit(rule(parameters={"text": text, "more": ""}), (zone(),), wordy).stamped["more"] == ""
+    with pytest.raises(UnfitError, match="longer than"):
+        fit(rule(parameters={"text": text}), (zone(),), wordy)
 
 
 def test_a_rule_that_rests_concerns_no_other() -> None:
