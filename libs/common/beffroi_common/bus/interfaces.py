@@ -131,7 +131,10 @@ class Processor(Protocol):
         return False
 
     def settled(self) -> Sequence[Settled]:
-        """What became of deferred records since this was asked last, in the order in which they were done."""
+        """What became of deferred records since this was asked last, in the order in which they were done.
+
+        Asked again once all of that is accepted or with the dead letters: until then its records are in memory.
+        """
         return ()
 
     def needed(self) -> Mapping[Partition, int]:

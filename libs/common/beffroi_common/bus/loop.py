@@ -156,8 +156,7 @@ class _Loop:
         self._paused = paused
 
     def _may_hand_over(self) -> bool:
-        # Dead letters that cannot be sent yet hold their records, whose bytes the processor counts no more.
-        return self._pending is None and not self._settled and not self._processor.is_full()
+        return self._pending is None and not self._processor.is_full()
 
     def _attempt(self, record: Record) -> None:
         try:
@@ -186,7 +185,8 @@ class _Loop:
 
     def _settle(self) -> None:
         """Count what the processor is done with by now, and send what it refused to the dead letters."""
-        self._settled.extend(self._processor.settled())
+        if not self._settled:  # else the processor goes on counting what it refused, and is full in time
+            self._settled.extend(self._processor.settled())
         with suppress(RetryLater):  # the queue to the broker is full: in the next turn
             while self._settled:
                 settled = self._settled[0]

@@ -429,37 +429,48 @@ def test_a_worker_that_hangs_keeps_no_process_from_ending() -> None:
         go_on.set()
 
 
-def test_nothing_is_read_while_dead_letters_cannot_be_sent() -> None:
-    broker = MemoryBroker(slots=1)
-    for number in range(40):
-        broker.append(FRAMES_MASKED.name, "gate", batch("gate", number, data=INVALID).encode(), 0, {})
-    handed, held, stop = 0, 0, threading.Event()
+def test_what_was_refused_counts_until_it_is_asked_for_what_comes_next() -> None:
+    stage = Stage(InlineExecutor())
+    stage.give(batch("gate", 0, data=INVALID), 0)
+    counted = stage.processor.counters()["queue_bytes"]
+    assert len(stage.processor.settled()) == 1
+    assert stage.processor.counters()["queue_bytes"] == counted > 0
+    assert len(stage.processor.settled()) == 0
+    assert stage.processor.counters()["queue_bytes"] == 0
+
+
+def test_refused_records_count_until_their_dead_letters_are_sent() -> None:
+    broker, count, room = MemoryBroker(slots=1), 40, 8 * MIB
+    for number in range(count):
+        one = batch("gate", number, data=INVALID + bytes(MIB))
+        broker.append(FRAMES_MASKED.name, "gate", one.encode(), 0, {})
+    handed, held, turn, stop = 0, 0, 0, threading.Event()
 
     def work(_one: FrameBatch) -> None:
         nonlocal handed
         handed += 1
+        raise InvalidRecord("told to be")
 
     class Full(MemoryProducer):
         def send(self, topic: Topic, *arguments: Any, **named: Any) -> None:
-            if topic.name == FRAMES_MASKED.dead_letters and turn < 20:
+            if topic.name == FRAMES_MASKED.dead_letters and turn <= count:
                 raise RetryLater("full")
             super().send(topic, *arguments, **named)
-
-    turn = 0
 
     def beat() -> None:
         nonlocal turn, held
         turn += 1
-        held = handed if turn == 20 else held
-        if len(broker.records(FRAMES_MASKED.dead_letters)) == 40:
+        held = handed if turn == count else held  # by now all of it could have been read
+        if len(broker.records(FRAMES_MASKED.dead_letters)) == count:
             stop.set()
 
-    stage = Stage(InlineExecutor(), work, broker)
+    stage = Stage(InlineExecutor(), work, broker, LARGEST_ITEM_BYTES + room)
     run(
         MemoryBus(broker), stage.processor, group=GROUP, service="test", topics=[FRAMES_MASKED],
         producer=Full(broker), stop=stop, clock=broker.clock, beat=beat, options=LoopOptions(poll_timeout_s=0.001),
     )  # fmt: skip
-    assert (held, handed) == (1, 40)
+    assert 0 < 2 * held * MIB <= room + LARGEST_ITEM_BYTES
+    assert (handed, stage.processor.counters()["waiting_batches"]) == (count, 0)
 
 
 def test_a_dead_letter_that_cannot_be_sent_yet_holds_its_offset() -> None:

@@ -56,6 +56,7 @@ class Schedule:
         self._unsent = 0
         self._settled: deque[tuple[Settled, int]] = deque()
         self._bytes = 0
+        self._taken_bytes = 0
         self._peak_bytes = 0
         self._full = False
         self._failure: BaseException | None = None
@@ -83,10 +84,14 @@ class Schedule:
             return self._full
 
     def take_settled(self) -> list[Settled]:
-        """What became of batches since it was asked last, in the order in which they were done."""
+        """What became of batches since it was asked last, in the order in which they were done.
+
+        Whoever asks is done with what was taken before: until then it counts, since a dead letter may wait.
+        """
         with self._changed:
             taken, self._settled = self._settled, deque()
-            self._bytes -= sum(size_bytes for _, size_bytes in taken)
+            self._bytes -= self._taken_bytes
+            self._taken_bytes = sum(size_bytes for _, size_bytes in taken)
             return [settled for settled, _ in taken]
 
     def needed(self) -> dict[Partition, int]:
