@@ -115,8 +115,8 @@ def main() -> None:
         path = clip(Path(folder))
         for name, strip in (("parameter sets in band", False), ("parameter sets put in by ingest", True)):
             size_bytes, steps = follow(path, strip=strip)
-            told = ", ".join(f"{step} {copies:.1f}" for step, copies in steps.items())
-            print(f"{name}, {size_bytes} bytes: {sum(steps.values()):.1f} copies ({told})")
+            detail = ", ".join(f"{step} {copies:.1f}" for step, copies in steps.items())
+            print(f"{name}, {size_bytes} bytes: {sum(steps.values()):.1f} copies ({detail})")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def advance(state: CameraState | None, message: Tracks, plan: Plan) -> tuple[Cam
     alerts: list[Alert] = []
     epochs = () if state is None else state.epochs
     if state is not None and message.epoch in epochs[:-1]:
-        return state, ()  # a replay: a connection is over once the next one was heard
+        return state, ()  # a replay: a connection is over once a message of the next one came
     if state is not None and message.epoch != state.epoch and state.last_us - now_us > seconds(CLOCK_SET_S):
         alerts.extend(_close_all(state, plan, CloseReason.NO_PICTURE, state.last_us))
         state = None

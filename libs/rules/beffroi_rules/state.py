@@ -33,7 +33,7 @@ class CameraState(_State):
     """First picture since the camera was last without pictures."""
     last_us: int
     epochs: tuple[int, ...]
-    """Connections heard lately, the present one last."""
+    """Connections that messages came from lately, the present one last."""
     sequence: int
     """Of the message counted last."""
     seen_us: dict[str, int] = {}

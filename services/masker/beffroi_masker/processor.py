@@ -164,4 +164,4 @@ _LOG_LEVELS = {Level.OK: logging.INFO, Level.WARNING: logging.WARNING, Level.ERR
 
 
 def _batch(output: Output) -> FrameBatch:
-    return cast("FrameBatch", output.value)  # a stream hears of its own outputs only
+    return cast("FrameBatch", output.value)  # a stream is given its own outputs only

@@ -90,7 +90,7 @@ def _record(
         recorder = Recorder(
             store=settings.store_name,
             rules=CutRules(settings.segment_s, settings.max_gap_s, settings.max_drift_s),
-            silence_s=settings.silence_s,
+            idle_s=settings.idle_s,
             queue_bytes=settings.work_queue_bytes,
             backoff=backoff,
             work=work,

@@ -30,7 +30,7 @@ class RecorderSettings(KeyedSettings):
     """A hole in the capture times or in the media clock longer than this ends a segment: players do not like it."""
     max_drift_s: float = Field(default=1.0, gt=0.0)
     """A segment ends when media clock and wall clock went apart by more: playback shows start + media time."""
-    silence_s: float = Field(default=30.0, gt=0.0)
+    idle_s: float = Field(default=30.0, gt=0.0)
     """A camera from which nothing came for so long gets its segment closed, so that it holds back no offset.
     A full disk ends segments after it, too."""
     retention_days: int = Field(default=14, ge=1)

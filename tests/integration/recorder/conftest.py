@@ -159,7 +159,7 @@ class Site:
             "WORK_DIR": str(self.folder / instance),
             "INSTANCE": instance,
             "SEGMENT_S": str(SEGMENT_S),
-            "SILENCE_S": "2",
+            "IDLE_S": "2",
             **settings,
         }
         log_file = self.folder / f"{instance}-{len(self.started)}.log"

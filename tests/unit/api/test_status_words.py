@@ -28,7 +28,7 @@ def codes() -> set[str]:
 
 
 def test_the_codes_are_found() -> None:
-    assert {"connected", "wrong_password", "timeout", "other_shape", "watching", "silent", "analysed"} <= codes()
+    assert {"connected", "wrong_password", "timeout", "other_shape", "watching", "idle", "analysed"} <= codes()
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -44,27 +44,27 @@ def listen(idle: IdleTracker, clock: ManualClock, turns: int, turn_s: float = 1.
 
 
 def test_a_camera_that_says_nothing_for_longer_than_it_may_is_silent(idle: IdleTracker, clock: ManualClock) -> None:
-    heard_at_s = idle.observe(batch(clock))
+    observed_at_s = idle.observe(batch(clock))
     listen(idle, clock, 10)
-    assert not idle.is_idle(heard_at_s)
+    assert not idle.is_idle(observed_at_s)
     listen(idle, clock, 1)
-    assert idle.is_idle(heard_at_s)
-    assert idle.idle_for_s(heard_at_s) == 11
+    assert idle.is_idle(observed_at_s)
+    assert idle.idle_for_s(observed_at_s) == 11
 
 
 def test_a_long_turn_is_not_time_spent_listening(idle: IdleTracker, clock: ManualClock) -> None:
-    heard_at_s = idle.observe(batch(clock))
+    observed_at_s = idle.observe(batch(clock))
     listen(idle, clock, 5, turn_s=300)
-    assert not idle.is_idle(heard_at_s)
+    assert not idle.is_idle(observed_at_s)
     listen(idle, clock, 6)
-    assert idle.is_idle(heard_at_s)
+    assert idle.is_idle(observed_at_s)
 
 
 def test_nobody_is_silent_while_a_backlog_is_worked_off(idle: IdleTracker, clock: ManualClock) -> None:
-    heard_at_s = idle.observe(batch(clock))
+    observed_at_s = idle.observe(batch(clock))
     for _ in range(100):
         listen(idle, clock, 1)
         idle.observe(batch(clock, age_s=60))
-    assert not idle.is_idle(heard_at_s)
+    assert not idle.is_idle(observed_at_s)
     listen(idle, clock, 11)
-    assert idle.is_idle(heard_at_s)
+    assert idle.is_idle(observed_at_s)

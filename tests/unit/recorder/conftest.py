@@ -147,7 +147,7 @@ class Site:
     committed: dict[Partition, int]
     rules: CutRules = MINUTES
     most_bytes: int = 1 << 30
-    silence_s: float = 30.0
+    idle_s: float = 30.0
     queue_bytes: int = 96 * 1024 * 1024
 
     def put_on_bus(self, batches: Sequence[FrameBatch], slot: int = 0) -> None:
@@ -190,7 +190,7 @@ class Running:
         self.recorder = Recorder(
             store=store.name,
             rules=site.rules,
-            silence_s=site.silence_s,
+            idle_s=site.idle_s,
             queue_bytes=site.queue_bytes,
             backoff=Backoff(site.clock, 0.5, 4.0),
             work=self.work,
@@ -232,7 +232,7 @@ class Running:
 
     def fall_silent(self) -> None:
         """Let the cameras' silence end their segments."""
-        for _ in range(int(self.site.silence_s) + 5):
+        for _ in range(int(self.site.idle_s) + 5):
             self.site.clock.advance(1.0)
             self.tick()
 

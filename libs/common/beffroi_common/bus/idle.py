@@ -46,10 +46,10 @@ class IdleTracker:
             self._late_at_s = self._listened_s
         return self._listened_s
 
-    def idle_for_s(self, heard_at_s: float) -> float:
-        """How long nothing came from the camera that was heard last at `heard_at_s`."""
-        return self._listened_s - max(heard_at_s, self._late_at_s)
+    def idle_for_s(self, observed_at_s: float) -> float:
+        """How long nothing came from the camera that was observed last at `observed_at_s`."""
+        return self._listened_s - max(observed_at_s, self._late_at_s)
 
-    def is_idle(self, heard_at_s: float) -> bool:
-        """Whether the camera that was heard last at `heard_at_s` is idle now."""
-        return self.idle_for_s(heard_at_s) > self._idle_s
+    def is_idle(self, observed_at_s: float) -> bool:
+        """Whether the camera that was observed last at `observed_at_s` is idle now."""
+        return self.idle_for_s(observed_at_s) > self._idle_s

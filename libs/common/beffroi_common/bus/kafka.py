@@ -39,7 +39,7 @@ BATCH_BYTES = MAX_SMALL_RECORD_BYTES // 2
 beyond it is refused for good. A single record larger than this travels alone. Half: it counts before compression."""
 
 METADATA_TIMEOUT_S = 5.0
-"""Patience with a broker that is away before it is said so and tried again."""
+"""How long a broker may be away before that is reported and tried again."""
 
 CLOSE_FLUSH_S = 5.0
 

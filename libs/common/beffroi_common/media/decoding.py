@@ -17,7 +17,7 @@ MAX_PIXELS = MAX_SIDE * MAX_SIDE
 
 
 class DecodeError(InvalidRecord):
-    """The bytes could not be decoded. Begin anew, with another decoder, at the next key picture."""
+    """The bytes could not be decoded. Start over, with another decoder, at the next key picture."""
 
 
 class Decoder:

@@ -18,7 +18,7 @@ from beffroi_common.contracts import AccessUnit
 from beffroi_common.errors import Fatal
 
 ASSUMED_FPS = 30
-"""Told to the encoder of a batch, which derives the level and its first guess of the bit rate from it. It is the same
+"""Set in the encoder of a batch, which derives the level and its first guess of the bit rate from it. It is the same
 for every batch, so that parameter sets never change with the rhythm of arrivals; real durations follow from the time
 stamps."""
 
@@ -49,7 +49,7 @@ class Rhythm:
 
     Attributes:
         time_base: of their presentation times.
-        fps: pictures a second, as the encoder is told.
+        fps: pictures a second, as set in the encoder.
         key_every: pictures from one key picture to the next.
     """
 

@@ -23,7 +23,7 @@ class Health:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def beat(self, loop: str = "main") -> None:
-        """The loop turned once more."""
+        """The loop completed a turn."""
         with self._lock:
             self._beats[loop] = self.clock.monotonic_s()
 

@@ -49,7 +49,7 @@ class KafkaSettings(_Group):
 
 
 RECORDINGS_STORE: StoreName = "recordings"
-"""The store in which the recorder stores, unless it is told otherwise."""
+"""The store in which the recorder stores, unless a setting says otherwise."""
 
 
 class StoreSettings(_Group):

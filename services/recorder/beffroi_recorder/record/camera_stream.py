@@ -50,7 +50,7 @@ class RecordingContext:
         work: where segments are made.
         troubles: where a full disk is noted.
         clock: time.
-        silence_s: a segment that nothing could be added to for so long ends, so that the store can take it.
+        idle_s: a segment that nothing could be added to for so long ends, so that the store can take it.
         finished: takes the segments.
         discarded: is called with a camera that has no stream any more.
     """
@@ -60,7 +60,7 @@ class RecordingContext:
     work: WorkDir
     troubles: Troubles
     clock: Clock
-    silence_s: float
+    idle_s: float
     finished: Callable[[FinishedSegment], None]
     discarded: Callable[[str], object]
 
@@ -144,7 +144,7 @@ class CameraStream:
             self._context.work.make_room()
         except DiskFull as reason:
             self._context.troubles.deferred(DISK, reason, "disk_full")
-            if self.waits_s > self._context.silence_s:
+            if self.waits_s > self._context.idle_s:
                 self._close("disk_full")  # once stored it makes room, and nothing else would
             raise
         self._context.troubles.over(DISK)

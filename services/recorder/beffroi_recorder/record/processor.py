@@ -48,7 +48,7 @@ class Recorder(Processor):
         *,
         store: StoreName,
         rules: CutRules,
-        silence_s: float,
+        idle_s: float,
         queue_bytes: int,
         backoff: Backoff,
         work: WorkDir,
@@ -65,7 +65,7 @@ class Recorder(Processor):
         Args:
             store: which store the segments go to.
             rules: where segments are cut.
-            silence_s: a camera that is idle for so long gets its segment closed.
+            idle_s: a camera that is idle for so long gets its segment closed.
             queue_bytes: of batches that wait for room, or for the end of their camera's chain.
             backoff: from a store that is away.
             work: where segments are made.
@@ -87,7 +87,7 @@ class Recorder(Processor):
         self._streams: dict[str, CameraStream] = {}
         self._report_at_s = 0.0
         self._context = RecordingContext(
-            store, rules, work, troubles, clock, silence_s, self._uploads.add, self._streams.pop
+            store, rules, work, troubles, clock, idle_s, self._uploads.add, self._streams.pop
         )
         self._cameras = KeyedProcessor(
             read=_to_be_recorded,
@@ -95,7 +95,7 @@ class Recorder(Processor):
             producer=producer,
             report=self._report,
             clock=clock,
-            idle=IdleTracker(clock, silence_s),
+            idle=IdleTracker(clock, idle_s),
             executor=InlineExecutor(),  # half a percent of a core a camera: threads would bring nothing
             queue_bytes=queue_bytes,
             hang_s=math.inf,  # it works in the loop, which has a heartbeat
@@ -225,7 +225,7 @@ class Recorder(Processor):
             self._reporter.camera(stream.camera, Level.OK, "recording", "", counters)
         else:
             message = f"no picture for {stream.waits_s:.0f} s: look at ingest and masker"
-            self._reporter.camera(stream.camera, Level.WARNING, "silent", message, counters)
+            self._reporter.camera(stream.camera, Level.WARNING, "idle", message, counters)
 
 
 def _to_be_recorded(record: Record) -> FrameBatch | None:

@@ -315,8 +315,8 @@ def test_a_record_costs_the_same_however_many_cameras_there_are(monkeypatch: pyt
         stage.give(batch(f"camera-{number}", 0, at_ns=stage.broker.clock.now_ns()), number)
     looked_at: list[float] = []
 
-    def is_idle(heard_at_s: float) -> bool:
-        looked_at.append(heard_at_s)
+    def is_idle(observed_at_s: float) -> bool:
+        looked_at.append(observed_at_s)
         return False
 
     monkeypatch.setattr(stage.processor._idle, "is_idle", is_idle)

@@ -254,7 +254,7 @@ def test_a_silent_camera_holds_nobody_back(site: Site, start: Start, film: Film)
     assert site.committed[FRAMES_MASKED.name, 0] == 10
     assert [each.camera for each in site.recordings] == ["dead"]
     codes = {said.camera: said.code for said in statuses(site) if isinstance(said, CameraStatus)}
-    assert codes == {"dead": "silent", "alive": "recording"}
+    assert codes == {"dead": "idle", "alive": "recording"}
 
 
 def test_time_spent_waiting_for_the_store_is_no_silence(site: Site, start: Start, film: Film) -> None:

@@ -66,7 +66,7 @@ class KeyedProcessor(Processor):
             queue_bytes: of everything that waits; see `KeyedSettings`.
             hang_s: a batch that is worked on for so long will never end, and the process does.
             forget_s: a camera that is idle for so long is forgotten, with its stream.
-            on_assignment: hears the partitions held, whenever they change.
+            on_assignment: called with the partitions held, whenever they change.
         """
         self._read = read
         self._new_stream = new_stream

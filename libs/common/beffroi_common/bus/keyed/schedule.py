@@ -63,7 +63,7 @@ class Schedule:
 
     # What the loop's thread asks.
 
-    def offer(self, key: Key, item: Item, heard_at_s: float) -> None:
+    def offer(self, key: Key, item: Item, observed_at_s: float) -> None:
         """Put a batch at the end of its camera's queue."""
         with self._changed:
             state = self._states.get(key)
@@ -71,7 +71,7 @@ class Schedule:
                 state = self._states[key] = KeyState(key, Backoff(self._clock, RETRY_FIRST_S, RETRY_MOST_S))
             state.items.append(item)
             # It is not idle any more: to rest between two batches would cost a decoder its place in the group.
-            state.heard_at_s, state.rest_due = heard_at_s, False
+            state.observed_at_s, state.rest_due = observed_at_s, False
             self._bytes += item.size_bytes
             self._peak_bytes = max(self._peak_bytes, self._bytes)
             self._wake(state)
@@ -110,8 +110,8 @@ class Schedule:
             for state in list(self._states.values()):
                 if state.phase is Phase.DEFERRED and state.backoff.is_due():
                     self._wake(state)
-                elif state.phase is Phase.WAITING and not state.has_work and idle.is_idle(state.heard_at_s):
-                    self._let_rest(state, forgotten=idle.idle_for_s(state.heard_at_s) >= forget_s)
+                elif state.phase is Phase.WAITING and not state.has_work and idle.is_idle(state.observed_at_s):
+                    self._let_rest(state, forgotten=idle.idle_for_s(state.observed_at_s) >= forget_s)
 
     def drop(self, partitions: Collection[Partition]) -> None:
         """Forget what came from these partitions, once whoever works on it is done with the batch at hand.
@@ -198,7 +198,7 @@ class Schedule:
             self._settled.append((Settled(item.record.source, refusal), item.size_bytes))
 
     def rested(self, state: KeyState, unsent: Iterable[Unsent], needed: int | None) -> None:
-        """It was told that it is idle, and this came out of it."""
+        """It rested since it is idle, and this came out of it."""
         with self._changed:
             state.rest_due, state.rested, state.needed = False, True, needed
             self._keep(state, unsent, 0)

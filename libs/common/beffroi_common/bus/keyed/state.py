@@ -62,8 +62,8 @@ class KeyState:
         source: where the stream's batches come from.
         needed: what the stream said when it was worked on last.
         last_offset: of the batch handled last.
-        heard_at_s: when its last batch was read, in the time of `IdleTracker`.
-        rested: it was idle, and told so; until its next batch the stream holds no offset back.
+        observed_at_s: when its last batch was read, in the time of `IdleTracker`.
+        rested: it was idle, and its stream was asked to rest; until its next batch the stream holds no offset back.
         frozen: its partition is leaving: nothing more is begun.
         unsent_bytes: of the batches that the unsent outputs were made of.
     """
@@ -77,7 +77,7 @@ class KeyState:
     source: Partition = ("", -1)
     needed: int | None = None
     last_offset: int = -1
-    heard_at_s: float = 0.0
+    observed_at_s: float = 0.0
     rest_due: bool = False
     rested: bool = False
     frozen: bool = False

@@ -67,4 +67,4 @@ class KeyedStream(Protocol):
         """Count and say what the topic does not take."""
 
     def discard(self) -> None:
-        """Somebody else has this camera now, or nobody: let go of what is held."""
+        """Somebody else has this camera now, or nobody: release what is held."""
