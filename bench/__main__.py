@@ -11,6 +11,7 @@ MEASUREMENTS = (
     "bench.masker",
     "bench.parallel",
     "bench.detector",
+    "bench.live",
     "bench.memory",
 )
 

@@ -24,6 +24,8 @@ from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.http.app import create_app
 from beffroi_api.http.security import CSRF_HEADER
+from beffroi_api.live.services import LiveServices
+from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.users import repository as users
 from beffroi_api.services import Services, build
@@ -209,6 +211,12 @@ def segment(batches: Sequence[FrameBatch]) -> bytes:
         writer.add(sample)
     writer.close()
     return writer.take()
+
+
+def buffered(services: LiveServices, camera: str = "gate") -> list[int]:
+    """Sequence numbers of what the live views of a camera hold in memory."""
+    channel = services.buffer._channels.get((camera, View.MASKED))
+    return [held.batch.sequence for held in tuple(channel.held)] if channel is not None else []
 
 
 def number_of(jpeg: bytes) -> int | None:

@@ -6,7 +6,17 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from beffroi_common.bus import Consumer, Listener, Partition, Producer, Record, RetryLater, Start, TooLarge
+from beffroi_common.bus import (
+    Consumer,
+    Listener,
+    Partition,
+    PartitionReader,
+    Producer,
+    Record,
+    RetryLater,
+    Start,
+    TooLarge,
+)
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.runtime import tracing
 from beffroi_common.runtime.clock import Clock
@@ -98,6 +108,10 @@ class MemoryBus:
     def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
         """See `Bus.follower`."""
         return MemoryConsumer(self._broker, None, topics, None, start=start)
+
+    def partition_reader(self) -> PartitionReader:
+        """See `Bus.partition_reader`."""
+        return MemoryPartitionReader(self._broker)
 
 
 class MemoryProducer:
@@ -214,4 +228,60 @@ class MemoryConsumer:
             if offset < len(log):
                 self._next[partition] = offset + 1
                 return log[offset]
+        return None
+
+
+class MemoryPartitionReader:
+    """See `PartitionReader`."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+        self._next: dict[Partition, int] = {}
+        self._caught_up: set[Partition] = set()
+
+    def follow(self, partition: Partition, since_ms: int) -> None:
+        """See `PartitionReader.follow`."""
+        if self._broker.away:
+            raise RetryLater("the broker is away")
+        if not 0 <= partition[1] < self._broker.slots:
+            raise RetryLater(f"{partition[0]}: there is no partition {partition[1]}")
+        log = self._broker.log(partition)
+        later = (record.offset for record in log if record.timestamp_ms >= since_ms)
+        self._next[partition] = next(later, len(log))
+
+    def leave(self, partition: Partition) -> None:
+        """See `PartitionReader.leave`."""
+        del self._next[partition]
+        self._caught_up.discard(partition)
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `PartitionReader.poll`."""
+        record = self._take()
+        if record is None:
+            with self._broker.arrived:
+                self._broker.arrived.wait(min(timeout_s, 0.01))
+            record = self._take()
+        return record
+
+    def followed(self) -> Collection[Partition]:
+        """See `PartitionReader.followed`."""
+        return frozenset(self._next)
+
+    def caught_up(self) -> Collection[Partition]:
+        """See `PartitionReader.caught_up`."""
+        return frozenset(self._caught_up)
+
+    def close(self) -> None:
+        """See `PartitionReader.close`."""
+        self._next = {}
+
+    def _take(self) -> Record | None:
+        if self._broker.away:
+            return None
+        for partition, offset in self._next.items():
+            log = self._broker.log(partition)
+            if offset < len(log):
+                self._next[partition] = offset + 1
+                return log[offset]
+            self._caught_up.add(partition)
         return None

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from beffroi_common.bus import Bus, Consumer, Partition, Record, Start, TooLarge
+from beffroi_common.bus import Bus, Consumer, Partition, PartitionReader, Record, RetryLater, Start, TooLarge
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.contracts import DeadLetter, Viewers
@@ -292,3 +292,82 @@ def test_many_messages_at_once_are_not_one_batch_beyond_what_the_topic_takes(bus
     records = read_until(consumer, lambda seen: len(mine(seen, "crowd")) == len(letters))
     assert [DeadLetter.decode(record.value or b"").offset for record in mine(records, "crowd")] == list(range(200))
     consumer.close()
+
+
+def read_caught_up(reader: PartitionReader) -> list[Record]:
+    """What comes until each partition that is followed was read to its end."""
+    records: list[Record] = []
+    deadline_s = time.monotonic() + PATIENCE_S
+    while set(reader.caught_up()) < set(reader.followed()):
+        assert time.monotonic() < deadline_s, f"only {records} came"
+        record = reader.poll(0.1)
+        if record is not None:
+            records.append(record)
+    return records
+
+
+def test_a_partition_reader_reads_what_it_is_told_to(bus: Bus) -> None:
+    camera = f"camera-{uuid4().hex[:8]}"
+    producer = bus.producer()
+    reader = bus.partition_reader()
+    far_ms = 1 << 42
+
+    def send() -> None:
+        for partition in range(SLOTS):
+            producer.send(VIEWERS, camera, viewers(camera), partition=partition)
+        assert producer.flush(PATIENCE_S) == 0
+
+    send()
+    reader.follow((VIEWERS.name, 1), far_ms)
+    assert mine(read_caught_up(reader), camera) == []
+    send()
+    (first,) = read_records(reader, camera, 1)
+    assert first.source == (VIEWERS.name, 1)
+    reader.follow((VIEWERS.name, 0), far_ms)
+    send()
+    assert {record.partition for record in read_records(reader, camera, 2)} == {0, 1}
+    reader.leave((VIEWERS.name, 1))
+    assert set(reader.followed()) == {(VIEWERS.name, 0)}
+    send()
+    (last,) = read_records(reader, camera, 1)
+    assert last.partition == 0
+    reader.follow((VIEWERS.name, 1), far_ms)
+    assert mine(read_caught_up(reader), camera) == []
+    reader.close()
+
+
+def test_a_partition_reader_begins_at_a_moment(bus: Bus) -> None:
+    camera = f"camera-{uuid4().hex[:8]}"
+    producer = bus.producer()
+    stamps = []
+    follower = bus.follower([VIEWERS], Start.END)
+    read_until(follower, lambda _: follower.caught_up())
+    for _ in range(2):
+        producer.send(VIEWERS, camera, viewers(camera), partition=0)
+        assert producer.flush(PATIENCE_S) == 0
+        (record,) = read_until(follower, bool)
+        stamps.append(record)
+    follower.close()
+    reader = bus.partition_reader()
+    reader.follow((VIEWERS.name, 0), stamps[0].timestamp_ms)
+    assert [each.offset for each in mine(read_caught_up(reader), camera)] == [each.offset for each in stamps]
+    reader.close()
+
+
+def test_a_partition_that_is_not_there_is_said(bus: Bus) -> None:
+    reader = bus.partition_reader()
+    with pytest.raises(RetryLater):
+        reader.follow((VIEWERS.name, SLOTS + 100), 0)
+    assert set(reader.followed()) == set()
+    reader.close()
+
+
+def read_records(reader: PartitionReader, camera: str, count: int) -> list[Record]:
+    records: list[Record] = []
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(mine(records, camera)) < count:
+        assert time.monotonic() < deadline_s, f"only {records} came"
+        record = reader.poll(0.1)
+        if record is not None:
+            records.append(record)
+    return mine(records, camera)

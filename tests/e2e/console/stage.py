@@ -57,6 +57,7 @@ class Camera:
     producer: Producer
     footage: Footage
     mask_version: int
+    slot: int
     topic: Topic = FRAMES_MASKED
     delay_s: float = 0.0
     """How old its pictures are when they come."""
@@ -83,7 +84,7 @@ class Camera:
         clock = SystemClock()
         began_s = clock.monotonic_s()
         while True:
-            self.producer.send(self.topic, self.id, self._batch(clock.now_ns()), partition=0)
+            self.producer.send(self.topic, self.id, self._batch(clock.now_ns()), partition=self.slot)
             self._sequence += 1
             if self._stop.wait(max(0.0, began_s + self._sequence * BATCH_S - clock.monotonic_s())):
                 return
@@ -131,7 +132,8 @@ class Stage:
         """Configure a camera; it plays once it is started."""
         source = {"url": f"pattern:{footage.width}x{footage.height}@{FPS}"}
         fields = {"name": name, "commune": "Lille", "source": source, "nominal_fps": FPS}
-        version = self._put(camera, "", fields)["version"]
+        made = self._put(camera, "", fields)
+        version, slot = made["version"], made["slot"]
         zone = {"id": "parvis", "name": "Parvis", "kind": "sensitive", "shape": "polygon", "points": SQUARE}
         rule = {
             "id": "loitering",
@@ -143,13 +145,15 @@ class Stage:
         if masked:
             decided = {"mode": "burn", "polygons": MASK, "reason": "Fenêtres d’habitation"}
             version = self._put(camera, "/masking", decided)["masking"]["version"]
-        self.cameras[camera] = Camera(camera, self.producer, footage, version)
+        self.cameras[camera] = Camera(camera, self.producer, footage, version, slot)
         return self.cameras[camera]
 
     def annotated(self, camera: str, footage: Footage) -> Camera:
         """Annotated pictures of a camera, as vision would draw them."""
-        version = self.cameras[camera].mask_version
-        self.cameras[f"{camera}/annotated"] = Camera(camera, self.producer, footage, version, FRAMES_ANNOTATED)
+        masked = self.cameras[camera]
+        self.cameras[f"{camera}/annotated"] = Camera(
+            camera, self.producer, footage, masked.mask_version, masked.slot, FRAMES_ANNOTATED
+        )
         return self.cameras[f"{camera}/annotated"]
 
     def raise_alert(self, camera: str, *, ago_s: float = 0.0, number: int = 0, closed: bool = False) -> Alert:

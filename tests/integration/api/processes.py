@@ -1,4 +1,4 @@
-"""The api as a process, for tests that run it, kill it, and run several."""
+"""The api, and its live views, as processes: for tests that run them, kill them, and run several."""
 
 from __future__ import annotations
 
@@ -19,13 +19,29 @@ NOBODY = "127.0.0.1:1"
 """Nothing listens there."""
 PATIENCE_S = 60.0
 
+PREFIXES = {"beffroi_api": "BEFFROI_API_", "beffroi_api.live": "BEFFROI_LIVE_"}
+"""Of the settings of each program."""
+
+OF_THE_MODULE = {
+    "beffroi_api": {
+        "SLOTS": "2",
+        "STORES__RECORDINGS__ENDPOINT": NOBODY,
+        "STORES__RECORDINGS__ACCESS_KEY": "key",
+        "STORES__RECORDINGS__SECRET_KEY": "hunter2-secret",
+        "STORES__RECORDINGS__SECURE": "false",
+    },
+    "beffroi_api.live": {},
+}
+"""What only one of them must be told."""
+
 
 @dataclass
 class Process:
-    """One `python -m beffroi_api`, which can be killed and started again."""
+    """One `python -m beffroi_api` (or of another module), which can be killed and started again."""
 
     folder: Path
     variables: dict[str, str]
+    module: str = "beffroi_api"
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
     running: subprocess.Popen[str] | None = None
@@ -38,15 +54,11 @@ class Process:
             "PORT": str(self.port),
             "ADMIN_PORT": str(self.admin_port),
             "INSTANCE": "test",
-            "SLOTS": "2",
             "KAFKA__BOOTSTRAP_SERVERS": NOBODY,
-            "STORES__RECORDINGS__ENDPOINT": NOBODY,
-            "STORES__RECORDINGS__ACCESS_KEY": "key",
-            "STORES__RECORDINGS__SECRET_KEY": "hunter2-secret",
-            "STORES__RECORDINGS__SECURE": "false",
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BEFFROI_")}
-        return kept | {f"BEFFROI_API_{name}": value for name, value in (own | self.variables).items()}
+        given = own | OF_THE_MODULE[self.module] | self.variables
+        return kept | {f"{PREFIXES[self.module]}{name}": value for name, value in given.items()}
 
     @property
     def address(self) -> str:
@@ -59,7 +71,7 @@ class Process:
     def start(self) -> None:
         with (self.folder / "log").open("a") as log:
             self.running = subprocess.Popen(
-                [sys.executable, "-m", "beffroi_api"], env=self.environment, stdout=log, stderr=log, text=True
+                [sys.executable, "-m", self.module], env=self.environment, stdout=log, stderr=log, text=True
             )
         eventually(self._answers, PATIENCE_S)
 
@@ -86,7 +98,7 @@ class Process:
         assert self.running is not None
         assert self.running.poll() is None, self.log
         try:
-            return httpx2.get(f"http://{self.address}{V1}/meta").status_code == 200
+            return httpx2.get(f"http://127.0.0.1:{self.admin_port}/readyz").status_code == 200
         except httpx2.TransportError:
             return False
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
-from tests.application import SYSTEM, Running, eventually, film
+from tests.application import SYSTEM, Running, buffered, eventually, film
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
@@ -208,7 +208,7 @@ def test_a_live_view_asks_before_it_shows_when_it_may_be_behind(
         producer = place.around.bus.producer()
         for batch in film(1, start_ns=place.clock.now_ns()):
             producer.send(FRAMES_MASKED, "gate", batch, partition=0)
-        eventually(lambda: second.services.buffer.run_to(SYSTEM, "gate", None))
+        eventually(lambda: buffered(second.services))
         monkeypatch.undo()
         for batch in film(1, start_ns=place.clock.now_ns(), first_sequence=1, mask_version=2):
             producer.send(FRAMES_MASKED, "gate", batch, partition=0)

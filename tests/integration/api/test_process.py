@@ -201,7 +201,7 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
         (length,) = struct.unpack(">I", data[:4])
         header = json.loads(data[4 : 4 + length])
         assert (header["camera"], header["mask_version"]) == (real.camera, 1)
-    eventually(lambda: number_of(operator.get(f"{camera_url}/still").content) == 14, PATIENCE_S)
+    assert number_of(operator.get(f"{camera_url}/still").content) == 14
 
     began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
     alert = real.alert(began + timedelta(seconds=2.5))
@@ -213,6 +213,24 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
     still = operator.get(f"{V1}/alerts/{alert.id}/still")
     assert still.status_code == 200, still.text
     assert number_of(still.content) == 12
+
+
+def test_an_alert_has_its_still_at_once_though_nobody_watches(real: Real) -> None:
+    administrator = real.api.user("administrator")
+    camera_url = f"{V1}/cameras/{real.camera}"
+    body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+    administrator.put(camera_url, json=body).raise_for_status()
+    slot = administrator.put(f"{camera_url}/masking", json=BURN).raise_for_status().json()["slot"]
+    began = datetime.now(UTC).replace(microsecond=0)
+    producer = real.bus.producer()
+    for batch in film(4, camera=real.camera, start_ns=int(began.timestamp()) * 10**9):
+        producer.send(FRAMES_MASKED, real.camera, batch, partition=slot)
+    assert producer.flush(PATIENCE_S) == 0
+    alert = real.alert(began + timedelta(seconds=2.5))
+    eventually(lambda: administrator.get(f"{V1}/alerts/{alert.id}").status_code == 200, PATIENCE_S)
+    still = administrator.get(f"{V1}/alerts/{alert.id}/still")
+    assert still.status_code == 200, still.text
+    assert (number_of(still.content), still.headers["x-mask-version"]) == (12, "1")
 
 
 def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.application import SYSTEM, Running, eventually, film
+from tests.application import Running, buffered, eventually, film
 from websockets.sync.client import connect
 
 from beffroi_api.modules.live.schemas import View
@@ -50,9 +50,7 @@ def test_it(place: Any, app: Running, address: str, make_camera: Callable[..., A
         assert json.loads(live.recv(30))["type"] == "state"
         for batch in large(batches):
             producer.send(FRAMES_MASKED, "gate", batch, partition=0)
-        eventually(
-            lambda: [each.sequence for each in app.services.buffer.run_to(SYSTEM, "gate", None)] == [BATCHES - 1]
-        )
+        eventually(lambda: buffered(app.services)[-1:] == [BATCHES - 1])
         (viewer,) = app.services.buffer._channels["gate", View.MASKED].viewers
         eventually(lambda: viewer._size_bytes <= app.services.settings.live.queue_bytes_per_viewer)
         seen = [sequence(live.recv(30))]

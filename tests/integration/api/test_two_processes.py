@@ -1,10 +1,13 @@
-"""Two api processes on one PostgreSQL and one Kafka, behind one address: whoever asks cannot tell which one answers."""
+"""Two api processes on one PostgreSQL and one Kafka, behind one address, and a third one for the live views: whoever
+asks cannot tell which one answers."""
 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -14,34 +17,42 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import cycle
+from itertools import count, cycle, takewhile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from tests.application import PASSWORD, eventually
+from tests.application import PASSWORD, eventually, film
 from tests.integration.api.processes import PATIENCE_S, V1, Process
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 from beffroi_common.bus import Bus
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.contracts import Alert, AlertState, CameraStatus, Level, Recording, RecordingState
 from beffroi_common.runtime.settings import KafkaSettings
-from beffroi_common.topics import ALERTS, RECORDINGS, STATUS
+from beffroi_common.topics import ALERTS, FRAMES_MASKED, RECORDINGS, STATUS
 
 BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
 BODY = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
 PUBLISHES = "this process publishes cameras from now on"
 REPLACED_WITHIN_S = 15.0
+LIVE_PATH = re.compile(r"/api/v1/cameras/[^/]+/live")
+"""What the ingress leads to the process of the live views (docs/sre.md)."""
+SESSION_ENDED = 4401
 
 
 class OneAddress:
-    """A door in front of several servers: each connection goes to the next that answers."""
+    """A proxy in front of several servers: each connection goes to the next that answers, live views to one of their
+    own where there is one."""
 
     def __init__(self, ports: list[int]) -> None:
         self._next = cycle(ports)
         self._tries = len(ports)
+        self.live_port: int | None = None
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -53,7 +64,17 @@ class OneAddress:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                threading.Thread(target=_connect, args=(client, self._connected()), daemon=True).start()
+                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        path = _path(client)
+        live = self.live_port if LIVE_PATH.fullmatch(path) else None
+        server = socket.create_connection(("127.0.0.1", live)) if live is not None else self._connected()
+        with client, server:
+            answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            answers.start()
+            _pump(client, server)
+            answers.join()
 
     def _connected(self) -> socket.socket:
         for _ in range(self._tries):
@@ -62,12 +83,14 @@ class OneAddress:
         raise ConnectionError("no server answers")
 
 
-def _connect(client: socket.socket, server: socket.socket) -> None:
-    with client, server:
-        answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
-        answers.start()
-        _pump(client, server)
-        answers.join()
+def _path(client: socket.socket) -> str:
+    """What the first request of a connection asks for; it is left to be read."""
+    head = b""
+    while b"\r\n" not in head:
+        head = client.recv(4096, socket.MSG_PEEK)
+        if not head:
+            return ""
+    return urlsplit(head.split(b" ", 2)[1].decode()).path
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
@@ -141,16 +164,45 @@ class Pair:
         """One at each of the two."""
         return [Console(each.address, client.cookies["beffroi_session"]) for each in self.processes]
 
-    def send(self, topic: Any, key: str, value: Any) -> None:
+    def send(self, topic: Any, key: str, value: Any, partition: int = 0) -> None:
         producer = self.bus.producer()
-        producer.send(topic, key, value, partition=0)
+        producer.send(topic, key, value, partition=partition)
         assert producer.flush(PATIENCE_S) == 0
+
+    def watch(self, client: httpx2.Client) -> ClientConnection:
+        """A live view of the camera, by the one address, as soon as whoever answers knows the camera."""
+        url = f"ws://127.0.0.1:{self.address.port}{V1}/cameras/{self.camera}/live"
+        cookie = {"Cookie": f"beffroi_session={client.cookies['beffroi_session']}"}
+
+        def opened() -> ClientConnection | None:
+            with suppress(InvalidStatus):
+                return connect(url, additional_headers=cookie, compression=None)
+            return None
+
+        view: ClientConnection = eventually(opened, PATIENCE_S)
+        return view
 
     def publisher(self) -> int:
         """Which of the two publishes."""
         found = [number for number, each in enumerate(self.processes) if PUBLISHES in each.log]
         assert len(found) <= 1, "both publish"
         return found[0] if found else -1
+
+
+@pytest.fixture
+def live(pair: Pair, tmp_path: Path) -> Iterator[Process]:
+    """The live views as a process of their own, with the database and the broker of the pair."""
+    settings = pair.processes[0].variables
+    variables = {name: settings[name] for name in ("DATABASE_URL", "KAFKA__BOOTSTRAP_SERVERS")}
+    variables |= {"INSTANCE": f"live-{uuid.uuid4().hex[:8]}", "LIVE__SESSION_CHECK_S": "1"}
+    (tmp_path / "live").mkdir()
+    process = Process(tmp_path / "live", variables, "beffroi_api.live")
+    try:
+        process.start()
+        pair.address.live_port = process.port
+        yield process
+    finally:
+        process.end()
 
 
 @pytest.fixture
@@ -169,7 +221,7 @@ def pair(tmp_path: Path, kafka: str, postgres: Any) -> Iterator[Pair]:
         for each in processes:
             ends.callback(each.end)
             each.start()
-        for role in ("administrator", "operator"):
+        for role in ("administrator", "operator", "dpo"):
             processes[0].user(role)
         address = OneAddress([each.port for each in processes])
         ends.callback(address.close)
@@ -266,3 +318,64 @@ def test_a_killed_publisher_is_replaced(pair: Pair, capsys: pytest.CaptureFixtur
     with capsys.disabled():
         print(f"\na killed publisher was replaced after {took_s:.1f} s (bound: {REPLACED_WITHIN_S:.0f} s)")
     assert PUBLISHES in pair.processes[1 - dead].log
+
+
+def read_on(view: ClientConnection) -> None:
+    """Until it is closed."""
+    while True:
+        view.recv(PATIENCE_S)
+
+
+def _mask_versions(view: ClientConnection) -> Iterator[int]:
+    """Of the pictures as they come; reasons are skipped."""
+    while True:
+        message = view.recv(PATIENCE_S)
+        if isinstance(message, bytes):
+            (length,) = struct.unpack(">I", message[:4])
+            yield json.loads(message[4 : 4 + length])["mask_version"]
+
+
+def test_live_views_of_a_process_of_their_own(pair: Pair, live: Process) -> None:
+    administrator, operator, dpo = (pair.sign_in(role) for role in ("administrator", "operator", "dpo"))
+    url = f"{V1}/cameras/{pair.camera}"
+    administrator.put(url, json=BODY).raise_for_status()
+    slot = administrator.put(f"{url}/masking", json=BURN).raise_for_status().json()["slot"]
+
+    numbers = count()
+
+    def play(mask_version: int) -> None:
+        (batch,) = film(
+            1, camera=pair.camera, start_ns=time.time_ns(), first_sequence=next(numbers), mask_version=mask_version
+        )
+        pair.send(FRAMES_MASKED, pair.camera, batch, partition=slot)
+
+    with pair.watch(operator) as view:
+        pictures = _mask_versions(view)
+        play(mask_version=1)
+        assert next(pictures) == 1
+        administrator.put(f"{url}/masking", json=BURN).raise_for_status()  # by a process of the pair
+
+        def hides_the_older() -> bool:
+            play(mask_version=1)
+            play(mask_version=2)
+            return list(takewhile(lambda version: version != 2, pictures)) == []
+
+        eventually(hides_the_older, PATIENCE_S)
+        assert all(hides_the_older() for _ in range(3))
+        services = {each["service"] for each in operator.get(f"{V1}/health").json()["services"]}
+        assert {"api", "live"} <= services
+        operator.delete(f"{V1}/session").raise_for_status()
+        with pytest.raises(ConnectionClosed) as closed:
+            read_on(view)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == SESSION_ENDED
+
+    def ended() -> bool:
+        rows = dpo.get(f"{V1}/audit").json()["items"]
+        found = {row["action"] for row in rows if row["camera"] == pair.camera and row["user"] == "operator"}
+        return {"live_started", "live_ended"} <= found
+
+    eventually(ended, PATIENCE_S)
+    answers = httpx2.get(f"http://{live.address}{V1}/cameras", cookies=dict(administrator.cookies))
+    assert answers.status_code == 404, "it serves nothing else"
+    assert live.stop() == 0

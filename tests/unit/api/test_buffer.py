@@ -12,11 +12,11 @@ from tests.application import SYSTEM, film
 from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import Territory
 from beffroi_api.errors import NotFound
+from beffroi_api.live.settings import MIB, LiveSettings
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.live.schemas import View
-from beffroi_api.modules.live.streaming.buffer import LiveBuffer
+from beffroi_api.modules.live.streaming.buffer import Channel, LiveBuffer
 from beffroi_api.modules.live.streaming.viewer import Viewer
-from beffroi_api.settings import MIB, LiveSettings
 from beffroi_common.contracts import Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
 from beffroi_testing import ManualClock
 
@@ -41,8 +41,9 @@ class Bench:
         return [self.buffer.offer(view, batch) for batch in batches]
 
     def sequences(self, name: str = "gate") -> list[int]:
-        """What a still of the newest picture could be made of."""
-        return [batch.sequence for batch in self.buffer.run_to(SYSTEM, name, None)]
+        """What a view that opens now begins with."""
+        channel = self.buffer._channels.get((name, View.MASKED), Channel())
+        return [held.batch.sequence for held in channel.from_last_key()]
 
     def decide(self, mask: int) -> None:
         self.decisions.changed("gate", mask, camera(mask))
@@ -120,14 +121,6 @@ def test_a_decision_at_the_very_moment_a_batch_comes_in_leaves_nothing_of_it(
     assert (list(channel.held), channel.size_bytes) == ([], 0)
 
 
-def test_pictures_under_an_older_mask_are_not_given_before_they_are_forgotten(bench: Bench) -> None:
-    bench.put(*film(2, start_ns=START_NS))
-    bench.decisions.changed("gate", 2, camera(2))
-    assert bench.sequences() == []
-    bench.put(*film(1, start_ns=START_NS, first_sequence=2, mask_version=2))
-    assert bench.sequences() == [2]
-
-
 def test_bytes_of_one_camera_are_bounded() -> None:
     bench = Bench(LiveSettings(buffer_bytes_per_camera=MIB))
     fat = [
@@ -156,7 +149,7 @@ def test_bytes_of_all_cameras_are_bounded_at_the_cost_of_the_fullest() -> None:
 
 def test_a_silent_camera_is_forgotten_in_time(bench: Bench) -> None:
     bench.put(*film(2, start_ns=START_NS))
-    bench.clock.advance(89)
+    bench.clock.advance(9)
     bench.buffer.expire()
     assert bench.sequences() == [1]
     bench.clock.advance(2)
@@ -164,12 +157,17 @@ def test_a_silent_camera_is_forgotten_in_time(bench: Bench) -> None:
     assert bench.sequences() == []
 
 
-def test_the_run_to_a_moment_begins_with_a_key_picture(bench: Bench) -> None:
-    bench.put(*film(6, start_ns=START_NS, gop=10))  # every second batch begins with a key picture
-    second = 1_000_000_000
-    assert [batch.sequence for batch in bench.buffer.run_to(SYSTEM, "gate", START_NS + 3 * second)] == [2, 3]
-    assert [batch.sequence for batch in bench.buffer.run_to(SYSTEM, "gate", START_NS + 2 * second)] == [2]
-    assert bench.buffer.run_to(SYSTEM, "gate", START_NS - 1) == []
+@pytest.mark.asyncio
+async def test_what_nobody_watches_any_more_is_forgotten(bench: Bench) -> None:
+    viewer = bench.buffer.watch(SYSTEM, "gate", View.MASKED)
+    bench.put(*film(1, start_ns=START_NS))
+    assert bench.buffer.watched() == {("gate", View.MASKED)}
+    bench.buffer.forget("gate", View.MASKED)
+    assert bench.sequences() == [0], "somebody came back in the meantime"
+    bench.buffer.leave("gate", View.MASKED, viewer)
+    assert bench.buffer.watched() == set()
+    bench.buffer.forget("gate", View.MASKED)
+    assert bench.sequences() == []
 
 
 @pytest.mark.asyncio
@@ -231,9 +229,7 @@ async def test_the_views_are_separate(bench: Bench) -> None:
 @pytest.mark.asyncio
 async def test_pictures_of_a_camera_out_of_scope_do_not_leave(bench: Bench, communes: set[str], is_seen: bool) -> None:
     bench.decisions.load([camera(1)], {"gate": "Lille"})
-    bench.put(*film(1, start_ns=START_NS))
     scope = Scope("somebody", Territory(communes=frozenset(communes)))
-    assert bool(bench.buffer.run_to(scope, "gate", None)) == is_seen
     if is_seen:
         bench.buffer.watch(scope, "gate", View.MASKED)
     else:

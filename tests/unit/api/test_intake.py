@@ -1,23 +1,20 @@
-"""Nothing of the index is lost while the database does not answer; nothing that was not masked reaches a view."""
+"""Nothing of the index is lost while the database does not answer."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
-from tests.application import film
 
-from beffroi_api.bus.intake import IndexIntake, LiveIntake
-from beffroi_api.modules.live.schemas import View
+from beffroi_api.bus.intake import IndexIntake
 from beffroi_common.bus import InvalidRecord, Record, RetryLater
-from beffroi_common.contracts import FrameBatch, Recording, RecordingState
-from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
+from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.topics import RECORDINGS
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -102,36 +99,3 @@ def test_what_it_can_never_keep_is_a_dead_letter() -> None:
 def test_a_bug_is_a_bug() -> None:
     with pytest.raises(ZeroDivisionError):
         take(lambda: 1 / 0)
-
-
-@dataclass
-class Shown:
-    """In the place of the buffer: what was let through."""
-
-    batches: list[FrameBatch] = field(default_factory=list)
-
-    def offer(self, _view: View, batch: FrameBatch) -> None:
-        self.batches.append(batch)
-
-    def expire(self) -> None:
-        pass
-
-
-def test_only_masked_pictures_under_their_own_name_reach_a_view() -> None:
-    broker, shown, stop = MemoryBroker(), Shown(), threading.Event()
-    good, other, last = film(3, start_ns=1_793_534_400_000_000_000)
-    (raw,) = film(1, start_ns=1_793_534_400_000_000_000, mask_version=0)
-    turns = iter(range(100))
-
-    def turn() -> None:
-        if next(turns) == 0:  # it listens from here on
-            broker.append(FRAMES_MASKED.name, "gate", good.encode(), 0, {})
-            broker.append(FRAMES_MASKED.name, "gate", raw.encode(), 0, {})
-            broker.append(FRAMES_MASKED.name, "yard", other.encode(), 0, {})
-            broker.append(FRAMES_MASKED.name, "gate", None, 0, {})
-            broker.append(FRAMES_MASKED.name, "gate", last.encode(), 0, {})
-        elif last in shown.batches:
-            stop.set()
-
-    LiveIntake(MemoryBus(broker), cast("Any", shown), ManualClock(), turn).run(stop)
-    assert shown.batches == [good, last]

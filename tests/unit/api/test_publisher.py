@@ -100,7 +100,7 @@ class Desk:
         def make(producer: Producer) -> CamerasSender:
             return CamerasSender(bus, self.cameras, lease, producer)
 
-        publisher = Publisher(bus, [make], "test", clock, lambda: None)
+        publisher = Publisher(bus, [make], "api", "test", clock, lambda: None)
         self.cameras.listeners[:] = [self.decisions.changed, lambda *_: publisher.wake()]
         worker = Worker("publisher", publisher.run, self.bugs.append, nudge=publisher.wake)
         worker.start()

@@ -22,6 +22,7 @@ FOR_THE_SYSTEM = {
     "db/leases.py",  # one process works for all
     "db/scoping.py",  # `unfiltered`, whose uses are listed below
     "modules/alerts/service.py",  # intake of alerts, and forgetting them
+    "live/services.py",  # what is in memory is filtered there
     "modules/audit/service.py",  # the chain of the trail
     "modules/cameras/service.py",  # news, filtered by whoever receives them
     "modules/events/news/follower.py",  # news, filtered by whoever receives them
@@ -29,7 +30,7 @@ FOR_THE_SYSTEM = {
     "modules/session/attempts/throttle.py",  # before anybody is known
     "modules/session/service.py",  # before anybody is known
     "modules/users/service.py",  # commands on the machine itself
-    "services.py",  # what is in memory is filtered there
+    "services.py",  # names of alerts that were found in scope
 }
 """Where `Scope.system` may be used, and what for. Endpoints are not among them."""
 

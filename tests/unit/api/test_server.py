@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from tests.application import eventually
 
-from beffroi_api.__main__ import Server
+from beffroi_api.http.server import Server
 from beffroi_common.runtime.health import Health
 from beffroi_testing import ManualClock
 

@@ -11,18 +11,18 @@ from typing import cast
 import pytest
 from tests.application import NS, SYSTEM, film
 
+from beffroi_api.bus.frames import FrameReader
 from beffroi_api.errors import Busy, NoPicture
 from beffroi_api.modules.cameras.registry.decisions import Decisions
-from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.stills.pictures import Still
 from beffroi_api.modules.live.stills.service import Stills
-from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.stores import Stores
-from beffroi_api.settings import LiveSettings
+from beffroi_api.settings import StillSettings
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
-from beffroi_testing import ManualClock, MemoryStore
+from beffroi_common.topics import FRAMES_MASKED
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = START + timedelta(seconds=1)
@@ -51,26 +51,27 @@ class Bench:
     def __init__(self) -> None:
         self.decisions = Decisions()
         self.decisions.load([camera(1)], {})
-        self.buffer = LiveBuffer(LiveSettings(), self.decisions, ManualClock())
+        clock = ManualClock(START + timedelta(seconds=2))
+        self.broker = MemoryBroker(slots=1, clock=clock)
         self.turn = Turn()
         # No recording covers any moment.
         recordings = SimpleNamespace(refuse_past_retention=lambda _: None, covering=lambda *_: None)
         self.stills = Stills(
-            self.buffer,
+            FrameReader(MemoryBus(self.broker), self.decisions, StillSettings(wait_s=0.01), clock),
+            self.decisions,
             cast("Recordings", recordings),
             Stores([MemoryStore()]),
-            LiveSettings(still_wait_s=0.01),
+            StillSettings(wait_s=0.01),
             self.turn,
             lambda _: "nothing came.",
         )
 
     def put(self, *batches: FrameBatch) -> None:
         for batch in batches:
-            assert self.buffer.offer(View.MASKED, batch)
+            self.broker.append(FRAMES_MASKED.name, batch.camera, batch.encode(), 0, {})
 
     def decide(self) -> None:
         self.decisions.changed("gate", 2, camera(2))
-        self.buffer.changed("gate", 2, camera(2))
 
 
 @pytest.fixture

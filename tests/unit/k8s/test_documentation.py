@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.settings import ApiSettings
 from beffroi_common.bus.admin import TopicsSettings
 from beffroi_common.runtime.settings import StrictSettings, unknown_variables
@@ -27,6 +28,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SERVICES: tuple[type[StrictSettings], ...] = (
     ApiSettings,
     IngestSettings,
+    LiveProcessSettings,
     MaskerSettings,
     PrepareSettings,
     RecorderSettings,

@@ -16,7 +16,19 @@ asks the processor; the rest is a `Producer`, a `Consumer` and two kinds of refu
 from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 
 from .errors import DeliveryError, TooLarge
-from .interfaces import Bus, Consumer, Deferred, Listener, Partition, Processor, Producer, Record, Settled, Start
+from .interfaces import (
+    Bus,
+    Consumer,
+    Deferred,
+    Listener,
+    Partition,
+    PartitionReader,
+    Processor,
+    Producer,
+    Record,
+    Settled,
+    Start,
+)
 from .loop import LoopOptions, run
 from .reporter import StatusReporter
 from .table import Table
@@ -31,6 +43,7 @@ __all__ = [
     "Listener",
     "LoopOptions",
     "Partition",
+    "PartitionReader",
     "Processor",
     "Producer",
     "Record",

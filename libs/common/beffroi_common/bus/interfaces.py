@@ -176,6 +176,36 @@ class Consumer(Protocol):
         """Leave."""
 
 
+class PartitionReader(Protocol):
+    """Reads just the partitions it is told to, in no group; it commits nothing."""
+
+    def follow(self, partition: Partition, since_ms: int) -> None:
+        """Read one partition more, from the first record that the broker stamped at or after a moment; or from its end.
+
+        Args:
+            partition: one that is not followed yet.
+            since_ms: UTC, milliseconds since 1970.
+
+        Raises:
+            RetryLater: the broker does not answer, or does not have the partition.
+        """
+
+    def leave(self, partition: Partition) -> None:
+        """Read it no more. What was fetched of it already is dropped."""
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """Return the next record, or None when none came in time."""
+
+    def followed(self) -> Collection[Partition]:
+        """Partitions read at present."""
+
+    def caught_up(self) -> Collection[Partition]:
+        """Those of them that were read to their end once since they are followed."""
+
+    def close(self) -> None:
+        """Leave all."""
+
+
 class Bus(Protocol):
     """Makes producers and consumers for one service."""
 
@@ -192,3 +222,6 @@ class Bus(Protocol):
 
     def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
         """A reader of all partitions, in no group; it commits nothing."""
+
+    def partition_reader(self) -> PartitionReader:
+        """A reader of chosen partitions; of none at first."""

@@ -24,7 +24,7 @@ from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_FRAME_RECORD_BYTES, MAX_SMALL_RECORD_BYTES, RECORD_OVERHEAD_BYTES, Topic
 
 from .errors import DeliveryError, TooLarge
-from .interfaces import Consumer, Listener, Partition, Producer, Record, Start
+from .interfaces import Consumer, Listener, Partition, PartitionReader, Producer, Record, Start
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +140,11 @@ class KafkaBus:
         # librdkafka wants a group even where none is joined and nothing is committed.
         config = consumer_config(self._settings, self._client_id) | {"group.id": f"{self._client_id}-follower"}
         return Follower(config, topics, start)
+
+    def partition_reader(self) -> PartitionReader:
+        """A reader of chosen partitions."""
+        config = consumer_config(self._settings, self._client_id) | {"group.id": f"{self._client_id}-reader"}
+        return KafkaPartitionReader(config)
 
 
 class KafkaProducer:
@@ -379,6 +384,69 @@ class Follower(_KafkaReader):
         # Asked for now, not at the first fetch: what is sent after the follower was made must reach it.
         low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
         return low if self._start is Start.BEGINNING else high
+
+
+class KafkaPartitionReader:
+    """See `PartitionReader`."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._client = KafkaConsumerClient(config, logger=_RdkafkaLog())
+        self._followed: set[Partition] = set()
+        self._caught_up: set[Partition] = set()
+
+    def follow(self, partition: Partition, since_ms: int) -> None:
+        """See `PartitionReader.follow`."""
+        try:
+            offset = self._offset(partition, since_ms)
+        except KafkaException as error:
+            raise RetryLater(f"{partition[0]}: {error.args[0].str()}") from None
+        self._client.incremental_assign([TopicPartition(*partition, offset)])
+        self._followed.add(partition)
+
+    def leave(self, partition: Partition) -> None:
+        """See `PartitionReader.leave`."""
+        self._client.incremental_unassign([TopicPartition(*partition)])
+        self._followed.discard(partition)
+        self._caught_up.discard(partition)
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `PartitionReader.poll`."""
+        message = self._client.poll(timeout_s)
+        if message is None:
+            return None
+        error = message.error()
+        source = (str(message.topic()), int(message.partition() or 0))
+        if error is None:
+            return _record(message) if source in self._followed else None
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._caught_up |= {source} & self._followed
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            log.warning("broker", reason=error.str())
+        return None
+
+    def followed(self) -> Collection[Partition]:
+        """See `PartitionReader.followed`."""
+        return frozenset(self._followed)
+
+    def caught_up(self) -> Collection[Partition]:
+        """See `PartitionReader.caught_up`."""
+        return frozenset(self._caught_up)
+
+    def close(self) -> None:
+        """See `PartitionReader.close`."""
+        self._client.close()
+
+    def _offset(self, partition: Partition, since_ms: int) -> int:
+        (found,) = self._client.offsets_for_times([TopicPartition(*partition, since_ms)], timeout=METADATA_TIMEOUT_S)
+        if found.error is not None:
+            raise KafkaException(found.error)
+        if found.offset >= 0:
+            return int(found.offset)
+        # The end is asked for now, not at the first fetch: what is sent from here on must be read.
+        _, high = self._client.get_watermark_offsets(TopicPartition(*partition), timeout=METADATA_TIMEOUT_S)
+        return int(high)
 
 
 def _names(partitions: Sequence[TopicPartition]) -> set[Partition]:

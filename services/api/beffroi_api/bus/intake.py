@@ -1,66 +1,19 @@
-"""What the api reads from the bus: pictures for the live views, alerts and recordings for the index."""
+"""What the api reads from the bus for its index: alerts and recordings."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
 
-import structlog
 from sqlalchemy.exc import DataError, IntegrityError
 
 from beffroi_api.db.database import AWAY
 from beffroi_api.modules.alerts.service import Alerts
-from beffroi_api.modules.live.schemas import View
-from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.recordings.service import Recordings
-from beffroi_common.bus import Bus, InvalidRecord, Partition, Processor, Record, RetryLater, Start, run
-from beffroi_common.bus.batches import masked_batch
+from beffroi_common.bus import Bus, InvalidRecord, Partition, Processor, Record, RetryLater, run
 from beffroi_common.contracts import Alert, Recording
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.runtime.metrics import BATCHES_DROPPED
-from beffroi_common.topics import ALERTS, FRAMES_ANNOTATED, FRAMES_MASKED, RECORDINGS
-
-log = structlog.get_logger(__name__)
-
-POLL_S = 0.2
-EXPIRE_EVERY_S = 1.0
-"""Old pictures leave memory so often."""
-
-VIEWS = {FRAMES_MASKED.name: View.MASKED, FRAMES_ANNOTATED.name: View.ANNOTATED}
-
-
-class LiveIntake:
-    """Reads the newest pictures of all cameras into the buffer. It commits nothing: after a start only now matters."""
-
-    def __init__(self, bus: Bus, buffer: LiveBuffer, clock: Clock, beat: Callable[[], None]) -> None:
-        self._bus = bus
-        self._buffer = buffer
-        self._clock = clock
-        self._beat = beat
-
-    def run(self, stop: threading.Event) -> None:
-        """Read until `stop` is set."""
-        consumer = self._bus.follower([FRAMES_MASKED, FRAMES_ANNOTATED], Start.END)
-        expire_at_s = self._clock.monotonic_s()
-        try:
-            while not stop.is_set():
-                self._beat()
-                record = consumer.poll(POLL_S)
-                if record is not None:
-                    self._take(record)
-                if self._clock.monotonic_s() >= expire_at_s:
-                    self._buffer.expire()
-                    expire_at_s = self._clock.monotonic_s() + EXPIRE_EVERY_S
-        finally:
-            consumer.close()
-
-    def _take(self, record: Record) -> None:
-        try:
-            self._buffer.offer(VIEWS[record.topic], masked_batch(record))
-        except InvalidRecord as reason:
-            # The recorder, which reads the same topic in a group, writes the dead letter: one is enough.
-            log.warning("unreadable batch", record=repr(record), reason=str(reason))
-            BATCHES_DROPPED.labels(camera="unknown", reason="invalid").inc()
+from beffroi_common.topics import ALERTS, RECORDINGS
 
 
 class IndexIntake(Processor):

@@ -1,4 +1,4 @@
-"""The one thread that sends: what is due of each kind, each round, and how the api is itself."""
+"""The one thread that sends: what is due of each kind, each round, and how the process is itself."""
 
 from __future__ import annotations
 
@@ -37,10 +37,17 @@ class Publisher:
     """Sends until it is stopped. `wake` may be called from any thread."""
 
     def __init__(
-        self, bus: Bus, senders: Sequence[MakeSender], instance: str, clock: Clock, beat: Callable[[], None]
+        self,
+        bus: Bus,
+        senders: Sequence[MakeSender],
+        service: str,
+        instance: str,
+        clock: Clock,
+        beat: Callable[[], None],
     ) -> None:
         self._bus = bus
         self._senders = senders
+        self._service = service
         self._instance = instance
         self._clock = clock
         self._beat = beat
@@ -60,7 +67,7 @@ class Publisher:
         with ExitStack() as open_parts:
             producer = self._bus.producer()
             open_parts.callback(producer.close)
-            status = StatusReporter(producer, "api", self._instance, self._clock)
+            status = StatusReporter(producer, self._service, self._instance, self._clock)
             senders = [open_parts.enter_context(closing(make(producer))) for make in self._senders]
             while not stop.is_set():
                 self._beat()

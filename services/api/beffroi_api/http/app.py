@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +15,15 @@ from starlette.types import ASGIApp
 from beffroi_api.authz import roles as access
 from beffroi_api.http import console, document, problems
 from beffroi_api.http.security import SecurityMiddleware
+from beffroi_api.live.services import LiveServices
+from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.modules.alerts.endpoints import router as alerts
 from beffroi_api.modules.audit.endpoints import router as audit
 from beffroi_api.modules.cameras.endpoints import router as cameras
 from beffroi_api.modules.events.endpoints import router as events
 from beffroi_api.modules.health.endpoints import router as health
-from beffroi_api.modules.live.endpoints import router as live
+from beffroi_api.modules.live.endpoints import router as stills
+from beffroi_api.modules.live.endpoints import views
 from beffroi_api.modules.meta.endpoints import router as meta
 from beffroi_api.modules.recordings.endpoints import router as recordings
 from beffroi_api.modules.rules.endpoints import router as rules
@@ -28,13 +31,13 @@ from beffroi_api.modules.session.endpoints import router as session
 from beffroi_api.services import Services
 from beffroi_api.settings import ApiSettings
 
-ROUTERS = (meta, session, rules, cameras, live, alerts, recordings, events, health, audit)
+ROUTERS = (meta, session, rules, cameras, stills, views, alerts, recordings, events, health, audit)
 
 
 class SecuredApp(FastAPI):
     """Has the shell around all else: around a middleware there is still what answers a bug, and would do so bare."""
 
-    def __init__(self, settings: ApiSettings | None, **fields: Any) -> None:
+    def __init__(self, settings: LiveProcessSettings | None, **fields: Any) -> None:
         self._settings = settings
         super().__init__(**fields)
 
@@ -49,13 +52,34 @@ class SecuredApp(FastAPI):
 def create_app(
     settings: ApiSettings | None, build: Callable[[], Services] | None, console_folder: Path = console.BUILT
 ) -> FastAPI:
-    """Put the application together. `build` is called when it starts, never before.
+    """Put the application together: all routes, live views among them, and the console.
+
+    Args:
+        settings: its own.
+        build: called when it starts, never before.
+        console_folder: the console's files.
 
     Without settings and parts it cannot serve, only be described (`beffroi_api.commands.openapi`).
 
     Raises:
         TypeError: an endpoint does not declare who may use it.
     """
+
+    return _assemble(settings, build, ROUTERS, console.router(console_folder))
+
+
+def create_live_app(settings: LiveProcessSettings, build: Callable[[], LiveServices]) -> FastAPI:
+    """Put an application together that serves live views and nothing else. `build` is called when it starts."""
+    return _assemble(settings, build, (views,))
+
+
+def _assemble(
+    settings: LiveProcessSettings | None,
+    build: Callable[[], LiveServices] | None,
+    routers: Sequence[APIRouter],
+    *others: APIRouter,
+) -> FastAPI:
+    """An application of these routers below the api's prefix, and of others beside it."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -82,10 +106,10 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     api = APIRouter(prefix=access.API_PREFIX)
-    for router in ROUTERS:
+    for router in routers:
         api.include_router(router)
-    app.include_router(api)
-    app.include_router(console.router(console_folder))
+    for router in (api, *others):
+        app.include_router(router)
     problems.install(app)
     document.install(app)
     access.table(app)

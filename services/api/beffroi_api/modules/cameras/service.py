@@ -45,17 +45,10 @@ Change = Callable[[Camera], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Cameras:
-    """The cameras of this installation."""
+class CameraReader:
+    """The cameras of this installation, as the database has them."""
 
     database: Database
-    trail: Trail
-    clock: Clock
-    slots: int
-    rules: Rules
-    summarise: Callable[[Camera], StatusSummary]
-    outbox: NewsOutbox
-    listeners: list[Listener] = field(default_factory=list)
 
     def every(self, scope: Scope) -> list[Camera]:
         """All cameras in scope."""
@@ -98,6 +91,19 @@ class Cameras:
         with self.database.read(scope) as session:
             row = repository.find(session, camera)
             return repository.document(row) if row else None
+
+
+@dataclass(frozen=True)
+class Cameras(CameraReader):
+    """The cameras as people see and change them."""
+
+    trail: Trail
+    clock: Clock
+    slots: int
+    rules: Rules
+    summarise: Callable[[Camera], StatusSummary]
+    outbox: NewsOutbox
+    listeners: list[Listener] = field(default_factory=list)
 
     def views(self, who: Identity) -> list[CameraView]:
         """All cameras as `who` may see them."""

@@ -12,6 +12,7 @@ from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway, UnknownStore
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import Responses, problems
+from beffroi_api.live.services import LiveServicesOf
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.services import Services, ServicesOf
@@ -23,6 +24,9 @@ from .stills.pictures import Still
 from .streaming.session import LiveSession
 
 router = APIRouter(prefix="/cameras/{camera}", tags=["live"])
+
+views = APIRouter(prefix="/cameras/{camera}", tags=["live"])
+"""What `beffroi_api.live` serves too."""
 
 JPEG: Responses = {
     200: {
@@ -54,12 +58,12 @@ def still(
     return picture(services, who, camera, found, Action.STILL_SEEN)
 
 
-@router.websocket("/live")
+@views.websocket("/live")
 async def live(
     websocket: WebSocket,
     camera: CameraId,
     who: Watcher,
-    services: ServicesOf,
+    services: LiveServicesOf,
     view: Annotated[View, Query()] = View.MASKED,
 ) -> None:
     """Pictures as they come; see `LiveHeader` and `LiveState` for what travels."""

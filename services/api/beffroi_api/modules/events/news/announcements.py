@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from beffroi_api.errors import NotFound
 from beffroi_api.modules.alerts.service import Alerts
-from beffroi_api.modules.cameras.service import Cameras, Listener
+from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.events import repository
 from beffroi_api.modules.events.schemas import CameraRemoved, RecordingNews
 from beffroi_api.modules.events.service import Fanout
 from beffroi_api.modules.recordings.service import Recordings
 
+from .decisions import DecisionNews
 from .follower import SCOPE
 
 
@@ -24,16 +25,14 @@ class Announcements:
     cameras: Cameras
     alerts: Alerts
     recordings: Recordings
-    gates: Sequence[Listener]
-    """Who must know of a decision before anybody else hears of it."""
+    decisions: DecisionNews
+    """Those who must know of a decision before anybody else hears of it."""
     publish: Callable[[], None]
     """A camera changed: it may have to be sent."""
 
     def camera(self, camera: str) -> None:
         """A camera was made, changed or removed."""
-        name, version, now = self.cameras.state(SCOPE, camera)
-        for gate in self.gates:
-            gate(name, version, now)
+        self.decisions.camera(camera)
         self.publish()
         try:
             self.fanout.publish("camera", self.cameras.news(camera), camera)
@@ -57,9 +56,7 @@ class Announcements:
 
     def start_over(self) -> None:
         """News were missed: know every camera anew, and let each console ask for everything."""
-        for state in self.cameras.states(SCOPE):
-            for gate in self.gates:
-                gate(*state)
+        self.decisions.start_over()
         self.publish()
         self.fanout.end_all()
 

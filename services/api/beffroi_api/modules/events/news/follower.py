@@ -36,7 +36,7 @@ class NewsFollower:
     """Tells this process what changed in the database, whoever changed it.
 
     Args:
-        tell: who hears of each kind. Telling twice must change nothing.
+        tell: who hears of each kind; others are passed over. Telling twice must change nothing.
         start_over: called where news were missed for good: everything may have changed.
         max_lag_s: see `is_current`.
     """
@@ -107,7 +107,8 @@ class NewsFollower:
             self._last = number
             return False
         for kind, subject in news:
-            self._tell[kind](subject)
+            if kind in self._tell:
+                self._tell[kind](subject)
         if rows:
             self._last = rows[-1].id
         if len(rows) == PAGE:

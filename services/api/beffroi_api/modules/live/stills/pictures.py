@@ -29,7 +29,7 @@ class Still:
 
     Attributes:
         mask_version: None where it comes from a segment that holds several.
-        recorded: out of a segment, and hence under the masks of its time, not out of memory.
+        recorded: out of a segment, and hence under the masks of its time, not off the bus.
     """
 
     jpeg: bytes
@@ -51,7 +51,7 @@ def from_batches(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
     units = [(batch, unit) for batch in batches for unit in batch.units]
     shown = [each for each in units if at_ns is None or each[1].capture_time_ns <= at_ns]
     if not shown:
-        raise NoPicture("No picture of that moment is in memory.")
+        raise NoPicture("No picture of that moment is on the bus.")
     batch, wanted = max(shown, key=lambda each: each[1].capture_time_ns)
     for frame in _decoded(unit for _, unit in units):
         if frame.pts == wanted.pts:

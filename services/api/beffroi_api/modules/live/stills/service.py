@@ -1,4 +1,4 @@
-"""Stills on demand: out of the buffer while it holds the moment, out of a stored segment later. Never stored."""
+"""Stills on demand: read from the bus of the last minute or so, out of a stored segment later. Never stored."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, Destroyed, NoPicture, StoreAway
-from beffroi_api.modules.live.streaming.buffer import LiveBuffer
+from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.object_file import ObjectFile
 from beffroi_api.modules.recordings.video.stores import Stores
-from beffroi_api.settings import LiveSettings
+from beffroi_api.settings import StillSettings
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.store import ObjectMissing, StoreDenied, StoreUnavailable
 
@@ -23,14 +23,22 @@ from . import pictures
 from .pictures import Still
 
 
+class Frames(Protocol):
+    """Where recent pictures are."""
+
+    def run_to(self, scope: Scope, camera: str, at_ns: int | None) -> list[FrameBatch]:
+        """Batches to decode for the masked picture at `at_ns` (None: the newest), from a key picture on; or none."""
+
+
 @dataclass(frozen=True)
 class Stills:
     """Makes one picture of a camera."""
 
-    buffer: LiveBuffer
+    frames: Frames
+    decisions: Decisions
     recordings: Recordings
     stores: Stores
-    settings: LiveSettings
+    settings: StillSettings
     turn: threading.BoundedSemaphore
     why_not: Callable[[str], str]
     """Says why a camera has no live picture."""
@@ -43,7 +51,7 @@ class Stills:
             Busy: too many pictures are being made.
         """
         with self._turn():
-            batches = self.buffer.run_to(scope, camera, None)
+            batches = self.frames.run_to(scope, camera, None)
             if not batches:
                 raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
             return self._decoded(camera, batches, None)
@@ -60,28 +68,28 @@ class Stills:
         """
         self.recordings.refuse_past_retention(at)
         with self._turn():
-            return self._from_buffer(scope, camera, at) or self._from_segment(scope, camera, at)
+            return self._from_bus(scope, camera, at) or self._from_segment(scope, camera, at)
 
     def refuse_outdated(self, camera: str, still: Still) -> None:
-        """See that a picture out of memory may be shown under the decision in force. Whoever waits asks again.
+        """See that a picture off the bus may be shown under the decision in force. Whoever waits asks again.
 
         Raises:
             NoPicture: it may not.
         """
         if still.recorded:
             return
-        if still.mask_version is None or not self.buffer.shows(camera, still.mask_version):
+        if still.mask_version is None or not self.decisions.shows(camera, still.mask_version):
             raise NoPicture("The masks of this camera were just changed: try again in a moment.")
 
-    def _from_buffer(self, scope: Scope, camera: str, at: datetime) -> Still | None:
-        batches = self.buffer.run_to(scope, camera, _ns(at))
+    def _from_bus(self, scope: Scope, camera: str, at: datetime) -> Still | None:
+        batches = self.frames.run_to(scope, camera, _ns(at))
         if not batches:
             return None
         still = self._decoded(camera, batches, _ns(at))
         return still if at - still.captured_at <= self._tolerance else None
 
     def _decoded(self, camera: str, batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
-        """A picture out of memory, if the decision in force when it is ready lets it be shown."""
+        """A picture off the bus, if the decision in force when it is ready lets it be shown."""
         still = pictures.from_batches(batches, at_ns)
         self.refuse_outdated(camera, still)
         return still
@@ -90,7 +98,7 @@ class Stills:
         segment = self.recordings.covering(scope, camera, at, self._tolerance)
         if segment is None:
             raise NoPicture(
-                "That moment is neither in memory nor in a recording. A recording comes about a minute after its "
+                "That moment is neither on the bus nor in a recording. A recording comes about a minute after its "
                 "pictures; if it is longer ago, the camera sent nothing then."
             )
         # A file that PyAV reads from; it is no BinaryIO by name, but it is one by its methods.
@@ -104,11 +112,11 @@ class Stills:
 
     @property
     def _tolerance(self) -> timedelta:
-        return timedelta(seconds=self.settings.still_tolerance_s)
+        return timedelta(seconds=self.settings.tolerance_s)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self.turn.acquire(timeout=self.settings.still_wait_s):
+        if not self.turn.acquire(timeout=self.settings.wait_s):
             raise Busy("Many pictures are being made at present: try again in a moment.", headers={"Retry-After": "2"})
         try:
             yield

@@ -1,6 +1,6 @@
-"""The last minute or so of every camera in memory, bounded in bytes, and who watches it.
+"""The last seconds of every camera that is watched, bounded in bytes, and who watches it.
 
-Filled by the thread of the bus, read by the event loop and by the threads that make stills.
+Filled by the thread of the bus, read by the event loop.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from itertools import dropwhile
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import no_camera
+from beffroi_api.live.settings import LiveSettings
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.live.schemas import View
-from beffroi_api.settings import LiveSettings
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.media.nal import codec_string
 from beffroi_common.runtime.clock import Clock
@@ -23,9 +23,6 @@ from .viewer import Held, Viewer
 
 REMEMBERED = 1024
 """Identities of batches kept to drop repeats: minutes of one camera, longer than anyone hands again after a crash."""
-
-ANNOTATED_S = 10.0
-"""Annotated pictures are for looking now; stills and recordings are never made of them."""
 
 UNIT_OVERHEAD_BYTES = 200
 """What Python keeps around one access unit."""
@@ -102,7 +99,7 @@ class LiveBuffer:
             BATCHES_IN.labels(camera=batch.camera).inc()
             held = self._hold(channel, batch)
             channel.add(held)
-            self._trim(channel, view)
+            self._trim(channel)
             for viewer in channel.viewers:
                 viewer.offer(held)
         return True
@@ -127,24 +124,17 @@ class LiveBuffer:
         with self._lock:
             self._channels[camera, view].viewers.discard(viewer)
 
-    def run_to(self, scope: Scope, camera: str, at_ns: int | None) -> list[FrameBatch]:
-        """Batches to decode for the masked picture at `at_ns` (None: the newest), from a key picture on; or none.
-
-        There are none of a camera out of scope.
-        """
-        if not self._covers(scope, camera):
-            return []
+    def watched(self) -> set[tuple[str, View]]:
+        """What somebody watches at present."""
         with self._lock:
-            channel = self._channels.get((camera, View.MASKED))
-            # Looked at once more: a decision may be known already whose `changed` still waits for the lock.
-            held = [each.batch for each in channel.held if self._may_show(each.batch)] if channel else []
-        batches = [batch for batch in held if at_ns is None or batch.units[0].capture_time_ns <= at_ns]
-        starts = [index for index, batch in enumerate(batches) if batch.starts_with_key]
-        return batches[starts[-1] :] if starts else []
+            return {watched for watched, channel in self._channels.items() if channel.viewers}
 
-    def shows(self, camera: str, mask_version: int) -> bool:
-        """Whether a picture that came out of the buffer some time ago may still be shown."""
-        return self._decisions.shows(camera, mask_version)
+    def forget(self, camera: str, view: View) -> None:
+        """No more comes of what nobody watches: a later view must not begin with what is old by then."""
+        with self._lock:
+            channel = self._channels.get((camera, view))
+            if channel is not None and not channel.viewers:
+                del self._channels[camera, view]
 
     def changed(self, camera: str, _version: int, _now: Camera | None) -> None:
         """The decision on a camera's masks may have changed: forget what may be shown no longer."""
@@ -158,9 +148,9 @@ class LiveBuffer:
         """Forget what is too old, of idle cameras too: memory is no archive."""
         now_s = self._clock.monotonic_s()
         with self._lock:
-            for (_, view), channel in self._channels.items():
-                oldest_s = now_s - self._seconds(view)
-                channel.keep(list(dropwhile(lambda each: each.received_s < oldest_s, channel.held)))  # noqa: B023
+            oldest_s = now_s - self._settings.buffer_s
+            for channel in self._channels.values():
+                channel.keep(list(dropwhile(lambda each: each.received_s < oldest_s, channel.held)))
             QUEUE_BYTES.labels(queue="live_buffer").set(self._size_bytes())
 
     def end_views(self) -> None:
@@ -181,7 +171,7 @@ class LiveBuffer:
         return None if self._may_show(batch) else "not_allowed"
 
     def _may_show(self, batch: FrameBatch) -> bool:
-        return self.shows(batch.camera, batch.mask_version)
+        return self._decisions.shows(batch.camera, batch.mask_version)
 
     def _hold(self, channel: Channel, batch: FrameBatch) -> Held:
         if batch.starts_with_key:
@@ -189,8 +179,8 @@ class LiveBuffer:
         size_bytes = batch.size_bytes + UNIT_OVERHEAD_BYTES * len(batch.units)
         return Held(batch, channel.codec, size_bytes, self._clock.monotonic_s())
 
-    def _trim(self, channel: Channel, view: View) -> None:
-        oldest_s = self._clock.monotonic_s() - self._seconds(view)
+    def _trim(self, channel: Channel) -> None:
+        oldest_s = self._clock.monotonic_s() - self._settings.buffer_s
         limit = self._settings.buffer_bytes_per_camera
         while len(channel.held) > 1 and (channel.size_bytes > limit or channel.held[0].received_s < oldest_s):
             channel.drop_oldest()
@@ -202,9 +192,6 @@ class LiveBuffer:
 
     def _size_bytes(self) -> int:
         return sum(channel.size_bytes for channel in self._channels.values())
-
-    def _seconds(self, view: View) -> float:
-        return self._settings.buffer_s if view is View.MASKED else ANNOTATED_S
 
 
 def _label(camera: str, reason: str | None) -> str:

@@ -12,11 +12,11 @@ from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import COOKIE, Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, no_camera
+from beffroi_api.live.services import LiveServices
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.schemas import LiveState, View
 from beffroi_api.modules.live.service import DATABASE_AWAY
-from beffroi_api.services import Services
 from beffroi_common.runtime.metrics import LIVE_VIEWERS
 
 from .viewer import Held, Viewer
@@ -33,7 +33,7 @@ GOING_AWAY = 1001
 class LiveSession:
     """Sends batches as they come, says why where none come, and closes when the session ends."""
 
-    def __init__(self, websocket: WebSocket, services: Services, who: Identity, camera: str, view: View) -> None:
+    def __init__(self, websocket: WebSocket, services: LiveServices, who: Identity, camera: str, view: View) -> None:
         self._websocket = websocket
         self._services = services
         self._who = who

@@ -1,0 +1,117 @@
+"""Pictures of a moment, read from the bus when somebody asks: no picture of an unwatched camera is read otherwise."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from beffroi_api.authz.scope import Scope
+from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.settings import StillSettings
+from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Record, RetryLater
+from beffroi_common.bus.batches import masked_batch
+from beffroi_common.contracts import Codec, FrameBatch, Stream
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.topics import FRAMES_MASKED
+
+log = structlog.get_logger(__name__)
+
+NS_PER_S = 1_000_000_000
+POLL_S = 0.05
+
+LOOK_BACK_S = 3.0
+"""Read from so long before a moment: its group of pictures begins earlier, and the clocks of camera, broker and api
+differ a little."""
+
+LATEST_S = (2.0, 10.0)
+"""The newest picture is looked for in the last seconds first, and further back where the camera paused. One without
+pictures for longer has none at present."""
+
+
+class FrameReader:
+    """Reads the group of masked pictures around a moment. One at a time: a read takes a few tenths of a second."""
+
+    def __init__(self, bus: Bus, decisions: Decisions, settings: StillSettings, clock: Clock) -> None:
+        self._bus = bus
+        self._decisions = decisions
+        self._settings = settings
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._reader: PartitionReader | None = None
+
+    def run_to(self, scope: Scope, camera: str, at_ns: int | None) -> list[FrameBatch]:
+        """Batches to decode for the masked picture at `at_ns` (None: the newest), from a key picture on; or none.
+
+        There are none of a camera out of scope, of a moment longer ago than `from_bus_s` (it has a recording), and
+        where not all of the way to that moment could be read within the bounds.
+        """
+        known = self._decisions.camera(camera)
+        if known is None or not scope.covers(camera, self._decisions.commune(camera)):
+            return []
+        now_ns = self._clock.now_ns()
+        if at_ns is not None and now_ns - at_ns > self._settings.from_bus_s * NS_PER_S:
+            return []
+        begins_s = LATEST_S if at_ns is None else (max(0.0, (now_ns - at_ns) / NS_PER_S) + LOOK_BACK_S,)
+        with self._turn:
+            for ago_s in begins_s:
+                since_ms = now_ns // 1_000_000 - round(ago_s * 1000)
+                if found := self._read(camera, (FRAMES_MASKED.name, known.slot), since_ms, at_ns):
+                    return found
+        return []
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._turn:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+    def _read(self, camera: str, partition: Partition, since_ms: int, at_ns: int | None) -> list[FrameBatch]:
+        if self._reader is None:
+            self._reader = self._bus.partition_reader()
+        try:
+            self._reader.follow(partition, since_ms)
+        except RetryLater as reason:
+            log.warning("no pictures from the bus", camera=camera, reason=str(reason))
+            return []
+        try:
+            return self._collect(self._reader, camera, partition, at_ns)
+        finally:
+            self._reader.leave(partition)
+
+    def _collect(
+        self, reader: PartitionReader, camera: str, partition: Partition, at_ns: int | None
+    ) -> list[FrameBatch]:
+        """The last group of pictures that begins before the moment, or before the end."""
+        found: dict[object, FrameBatch] = {}
+        left_bytes = self._settings.read_bytes
+        give_up_s = self._clock.monotonic_s() + self._settings.read_s
+        while left_bytes > 0 and self._clock.monotonic_s() < give_up_s:
+            record = reader.poll(POLL_S)
+            if record is None:
+                if partition in reader.caught_up():
+                    return list(found.values())
+                continue
+            left_bytes -= len(record.value or b"")
+            batch = self._shown(record) if record.key == camera else None
+            if batch is None:
+                continue
+            if at_ns is not None and batch.units[0].capture_time_ns > at_ns:
+                return list(found.values())
+            if batch.starts_with_key and batch.identity not in found:
+                found = {}
+            if found or batch.starts_with_key:
+                found.setdefault(batch.identity, batch)
+        log.warning("more to read for a picture than allowed", camera=camera, left_bytes=left_bytes)
+        return []
+
+    def _shown(self, record: Record) -> FrameBatch | None:
+        """A batch that a still may be made of."""
+        try:
+            batch = masked_batch(record)
+        except InvalidRecord:
+            return None  # the recorder, which reads the topic in a group, says so
+        if batch.stream is not Stream.MAIN or batch.codec is not Codec.H264:
+            return None
+        return batch if self._decisions.shows(batch.camera, batch.mask_version) else None

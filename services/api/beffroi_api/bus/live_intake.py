@@ -1,0 +1,165 @@
+"""Pictures for the live views: of cameras that somebody watches, and no others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import structlog
+
+from beffroi_api.live.settings import LiveSettings
+from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.live.schemas import View
+from beffroi_api.modules.live.streaming.buffer import LiveBuffer
+from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Record, RetryLater
+from beffroi_common.bus.batches import masked_batch
+from beffroi_common.contracts import FrameBatch
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.metrics import BATCHES_DROPPED
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.1
+"""Without pictures, a camera that somebody begins to watch is seen after this time at the latest."""
+EXPIRE_EVERY_S = 1.0
+"""Old pictures leave memory so often."""
+RETRY_S = 1.0
+"""Between attempts to read a partition while the broker does not answer."""
+
+VIEWS = {FRAMES_MASKED.name: View.MASKED, FRAMES_ANNOTATED.name: View.ANNOTATED}
+TOPICS = {view: topic for topic, view in VIEWS.items()}
+
+Watched = tuple[str, View]
+Place = tuple[Watched, Partition]
+"""What is watched, and where its pictures come."""
+
+
+class Lingering:
+    """Places that are needed, and for a while those that were.
+
+    A camera that gets another slot has two for that while: the masker hears of it a little later.
+    """
+
+    def __init__(self, linger_s: float) -> None:
+        self._linger_s = linger_s
+        self._needed_s: dict[Place, float] = {}
+
+    def update(self, needed: Iterable[Place], now_s: float) -> set[Place]:
+        """These are needed now. Returns which are to be read."""
+        self._needed_s.update(dict.fromkeys(needed, now_s))
+        self._needed_s = {
+            place: needed_s for place, needed_s in self._needed_s.items() if now_s - needed_s <= self._linger_s
+        }
+        return set(self._needed_s)
+
+
+class LiveIntake:
+    """Reads the partitions (slots) of what is watched into the buffer. It commits nothing: only now matters."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        buffer: LiveBuffer,
+        decisions: Decisions,
+        settings: LiveSettings,
+        clock: Clock,
+        beat: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._buffer = buffer
+        self._decisions = decisions
+        self._settings = settings
+        self._clock = clock
+        self._beat = beat
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until `stop` is set."""
+        reader = self._bus.partition_reader()
+        reading = _Reading(reader, self._buffer, self._decisions, self._settings, self._clock)
+        expire_at_s = self._clock.monotonic_s()
+        try:
+            while not stop.is_set():
+                self._beat()
+                reading.follow_watched()
+                record = reader.poll(POLL_S)
+                reading.catch_up()
+                if record is not None:
+                    reading.take(record)
+                if self._clock.monotonic_s() >= expire_at_s:
+                    self._buffer.expire()
+                    expire_at_s = self._clock.monotonic_s() + EXPIRE_EVERY_S
+        finally:
+            reader.close()
+
+
+class _Reading:
+    """What one reader reads at present."""
+
+    def __init__(
+        self, reader: PartitionReader, buffer: LiveBuffer, decisions: Decisions, settings: LiveSettings, clock: Clock
+    ) -> None:
+        self._reader = reader
+        self._buffer = buffer
+        self._decisions = decisions
+        self._backlog_ms = round(settings.backlog_s * 1000)
+        self._clock = clock
+        self._places = Lingering(settings.linger_s)
+        self._wanted: set[Watched] = set()
+        self._backlog: dict[Partition, dict[Watched, list[FrameBatch]]] = {}
+        """Of partitions that were not read to their end yet: the last group of pictures of each camera."""
+        self._retry_at_s = float("-inf")
+
+    def follow_watched(self) -> None:
+        """Follow the partitions of what is watched, and leave those that nobody needs any more."""
+        now_s = self._clock.monotonic_s()
+        places = self._places.update(self._needed(), now_s)
+        wanted, partitions = {watched for watched, _ in places}, {partition for _, partition in places}
+        for camera, view in self._wanted - wanted:
+            self._buffer.forget(camera, view)
+        self._wanted = wanted
+        followed = set(self._reader.followed())
+        for partition in followed - partitions:
+            self._reader.leave(partition)
+            self._backlog.pop(partition, None)
+        if now_s >= self._retry_at_s:
+            for partition in partitions - followed:
+                self._follow(partition)
+
+    def take(self, record: Record) -> None:
+        """Hand a batch on; what nobody wants of a partition is not even decoded."""
+        watched = (record.key, VIEWS[record.topic])
+        if watched not in self._wanted:
+            return
+        try:
+            batch = masked_batch(record)
+        except InvalidRecord as reason:
+            # The recorder, which reads the same topic in a group, writes the dead letter: one is enough.
+            log.warning("unreadable batch", record=repr(record), reason=str(reason))
+            BATCHES_DROPPED.labels(camera="unknown", reason="invalid").inc()
+            return
+        if record.source in self._reader.caught_up():
+            self._buffer.offer(watched[1], batch)
+            return
+        groups = self._backlog.setdefault(record.source, {})
+        groups[watched] = [batch] if batch.starts_with_key else [*groups.get(watched, ()), batch]
+
+    def catch_up(self) -> None:
+        """Hand on the last pictures of partitions that are read to their end now: those before them are outdated."""
+        for partition in self._backlog.keys() & set(self._reader.caught_up()):
+            for (_, view), batches in self._backlog.pop(partition).items():
+                for batch in batches:
+                    self._buffer.offer(view, batch)
+
+    def _needed(self) -> Iterator[Place]:
+        for watched in self._buffer.watched():
+            camera = self._decisions.camera(watched[0])
+            if camera is not None:
+                yield watched, (TOPICS[watched[1]], camera.slot)
+
+    def _follow(self, partition: Partition) -> None:
+        try:
+            self._reader.follow(partition, self._clock.now_ns() // 1_000_000 - self._backlog_ms)
+        except RetryLater as reason:
+            log.warning("no live pictures", partition=partition, reason=str(reason))
+            self._retry_at_s = self._clock.monotonic_s() + RETRY_S

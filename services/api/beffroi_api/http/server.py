@@ -1,0 +1,64 @@
+"""The server of a process that people reach."""
+
+from __future__ import annotations
+
+import uvicorn
+from fastapi import FastAPI
+
+from beffroi_api.live.services import LiveServices
+from beffroi_api.live.settings import LiveProcessSettings
+from beffroi_common.runtime.health import Health
+
+MAX_CLIENT_MESSAGE_BYTES = 4096
+"""A live view expects nothing from the browser."""
+
+LISTENING = "listening"
+"""Condition of readiness: the public port accepts requests."""
+
+
+class Server(uvicorn.Server):
+    """Says while it is ready. Closes open streams first, so that stopping does not wait for people to leave."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, health: Health) -> None:
+        super().__init__(config)
+        self._app = app
+        self._health = health
+        self.failed = False
+        health.set_ready(LISTENING, False)
+
+    def fail(self, _bug: BaseException) -> None:
+        """A part of the process is broken: end it, and say so by its status."""
+        self.failed = True
+        self.should_exit = True
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """See uvicorn."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        self._health.set_ready(LISTENING, self.started)
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """See uvicorn."""
+        self._health.set_ready(LISTENING, False)
+        services: LiveServices | None = getattr(self._app.state, "services", None)
+        if services is not None:
+            services.end_streams()
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+
+def config(wanted: LiveProcessSettings, app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    return uvicorn.Config(
+        app,
+        host=wanted.host,
+        port=wanted.port,
+        log_config=None,  # the runtime's logs are set up already
+        access_log=False,  # who looked at what is in the audit trail, counts are in the metrics
+        proxy_headers=True,
+        forwarded_allow_ips=wanted.trusted_proxies,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_CLIENT_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # encoded video does not get smaller
+        timeout_graceful_shutdown=wanted.shutdown_timeout_s,
+        lifespan="on",
+    )
