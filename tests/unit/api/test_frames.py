@@ -21,10 +21,10 @@ START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 START_NS = int(START.timestamp()) * NS
 
 
-def camera(mask: int, *, slot: int = 0) -> Camera:
+def camera(mask: int, name: str = "gate", *, slot: int = 0) -> Camera:
     decision = MaskDecision(mode=MaskMode.OPEN, version=mask, decided_by="a", decided_at=START, reason="a wall")
     source = CameraSource(url="pattern:160x96@5")
-    return Camera(id="gate", name="gate", commune="Lille", slot=slot, source=source, masking=decision, version=mask)
+    return Camera(id=name, name=name, commune="Lille", slot=slot, source=source, masking=decision, version=mask)
 
 
 class Bench:
@@ -32,7 +32,7 @@ class Bench:
         self.clock = ManualClock(START)
         self.broker = MemoryBroker(slots=2, clock=self.clock)
         self.decisions = Decisions()
-        self.decisions.load([camera(1)], {"gate": "Lille"})
+        self.decisions.load([camera(1), camera(1, "yard")], {"gate": "Lille", "yard": "Lille"})
         self.frames = FrameReader(MemoryBus(self.broker), self.decisions, StillSettings(**settings), self.clock)
 
     def play(self, *batches: FrameBatch, slot: int = 0) -> None:
