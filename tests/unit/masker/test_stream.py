@@ -10,9 +10,9 @@ import pytest
 from av import VideoFrame
 
 from beffroi_common.contracts import Codec, FrameBatch, MaskDecision, MaskMode
-from beffroi_common.media.encoding import Encoder, Quality
+from beffroi_common.media.encoding import Quality
 from beffroi_masker.decoding import MAX_WAITING
-from beffroi_masker.pictures import LAYOUTS, MaskRaster, masked, planes
+from beffroi_masker.pictures import LAYOUTS, MaskRaster, planes
 from beffroi_masker.stream import Limits, MaskedStream, Outcome, Reason
 
 MakeRaw = Callable[..., list[FrameBatch]]
@@ -50,27 +50,6 @@ def test_one_batch_in_is_one_batch_out_that_stands_on_its_own(
         assert [unit.capture_time_ns for unit in out.units] == [unit.capture_time_ns for unit in batch.units]
         assert [unit.key for unit in out.units] == [True] + [False] * (len(batch.units) - 1)
         assert (out.mask_version, out.codec, out.time_base) == (burn.version, Codec.H264, batch.time_base)
-
-
-def test_one_covered_picture_is_in_memory_at_a_time(
-    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps: list[str] = []
-    encode = Encoder.encode
-
-    def covering(picture: VideoFrame, raster: MaskRaster) -> VideoFrame:
-        steps.append("covered")
-        return masked(picture, raster)
-
-    def encoding(encoder: Encoder, picture: VideoFrame, *, key: bool = False) -> object:
-        steps.append("encoded")
-        return encode(encoder, picture, key=key)
-
-    monkeypatch.setattr("beffroi_masker.stream.masked", covering)
-    monkeypatch.setattr(Encoder, "encode", encoding)
-    (batch,) = make_raw(noise(5, WIDTH, HEIGHT))
-    stream.mask(batch, 0, burn)
-    assert steps == ["covered", "encoded"] * 5
 
 
 def test_parameter_sets_are_in_band_and_never_change(

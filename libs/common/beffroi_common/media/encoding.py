@@ -5,7 +5,7 @@ Masked pictures, annotated ones and the test pattern differ in its parameters al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -98,7 +98,7 @@ class Encoder:
 
 
 def encode(
-    pictures: Iterable[VideoFrame], capture_times_ns: Sequence[int], time_base: Fraction, quality: Quality
+    pictures: Sequence[VideoFrame], capture_times_ns: Sequence[int], time_base: Fraction, quality: Quality
 ) -> tuple[AccessUnit, ...]:
     """Encode the pictures of one batch, of one size and in the order in which they are shown, so that it stands alone.
 
@@ -106,8 +106,7 @@ def encode(
     is the same to the last bit (`docs/adr/0002-masked-batches-are-self-contained.md`).
 
     Args:
-        pictures: with their presentation times in `time_base`. One is asked for when the one before is encoded: a
-            second of 4K is hundreds of megabytes, and several workers have one each.
+        pictures: with their presentation times in `time_base`.
         capture_times_ns: UTC, one for each picture.
         time_base: of the batch.
         quality: see there.
@@ -118,11 +117,10 @@ def encode(
     Raises:
         FFmpegError: the encoder does not take the pictures.
     """
-    encoder: Encoder | None = None
+    first = pictures[0]
+    encoder = Encoder(first.width, first.height, first.format.name, quality, Rhythm(time_base))
     units: list[AccessUnit] = []
     for picture, capture_time_ns in zip(pictures, capture_times_ns, strict=True):
-        if encoder is None:
-            encoder = Encoder(picture.width, picture.height, picture.format.name, quality, Rhythm(time_base))
         packet = encoder.encode(picture, key=not units)
         assert packet.pts is not None  # noqa: S101 - `Encoder.encode` refuses it
         units.append(AccessUnit(packet.pts, packet.pts, capture_time_ns, packet.is_keyframe, bytes(packet)))
