@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from annotated_types import Le
 from sqlalchemy import delete, select, text
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from tests.application import SYSTEM, eventually
 
@@ -33,7 +34,7 @@ from beffroi_api.modules.events.news.outbox import NewsOutbox
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker
-from beffroi_common.bus import Producer
+from beffroi_common.bus import Producer, RetryLater
 from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS
 from beffroi_rules import registry
@@ -331,7 +332,72 @@ def test_an_older_version_sent_late_is_undone(desk: Desk) -> None:
         with capture_logs() as logs:
             desk.on_the_bus(of(version=2, mask=1))
             eventually(lambda: desk.on_bus()[-1] == desk.cameras.get(SYSTEM, "gate"))
-    assert "an older version came after a newer one, which is sent again" in [entry["event"] for entry in logs]
+    assert "an older version came after a newer one" in [entry["event"] for entry in logs]
+
+
+@dataclass
+class Failing:
+    """A producer, or a question to the database, that fails as often as it is told to."""
+
+    real: Any
+    error: Exception
+    times: int = 0
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if self.times > 0:
+            self.times -= 1
+            raise self.error
+        return self.real(*arguments, **named)
+
+
+@pytest.mark.parametrize("what", ["producer", "database"])
+def test_an_undone_camera_stays_due_while_it_cannot_be_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    bus = MemoryBus(desk.broker)
+    producer = bus.producer()
+    if what == "producer":
+        failing = Failing(producer.send, RetryLater("full"))
+        monkeypatch.setattr(producer, "send", failing)
+    else:
+        failing = Failing(repository.unpublished, OperationalError("", None, Exception("away")))
+        monkeypatch.setattr(repository, "unpublished", failing)
+    lease = Lease(desk.cameras.database, desk.cameras.clock, LEASE, "one", 9.0)
+    sender = CamerasSender(bus, desk.cameras, lease, producer)
+
+    def versions() -> list[int | None]:
+        sender.send()
+        return [each.version if each else None for each in desk.on_bus()]
+
+    eventually(versions)
+    failing.times = 1_000_000
+    desk.on_the_bus(of(version=2, mask=1))
+    with capture_logs() as logs:
+        eventually(lambda: versions() and [each for each in logs if "older version" in each["event"]])
+    assert versions() == [3, 2]
+    failing.times = 0
+    assert versions() == [3, 2, 3]
+    sender.close()
+
+
+def test_what_could_not_be_sent_at_the_start_of_a_term_is_sent_in_the_next_round(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.publish()
+    bus = MemoryBus(desk.broker)
+    producer = bus.producer()
+    failing = Failing(producer.send, RetryLater("full"), times=1)
+    monkeypatch.setattr(producer, "send", failing)
+    lease = Lease(desk.cameras.database, desk.cameras.clock, LEASE, "one", 9.0)
+    sender = CamerasSender(bus, desk.cameras, lease, producer)
+
+    def sent() -> bool:
+        sender.send()
+        return len(desk.on_bus()) == 2
+
+    eventually(sent)
+    assert failing.times == 0
+    sender.close()
 
 
 def test_two_databases_that_publish_do_not_answer_each_other_for_ever(desk: Desk) -> None:

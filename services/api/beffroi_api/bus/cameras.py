@@ -9,7 +9,7 @@ one. Whoever publishes follows the topic, sees that, and sends the newer one aga
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -103,25 +103,32 @@ class CamerasSender:
         with self._cameras.database.read(SCOPE) as session:
             rows = repository.every(session)
         for row in rows:
-            self._send(term, row)
+            if not self._send(term, row):
+                term.due[row.id] = row.version
         term.begun = True
         return True
 
     def _send_due(self, term: _Term) -> None:
-        undone = term.topic.undone()
+        for camera, version in term.topic.undone().items():
+            log.warning("an older version came after a newer one", camera=camera)
+            term.due[camera] = version
         with self._cameras.database.read(SCOPE) as session:
             changed = [row for row in repository.unpublished(session) if term.sent.get(row.id, 0) < row.version]
-            found = [(repository.find(session, camera), highest) for camera, highest in undone.items()]
-        # Where the database itself is behind, another one publishes too: sending again would never end.
-        again = [row for row, highest in found if row is not None and row.version >= highest]
-        for row in again:
-            log.warning("an older version came after a newer one, which is sent again", camera=row.id)
-        for row in (*again, *changed):
+            due = [(camera, repository.find(session, camera)) for camera in term.due]
+        for camera, row in due:
+            self._send_again(term, camera, row)
+        for row in changed:
             self._send(term, row)
 
-    def _send(self, term: _Term, row: CameraRow) -> None:
+    def _send_again(self, term: _Term, camera: str, row: CameraRow | None) -> None:
+        # Where the database itself is behind, another one publishes too: sending again would never end.
+        if row is None or row.version < term.due[camera] or self._send(term, row):
+            del term.due[camera]
+
+    def _send(self, term: _Term, row: CameraRow) -> bool:
+        """Whether it was handed to the producer; if not, it is due in the next round."""
         if not self._lease.is_held():  # looked at before each: a round may take long
-            return
+            return False
         try:
             camera: Camera = repository.document(row)
             self._producer.send(CAMERAS, row.id, camera, partition=row.slot)
@@ -129,8 +136,9 @@ class CamerasSender:
                 self._producer.send(CAMERAS, row.id, None, partition=row.slot)
         except RetryLater as reason:
             log.warning("camera not sent yet", camera=row.id, reason=str(reason))
-        else:
-            term.sent[row.id] = row.version
+            return False
+        term.sent[row.id] = row.version
+        return True
 
 
 @dataclass
@@ -140,12 +148,15 @@ class _Term:
     Attributes:
         sent: by camera, the version that was handed to the producer.
         known: by camera, the version that the database knows the broker to have.
+        due: by camera, the version that is to be sent whatever the database says: it could not be sent when the term
+            began, or an older one came after it.
     """
 
     number: int | None
     topic: BusSnapshotReader
     sent: dict[str, int]
     known: dict[str, int]
+    due: dict[str, int] = field(default_factory=dict)
     begun: bool = False
 
     def unmarked(self) -> dict[str, int]:
