@@ -39,6 +39,7 @@ from beffroi_common.topics import ALERTS, FRAMES_MASKED, RECORDINGS, STATUS
 BURN = {"mode": "burn", "polygons": [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]}
 BODY = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
 PUBLISHES = "this process publishes cameras from now on"
+PUBLISHES_NO_MORE = "this process publishes no cameras any more"
 REPLACED_WITHIN_S = 15.0
 LIVE_PATH = re.compile(r"/api/v1/cameras/[^/]+/live")
 """What the ingress leads to the process of the live views (docs/sre.md)."""
@@ -67,14 +68,14 @@ class OneAddress:
                 threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
-        path = _path(client)
-        live = self.live_port if LIVE_PATH.fullmatch(path) else None
-        server = socket.create_connection(("127.0.0.1", live)) if live is not None else self._connected()
-        with client, server:
-            answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
-            answers.start()
-            _pump(client, server)
-            answers.join()
+        with client, suppress(OSError):  # whoever asked sees that the connection ends
+            path = _path(client)
+            live = self.live_port if LIVE_PATH.fullmatch(path) else None
+            with socket.create_connection(("127.0.0.1", live)) if live is not None else self._connected() as server:
+                answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                answers.start()
+                _pump(client, server)
+                answers.join()
 
     def _connected(self) -> socket.socket:
         for _ in range(self._tries):
@@ -126,7 +127,9 @@ class Console:
             for line in lines:
                 self.listening.set()
                 if line.startswith("event: "):
-                    self.events.append((line.removeprefix("event: "), json.loads(next(lines).removeprefix("data: "))))
+                    data = next(lines, "").removeprefix("data: ")
+                    if data:  # the stream may end between the two
+                        self.events.append((line.removeprefix("event: "), json.loads(data)))
 
 
 @dataclass
@@ -184,9 +187,8 @@ class Pair:
 
     def publisher(self) -> int:
         """Which of the two publishes."""
-        found = [number for number, each in enumerate(self.processes) if PUBLISHES in each.log]
-        assert len(found) <= 1, "both publish"
-        return found[0] if found else -1
+        said = [each.log.count(PUBLISHES) - each.log.count(PUBLISHES_NO_MORE) for each in self.processes]
+        return said.index(1) if said.count(1) == 1 else -1
 
 
 @pytest.fixture
@@ -312,11 +314,11 @@ def test_a_killed_publisher_is_replaced(pair: Pair, capsys: pytest.CaptureFixtur
     pair.processes[dead].stop(signal.SIGKILL)
     killed_s = time.monotonic()
     administrator.put(f"{url}/masking", json=BURN).raise_for_status()
-    assert not administrator.get(url).json()["published"], "the dead one holds the lease still"
     eventually(lambda: administrator.get(url).json()["published"], PATIENCE_S)
     took_s = time.monotonic() - killed_s
     with capsys.disabled():
         print(f"\na killed publisher was replaced after {took_s:.1f} s (bound: {REPLACED_WITHIN_S:.0f} s)")
+    assert took_s <= REPLACED_WITHIN_S
     assert PUBLISHES in pair.processes[1 - dead].log
 
 
@@ -351,8 +353,15 @@ def test_live_views_of_a_process_of_their_own(pair: Pair, live: Process) -> None
 
     with pair.watch(operator) as view:
         pictures = _mask_versions(view)
-        play(mask_version=1)
-        assert next(pictures) == 1
+
+        def shows_the_first() -> bool:
+            # Again and again: a batch sent before the live process knows of the mask, or reads the slot, is not shown.
+            play(mask_version=1)
+            with suppress(TimeoutError):
+                return isinstance(view.recv(1.0), bytes)
+            return False
+
+        eventually(shows_the_first, PATIENCE_S)
         administrator.put(f"{url}/masking", json=BURN).raise_for_status()  # by a process of the pair
 
         def hides_the_older() -> bool:
