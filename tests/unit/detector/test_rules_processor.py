@@ -10,7 +10,7 @@ import pytest
 from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
 from beffroi_common.bus import Producer, Record, RetryLater, StatusReporter
-from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters, TooManyDeadLettersError
 from beffroi_common.contracts import Alert, AlertState, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
@@ -67,6 +67,17 @@ def test_alerts_go_to_the_partition_of_their_camera(bench: Bench) -> None:
     status = decode_status(bench.broker.records(STATUS)[-1].value or b"")
     assert isinstance(status, CameraStatus)
     assert status.code == "watching"
+
+
+def test_a_release_that_refuses_everything_ends(bench: Bench) -> None:
+    bench.processor.refusals = DeadLetterCount(DeadLetterLimit(in_a_row=3))
+    for offset in range(3):
+        bench.processor.process(record(b"{}", offset=offset), None)
+    bench.processor.process(record(tracks(0, {"a": HERE}), offset=3), None)
+    for offset in range(4, 7):
+        bench.processor.process(record(b"{}", offset=offset), None)
+    with pytest.raises(TooManyDeadLettersError, match="4 messages in a row"):
+        bench.processor.process(record(b"{}", offset=7), None)
 
 
 def test_what_was_counted_is_not_written_again(bench: Bench) -> None:

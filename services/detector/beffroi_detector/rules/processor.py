@@ -10,7 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from beffroi_common.bus import InvalidRecord, Producer, Record, StatusReporter
-from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters
 from beffroi_common.contracts import Alert, Camera, Level, Tracks
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
@@ -33,6 +33,7 @@ class TracksProcessor:
         status: takes how cameras are.
         clock: for the age of pictures, never for the rules.
         plans: says which rules a camera has, and which of them can run.
+        refusals: ends a release that does not understand its input, as the loop of the other services does.
     """
 
     cameras: Callable[[str], Camera | None]
@@ -41,6 +42,7 @@ class TracksProcessor:
     status: StatusReporter
     clock: Clock
     plans: Plans
+    refusals: DeadLetterCount = field(default_factory=lambda: DeadLetterCount(DeadLetterLimit()))
     _recalled: dict[str, tuple[str, CameraState]] = field(default_factory=dict)
 
     def process(self, record: Record, remembered: str | None) -> str | None:
@@ -48,6 +50,7 @@ class TracksProcessor:
 
         Raises:
             RetryLater: the queue to the broker is full. Nothing is remembered: process the record again.
+            TooManyDeadLettersError: too many records of its partition were refused.
         """
         try:
             after = self._process(record, remembered)
@@ -55,8 +58,10 @@ class TracksProcessor:
             log.warning("dead letter", record=repr(record), reason=str(reason))
             self.dead_letters.publish(record, str(reason))
             metrics.RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
+            self.refusals.refused(record.source)
             return None
         metrics.RECORDS_HANDLED.labels(topic=record.topic, outcome="ok").inc()
+        self.refusals.accepted(record.source)
         return after
 
     def _process(self, record: Record, remembered: str | None) -> str | None:
