@@ -42,7 +42,7 @@ lint: install-test ## Check format, lint, types and import contracts
 	@$(NPM) run lint
 	@$(NPM) run typecheck
 
-bench: install-test ## Measure: bus, masker, memory over ten minutes
+bench: install-test ## Measure: bus, copies, masker, detector, cameras side by side, live, memory over ten minutes
 	@$(PYTHON) -m bench
 
 lock: ## Renew the pinned and hashed versions of everything

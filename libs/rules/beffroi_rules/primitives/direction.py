@@ -34,7 +34,7 @@ def step(
         jitter: way in picture heights that a box trembles by without anybody moving.
     """
     fresh = Travel(start=place, start_us=now_us)
-    if before is None or distance(before.start, place) < jitter:
+    if before is None or distance(before.start, place) <= jitter:
         # Within the jitter of where it began nobody travels: the onset is the last moment before they do.
         return fresh if before is None or before.against > 0 else before.model_copy(update={"start_us": now_us})
     way = (place[0] - before.start[0], place[1] - before.start[1])

@@ -110,3 +110,11 @@ def test_standing_still(case: str) -> None:
     assert stand is not None
     assert stand.since_us == since * STEP_US
     assert stillness.stood_us(stand, 5 * STEP_US) == (5 - since) * STEP_US
+
+
+def test_whoever_stands_on_the_spot_travels_in_no_direction() -> None:
+    state: Travel | None = None
+    for number in range(3):
+        state = direction.step(state, (0.5, 0.5), number * STEP_US, (0.0, 1.0), 120.0, 0.0)
+    assert state is not None
+    assert state.against == 0
