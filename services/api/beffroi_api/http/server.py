@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
 import uvicorn
 from fastapi import FastAPI
 
-from beffroi_api.live.services import LiveServices
+from beffroi_api.live.services import LiveServices, OnBug
 from beffroi_api.live.settings import LiveProcessSettings
+from beffroi_common.runtime import lifecycle
 from beffroi_common.runtime.health import Health
+
+Services = TypeVar("Services", bound=LiveServices)
 
 MAX_CLIENT_MESSAGE_BYTES = 4096
 """A live view expects nothing from the browser."""
@@ -62,3 +69,26 @@ def config(wanted: LiveProcessSettings, app: FastAPI) -> uvicorn.Config:
         timeout_graceful_shutdown=wanted.shutdown_timeout_s,
         lifespan="on",
     )
+
+
+def serve(
+    service: str,
+    wanted: LiveProcessSettings,
+    create: Callable[[Callable[[], Services]], FastAPI],
+    build: Callable[[lifecycle.Runtime, OnBug], Services],
+) -> None:
+    """Run until stopped; end with status 1 when a part broke.
+
+    Args:
+        service: name of the process.
+        wanted: its settings.
+        create: puts the application together; given what makes its services when it starts.
+        build: wires these, given what is to be called with a bug.
+    """
+    with lifecycle.running(service, wanted) as runtime:
+        app = create(lambda: build(runtime, server.fail))
+        server = Server(config(wanted, app), app, runtime.health)
+        server.run()
+        failed = server.failed or not server.started
+    if failed:
+        sys.exit(1)

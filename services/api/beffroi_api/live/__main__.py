@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-
 from beffroi_api.http.app import create_live_app
-from beffroi_api.http.server import Server, config
+from beffroi_api.http.server import serve
 from beffroi_common.bus.kafka import KafkaBus
-from beffroi_common.runtime import lifecycle, settings
+from beffroi_common.runtime import settings
+from beffroi_common.runtime.lifecycle import Runtime
 
-from .services import LiveServices, build
+from .services import LiveServices, OnBug, build
 from .settings import LiveProcessSettings
 
 
 def main() -> None:
     """Run until stopped; end with status 1 when a part broke."""
     wanted = settings.load(LiveProcessSettings)
-    with lifecycle.running("live", wanted) as runtime:
-        servers: list[Server] = []
 
-        def services() -> LiveServices:
-            bus = KafkaBus(wanted.kafka, "live", wanted.instance)
-            return build(wanted, bus, runtime.clock, runtime.health, servers[0].fail)
+    def services(runtime: Runtime, on_bug: OnBug) -> LiveServices:
+        bus = KafkaBus(wanted.kafka, "live", wanted.instance)
+        return build(wanted, bus, runtime.clock, runtime.health, on_bug)
 
-        app = create_live_app(wanted, services)
-        server = Server(config(wanted, app), app, runtime.health)
-        servers.append(server)
-        server.run()
-        failed = server.failed or not server.started
-    if failed:
-        sys.exit(1)
+    serve("live", wanted, lambda made: create_live_app(wanted, made), services)
 
 
 if __name__ == "__main__":
