@@ -34,7 +34,7 @@ def test_a_raw_picture_never_passes_for_a_masked_one_nor_a_masked_one_for_raw() 
 def test_what_is_no_batch_of_the_camera_it_travels_under_is_refused(read: object) -> None:
     assert callable(read)
     good = batch(mask_version=int(read is masked_batch))
-    with pytest.raises(InvalidRecord, match="the key names camera 'other', the batch 'place'"):
+    with pytest.raises(InvalidRecord, match="the key names camera 'other', the message 'place'"):
         read(record(good, key="other"))
     with pytest.raises(InvalidRecord, match="no tombstones"):
         read(record(good, value=None))

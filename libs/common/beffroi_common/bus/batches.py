@@ -6,6 +6,7 @@ from beffroi_common.contracts import FrameBatch
 from beffroi_common.errors import InvalidRecord
 
 from .interfaces import Record
+from .of_camera import decode_of_camera
 
 
 def raw_batch(record: Record) -> FrameBatch:
@@ -15,7 +16,7 @@ def raw_batch(record: Record) -> FrameBatch:
         InvalidMessageError: it breaks its contract.
         InvalidRecord: it belongs to another camera, or says that it is masked.
     """
-    batch = _batch(record)
+    batch = decode_of_camera(record, FrameBatch.decode)
     if batch.mask_version != 0:
         raise InvalidRecord(f"a raw batch says that it is masked with version {batch.mask_version}")
     return batch
@@ -28,16 +29,7 @@ def masked_batch(record: Record) -> FrameBatch:
         InvalidMessageError: it breaks its contract.
         InvalidRecord: it belongs to another camera, or passed no masker.
     """
-    batch = _batch(record)
+    batch = decode_of_camera(record, FrameBatch.decode)
     if batch.mask_version < 1:
         raise InvalidRecord(f"this batch passed no masker: find out who else writes to {record.topic}")
-    return batch
-
-
-def _batch(record: Record) -> FrameBatch:
-    if record.value is None:
-        raise InvalidRecord("a frame batch has no tombstones")
-    batch = FrameBatch.decode(record.value)
-    if batch.camera != record.key:
-        raise InvalidRecord(f"the key names camera {record.key!r}, the batch {batch.camera!r}")
     return batch

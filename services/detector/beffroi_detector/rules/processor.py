@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from beffroi_common.bus import InvalidRecord, Producer, Record, StatusReporter
 from beffroi_common.bus.dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters
+from beffroi_common.bus.of_camera import decode_of_camera
 from beffroi_common.contracts import Alert, Camera, Level, Tracks
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
@@ -65,7 +66,7 @@ class TracksProcessor:
         return after
 
     def _process(self, record: Record, remembered: str | None) -> str | None:
-        tracks = _tracks(record)
+        tracks = decode_of_camera(record, Tracks.decode)
         plan = self.plans.of(tracks.camera, self.cameras(tracks.camera))
         before = self._recall(record, remembered)
         after, alerts = advance(before, tracks, plan)
@@ -121,12 +122,3 @@ def _situation(plan: Plan, at: datetime) -> tuple[Level, str, str]:
     if all(plan.basis(each.rule, at) is None for each in plan.running):
         return Level.OK, "no_legal_basis", "The rules rest: no legal basis is in force for this camera."
     return Level.OK, "watching", "The rules look at this camera."
-
-
-def _tracks(record: Record) -> Tracks:
-    if record.value is None:
-        raise InvalidRecord("tracks have no tombstones")
-    tracks = Tracks.decode(record.value)
-    if tracks.camera != record.key:
-        raise InvalidRecord(f"the key names camera {record.key!r}, the message {tracks.camera!r}")
-    return tracks
