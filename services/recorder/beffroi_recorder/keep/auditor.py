@@ -12,8 +12,8 @@ from beffroi_common.contracts import InvalidMessageError, RecordingState
 from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectStore, StoredObject
-from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
-from beffroi_recorder.away import FLUSH_TIMEOUT_S
+from beffroi_common.topics import FRAMES_MASKED
+from beffroi_recorder.publishing import publish
 
 from .expiry import ExpiryIndex
 
@@ -151,6 +151,4 @@ class Auditor:
         destroyed = segment.recording.model_copy(
             update={"state": RecordingState.DESTROYED, "changed_at": self._clock.now()}
         )  # fmt: skip
-        self._producer.send(RECORDINGS, destroyed.key, destroyed, partition=segment.partition)
-        if self._producer.flush(FLUSH_TIMEOUT_S):
-            raise RetryLater("the broker did not acknowledge a destruction in time")
+        publish(self._producer, destroyed, segment.partition)

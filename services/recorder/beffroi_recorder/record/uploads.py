@@ -7,14 +7,13 @@ from collections.abc import Callable, Collection, Iterator
 
 import structlog
 
-from beffroi_common.bus import Partition, Producer, RetryLater
+from beffroi_common.bus import Partition, Producer
 from beffroi_common.contracts import InvalidMessageError, Recording
 from beffroi_common.recordings import segment_format
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.metrics import OBJECTS_STORED, STORED_BYTES
 from beffroi_common.store import ObjectStore, StoredObject
-from beffroi_common.topics import RECORDINGS
-from beffroi_recorder.away import FLUSH_TIMEOUT_S
+from beffroi_recorder.publishing import publish
 
 from .heads import Heads
 from .segment import FinishedSegment
@@ -64,7 +63,7 @@ class UploadQueue:
         recording = self._put or self._put_object(segment)
         self._put = recording
         segment.file.discard()  # before anything else that needs room
-        self._publish(segment, recording)
+        publish(self._producer, recording, segment.origin.source[1])
         self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
         self._put = None
         self._waiting.popleft()
@@ -106,8 +105,3 @@ class UploadQueue:
             return segment_format.read_segment(found, self._store.name).recording
         except InvalidMessageError:
             return None
-
-    def _publish(self, segment: FinishedSegment, recording: Recording) -> None:
-        self._producer.send(RECORDINGS, recording.key, recording, partition=segment.origin.source[1])
-        if self._producer.flush(FLUSH_TIMEOUT_S):
-            raise RetryLater("the broker did not acknowledge a recording in time; it is away or too slow")
