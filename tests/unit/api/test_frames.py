@@ -68,10 +68,16 @@ def test_the_newest(bench: Bench) -> None:
     assert bench.sequences(None) == [], "it shows nothing at present"
 
 
-def test_a_repeat_is_passed_over(bench: Bench) -> None:
-    for batch in film(6, start_ns=START_NS, gop=10)[4:]:
+@pytest.mark.parametrize(
+    "repeated",
+    [slice(4, 6), slice(4, 5), slice(2, 4)],
+    ids=["the last group", "only its beginning", "the group before"],
+)
+def test_a_repeat_is_passed_over(bench: Bench, repeated: slice) -> None:
+    again = film(6, start_ns=START_NS, gop=10)
+    for batch in again[repeated]:
         bench.broker.append(FRAMES_MASKED.name, "gate", batch.encode(), 0, {})
-    assert bench.sequences(None) == [4, 5]
+    assert bench.sequences(None) == bench.sequences(5.5) == [4, 5]
 
 
 def test_only_its_own_masked_main_stream(bench: Bench) -> None:

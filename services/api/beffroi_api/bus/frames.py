@@ -11,6 +11,7 @@ from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.settings import StillSettings
 from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Record, RetryLater
 from beffroi_common.bus.batches import masked_batch
+from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import Codec, FrameBatch, Stream
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_MASKED
@@ -84,25 +85,27 @@ class FrameReader:
         self, reader: PartitionReader, camera: str, partition: Partition, at_ns: int | None
     ) -> list[FrameBatch]:
         """The last group of pictures that begins before the moment, or before the end."""
-        found: dict[object, FrameBatch] = {}
+        found: list[FrameBatch] = []
+        sequences = SequenceTracker()
         left_bytes = self._settings.read_bytes
         give_up_s = self._clock.monotonic_s() + self._settings.read_s
         while left_bytes > 0 and self._clock.monotonic_s() < give_up_s:
             record = reader.poll(POLL_S)
             if record is None:
                 if partition in reader.caught_up():
-                    return list(found.values())
+                    return found
                 continue
             left_bytes -= len(record.value or b"")
             batch = self._shown(record) if record.key == camera else None
-            if batch is None:
+            if batch is None or sequences.is_repeat(batch.epoch, batch.sequence):
                 continue
+            sequences.take(batch.epoch, batch.sequence)
             if at_ns is not None and batch.units[0].capture_time_ns > at_ns:
-                return list(found.values())
-            if batch.starts_with_key and batch.identity not in found:
-                found = {}
-            if found or batch.starts_with_key:
-                found.setdefault(batch.identity, batch)
+                return found
+            if batch.starts_with_key:
+                found = [batch]
+            elif found:
+                found.append(batch)
         log.warning("more to read for a picture than allowed", camera=camera, left_bytes=left_bytes)
         return []
 
