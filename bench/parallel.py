@@ -24,9 +24,8 @@ from dataclasses import dataclass, replace
 import structlog
 from tests.integration.detector import vtest
 
-from beffroi_common.bus import StatusReporter, run
-from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import Executor, KeyedProcessor, ThreadExecutor
+from beffroi_common.bus import Producer, StatusReporter, run
+from beffroi_common.bus.keyed import Executor, KeyedProcessor, KeyedWork, ThreadExecutor
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, Tracks
 from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime.clock import SystemClock
@@ -40,7 +39,7 @@ from beffroi_detector.vision.model import Detector, ModelOptions
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
 from beffroi_masker.decisions import Decisions
-from beffroi_masker.processor import Masking, new_masker
+from beffroi_masker.processor import Masking, masker_work
 from beffroi_masker.stream import Limits
 from beffroi_rules.fitting import Plan, Plans
 from beffroi_rules.registry import load
@@ -98,13 +97,17 @@ def work_off(part: Part, workers: int) -> Round:
 
         began_s = time.perf_counter()
         run(
-            bus, processor, group="bench", service="bench", topics=[part.source], producer=bus.producer(), stop=stop,
+            bus, processor, service="bench", topics=[part.source], producer=bus.producer(), stop=stop,
             clock=CLOCK, beat=beat,
         )  # fmt: skip
         wall_s = time.perf_counter() - began_s
         peak_bytes = processor.counters()["peak_queue_bytes"]
     _check(part, broker)
     return Round(wall_s, peak_bytes)
+
+
+def _processor(work: KeyedWork, producer: Producer, executor: Executor) -> KeyedProcessor:
+    return KeyedProcessor(work, producer, CLOCK, executor, idle_s=HANG_S, queue_bytes=QUEUE_BYTES, hang_s=HANG_S)
 
 
 def _finished(part: Part, broker: MemoryBroker) -> bool:
@@ -141,8 +144,7 @@ def masker() -> Iterator[Part]:
     def new(broker: MemoryBroker, executor: Executor) -> KeyedProcessor:
         producer = MemoryBus(broker).producer()
         masking = Masking(decisions, StatusReporter(producer, "masker", "bench", CLOCK), CLOCK, LIMITS, QUALITY)
-        idle = IdleTracker(CLOCK, HANG_S)
-        return new_masker(masking, producer, idle, executor, queue_bytes=QUEUE_BYTES, hang_s=HANG_S)
+        return _processor(masker_work(masking), producer, executor)
 
     pictures, fps = generated()
     batches = of_every_camera(camera_stream(pictures[:PICTURES], fps))
@@ -196,8 +198,7 @@ def seeing() -> Iterator[Part]:
             pace=vision.Pace(period_s, float("inf"), period_s, 0.0),
             max_rewind_batches=LIMITS.max_rewind_batches,
         )
-        idle = IdleTracker(CLOCK, HANG_S)
-        return vision.new_vision(looking, producer, idle, executor, queue_bytes=QUEUE_BYTES, hang_s=HANG_S)
+        return _processor(vision.vision_work(looking), producer, executor)
 
     units = vtest.masked_units(crf=23, frames=CLIP_BATCHES * vtest.BATCH_PICTURES)
     batches = of_every_camera(list(itertools.islice(vtest.batches(units, loops=1), CLIP_BATCHES)))

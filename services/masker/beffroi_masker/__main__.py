@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from beffroi_common.bus import Producer, run
-from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.bus.reporter import StatusReporter
@@ -13,7 +12,7 @@ from beffroi_common.runtime.settings import load
 from beffroi_common.topics import FRAMES_RAW
 
 from .decisions import Decisions
-from .processor import Masking, new_masker
+from .processor import Masking, masker_work
 from .settings import MaskerSettings
 from .stream import Limits
 
@@ -46,7 +45,6 @@ def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime
             run(
                 bus,
                 processor,
-                group=SERVICE,
                 service=SERVICE,
                 topics=[FRAMES_RAW],
                 producer=producer,
@@ -66,11 +64,12 @@ def _processor(settings: MaskerSettings, decisions: Decisions, producer: Produce
         limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
         quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),
     )
-    return new_masker(
-        masking,
+    return KeyedProcessor(
+        masker_work(masking),
         producer,
-        IdleTracker(runtime.clock, settings.idle_s),
+        runtime.clock,
         ThreadExecutor(settings.workers, SERVICE),
+        idle_s=settings.idle_s,
         queue_bytes=settings.work_queue_bytes,
         hang_s=settings.heartbeat_timeout_s,
         on_assignment=lambda _held: runtime.health.set_ready("assigned"),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import cast
 
 import structlog
 
-from beffroi_common.bus import Partition, Producer, Record, StatusReporter, TooLarge
+from beffroi_common.bus import Record, StatusReporter, TooLarge
 from beffroi_common.bus.batches import raw_batch
-from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, Output
+from beffroi_common.bus.keyed import Key, KeyedWork, Output
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch, Level, MaskDecision
 from beffroi_common.media.encoding import Quality
@@ -41,29 +39,13 @@ class Masking:
     quality: Quality
 
 
-def new_masker(
-    masking: Masking,
-    producer: Producer,
-    idle: IdleTracker,
-    executor: Executor,
-    *,
-    queue_bytes: int,
-    hang_s: float,
-    on_assignment: Callable[[Collection[Partition]], None] = lambda _held: None,
-) -> KeyedProcessor:
-    """The processor of `frames.raw.v1`; see `KeyedProcessor`."""
-    return KeyedProcessor(
+def masker_work(masking: Masking) -> KeyedWork:
+    """What the masker does with `frames.raw.v1`."""
+    return KeyedWork(
         read=raw_batch,
         new_stream=lambda key, _source: MaskerStream(key, masking),
-        producer=producer,
         report=lambda counters: masking.status.service(counters=counters),
-        clock=masking.clock,
-        idle=idle,
-        executor=executor,
-        queue_bytes=queue_bytes,
-        hang_s=hang_s,
         forget_s=FORGET_S,
-        on_assignment=on_assignment,
     )
 
 

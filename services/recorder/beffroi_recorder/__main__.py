@@ -106,7 +106,6 @@ def _record(
             run(
                 bus,
                 recorder,
-                group=SERVICE,
                 service=SERVICE,
                 topics=[FRAMES_MASKED],
                 producer=producer,

@@ -12,15 +12,14 @@ from tests.unit.detector.pictures import OnePerson, batch, decoded
 from tests.unit.rules.scenes import REGISTRY, START, camera
 
 from beffroi_common.bus import Record, StatusReporter, run
-from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import InlineExecutor
+from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor
 from beffroi_common.contracts import Camera, CameraRule, CameraStatus, DeadLetter, FrameBatch, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, STATUS, TRACKS, dead_letter_topic
 from beffroi_detector.vision.camera_stream import CameraStream
 from beffroi_detector.vision.decoding import PictureDecoder
-from beffroi_detector.vision.processor import Looking, Pace, new_vision
+from beffroi_detector.vision.processor import Looking, Pace, vision_work
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
 from beffroi_rules.fitting import Plan, plan_of
 from beffroi_rules.registry import Registry
@@ -66,11 +65,12 @@ class Bench:
             pace=Pace(0.2, 2.0, 0.5, 10.0),
             max_rewind_batches=120,
         )
-        self.vision = new_vision(
-            looking,
+        self.vision = KeyedProcessor(
+            vision_work(looking),
             producer,
-            IdleTracker(self.clock, 10),
+            self.clock,
             InlineExecutor(),
+            idle_s=10,
             queue_bytes=96 * 1024 * 1024,
             hang_s=60,
         )
@@ -258,7 +258,6 @@ def test_what_is_no_masked_batch_goes_to_the_dead_letters_without_pixels(bench: 
     run(
         bus,
         bench.vision,
-        group="vision",
         service="vision",
         topics=[FRAMES_MASKED],
         producer=bus.producer(),

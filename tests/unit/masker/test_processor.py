@@ -9,16 +9,15 @@ from dataclasses import replace
 import pytest
 from av import VideoFrame
 
-from beffroi_common.bus import InvalidRecord, Record, run
-from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor, ThreadExecutor
+from beffroi_common.bus import InvalidRecord, Producer, Record, run
+from beffroi_common.bus.keyed import Executor, InlineExecutor, KeyedProcessor, ThreadExecutor
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraStatus, DeadLetter, FrameBatch, InvalidMessageError
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES, STATUS
 from beffroi_masker.decisions import Decisions
-from beffroi_masker.processor import Masking, new_masker
+from beffroi_masker.processor import Masking, masker_work
 from beffroi_masker.stream import Limits
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
@@ -51,8 +50,12 @@ def masker(
 ) -> KeyedProcessor:
     producer = MemoryBus(broker).producer()
     masking = Masking(decisions, StatusReporter(producer, "masker", "test", clock), clock, limits, quality)
-    return new_masker(
-        masking, producer, IdleTracker(clock, 10.0), InlineExecutor(), queue_bytes=96 * 1024 * 1024, hang_s=60
+    return new_masker(masking, producer, clock, InlineExecutor())
+
+
+def new_masker(masking: Masking, producer: Producer, clock: ManualClock, executor: Executor) -> KeyedProcessor:
+    return KeyedProcessor(
+        masker_work(masking), producer, clock, executor, idle_s=10.0, queue_bytes=96 * 1024 * 1024, hang_s=60
     )
 
 
@@ -105,7 +108,7 @@ def test_cameras_side_by_side_are_masked_as_each_alone(
         output = MemoryBroker(slots=2, clock=clock)
         producer = MemoryBus(output).producer()
         how = Masking(decisions, StatusReporter(producer, "masker", "test", clock), clock, limits, quality)
-        with new_masker(how, producer, IdleTracker(clock, 10.0), executor, queue_bytes=2**28, hang_s=60) as masker:
+        with new_masker(how, producer, clock, executor) as masker:
             feed(masker, (replace(each, camera=name) for each in raw for name in names))
             finish(masker)
         made.append({name: [each for each in masked(output) if each.camera == name] for name in names})
@@ -427,7 +430,6 @@ def test_in_the_loop_bad_batches_become_dead_letters_without_pixels_and_the_rest
     run(
         MemoryBus(broker),
         masker,
-        group="masker",
         service="masker",
         topics=[FRAMES_RAW],
         producer=MemoryBus(broker).producer(),

@@ -43,8 +43,8 @@ def run(
     bus: Bus,
     processor: Processor,
     *,
-    group: str,
     service: str,
+    group: str | None = None,
     topics: Sequence[Topic],
     producer: Producer,
     stop: threading.Event,
@@ -54,11 +54,13 @@ def run(
 ) -> None:
     """Hand every record of `topics` to `processor` until `stop` is set; commits, then leaves the group.
 
+    The group bears the name of the service, unless another is given.
+
     Raises:
         DeliveryError: what was sent was refused for good.
         TooManyDeadLettersError: see `DeadLetterLimit`.
     """
-    _Loop(bus, processor, group, service, topics, producer, stop, clock, beat, options or LoopOptions()).run()
+    _Loop(bus, processor, service, group, topics, producer, stop, clock, beat, options or LoopOptions()).run()
 
 
 class _Loop:
@@ -66,8 +68,8 @@ class _Loop:
         self,
         bus: Bus,
         processor: Processor,
-        group: str,
         service: str,
+        group: str | None,
         topics: Sequence[Topic],
         producer: Producer,
         stop: threading.Event,
@@ -91,7 +93,7 @@ class _Loop:
         self._settled: deque[Settled] = deque()
         self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
         self._dead_letter_count = DeadLetterCount(options.dead_letters)
-        self._consumer: Consumer = bus.consumer(group, topics, self)
+        self._consumer: Consumer = bus.consumer(group or service, topics, self)
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         self._processor.assigned(partitions)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import structlog
 
 from beffroi_common.bus import StatusReporter, run
-from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.kafka import KafkaBus
-from beffroi_common.bus.keyed import ThreadExecutor
+from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import SettingsError, load
@@ -21,7 +20,7 @@ from .camera_stream import CameraStream
 from .configuration import BusConfiguration
 from .decoding import PictureDecoder
 from .model import Detector, ModelOptions
-from .processor import Looking, Pace, new_vision
+from .processor import Looking, Pace, vision_work
 from .settings import VisionSettings
 from .tracking import CameraTracker, TrackOptions
 
@@ -93,11 +92,12 @@ def _look(
         ),
         max_rewind_batches=settings.max_rewind_batches,
     )
-    vision = new_vision(
-        looking,
+    vision = KeyedProcessor(
+        vision_work(looking),
         producer,
-        IdleTracker(runtime.clock, settings.idle_s),
+        runtime.clock,
         ThreadExecutor(settings.workers, SERVICE),
+        idle_s=settings.idle_s,
         queue_bytes=settings.work_queue_bytes,
         hang_s=settings.heartbeat_timeout_s,
         on_assignment=lambda _held: runtime.health.set_ready("assigned"),
@@ -107,7 +107,6 @@ def _look(
             run(
                 bus,
                 vision,
-                group=SERVICE,
                 service=SERVICE,
                 topics=[FRAMES_MASKED],
                 producer=producer,

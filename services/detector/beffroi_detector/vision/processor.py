@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from beffroi_common.bus import Partition, Producer, Record, StatusReporter, TooLarge
+from beffroi_common.bus import Record, StatusReporter, TooLarge
 from beffroi_common.bus.batches import masked_batch
-from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, Output
+from beffroi_common.bus.keyed import Key, KeyedWork, Output
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch, Level
 from beffroi_common.runtime import metrics
@@ -71,29 +70,13 @@ class Looking:
     max_rewind_batches: int
 
 
-def new_vision(
-    looking: Looking,
-    producer: Producer,
-    idle: IdleTracker,
-    executor: Executor,
-    *,
-    queue_bytes: int,
-    hang_s: float,
-    on_assignment: Callable[[Collection[Partition]], None] = lambda _held: None,
-) -> KeyedProcessor:
-    """The processor of `frames.masked.v1`; see `KeyedProcessor`."""
-    return KeyedProcessor(
+def vision_work(looking: Looking) -> KeyedWork:
+    """What vision does with `frames.masked.v1`."""
+    return KeyedWork(
         read=masked_batch,
         new_stream=lambda key, _source: VisionStream(key, looking),
-        producer=producer,
         report=lambda counters: looking.status.service(counters=counters),
-        clock=looking.clock,
-        idle=idle,
-        executor=executor,
-        queue_bytes=queue_bytes,
-        hang_s=hang_s,
         forget_s=0.0,  # an idle camera need not keep a decoder: it starts over at a key frame
-        on_assignment=on_assignment,
     )
 
 

@@ -17,8 +17,7 @@ from beffroi_common.bus import (
     StatusReporter,
 )
 from beffroi_common.bus.batches import masked_batch
-from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import InlineExecutor, Key, KeyedProcessor
+from beffroi_common.bus.keyed import InlineExecutor, Key, KeyedProcessor, KeyedWork
 from beffroi_common.contracts import Codec, FrameBatch, Level, Recording, StoreName, Stream
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.backoff import Backoff
@@ -90,13 +89,11 @@ class Recorder(Processor):
             store, rules, work, troubles, clock, idle_s, self._uploads.add, self._streams.pop
         )
         self._cameras = KeyedProcessor(
-            read=_to_be_recorded,
-            new_stream=self._new_stream,
-            producer=producer,
-            report=self._report,
-            clock=clock,
-            idle=IdleTracker(clock, idle_s),
-            executor=InlineExecutor(),  # half a percent of a core a camera: threads would bring nothing
+            KeyedWork(_to_be_recorded, self._new_stream, self._report),
+            producer,
+            clock,
+            InlineExecutor(),  # half a percent of a core a camera: threads would bring nothing
+            idle_s=idle_s,
             queue_bytes=queue_bytes,
             hang_s=math.inf,  # it works in the loop, which has a heartbeat
             on_assignment=owned,

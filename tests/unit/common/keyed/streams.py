@@ -8,8 +8,7 @@ from fractions import Fraction
 
 from beffroi_common.bus import InvalidRecord, Partition, Record, TooLarge
 from beffroi_common.bus.batches import masked_batch
-from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, Output
+from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, KeyedWork, Output
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream, Tracks
 from beffroi_common.contracts.frames import from_ns
@@ -116,16 +115,13 @@ class Stage:
     def __post_init__(self) -> None:
         producer = MemoryBus(self.broker).producer()
         self.processor = KeyedProcessor(
-            read=_main_stream,
-            new_stream=self._new_stream,
-            producer=producer,
-            report=self.reports.append,
-            clock=self.broker.clock,
-            idle=IdleTracker(self.broker.clock, IDLE_S),
-            executor=self.executor,
+            KeyedWork(_main_stream, self._new_stream, self.reports.append, FORGET_S),
+            producer,
+            self.broker.clock,
+            self.executor,
+            idle_s=IDLE_S,
             queue_bytes=self.queue_bytes,
             hang_s=self.hang_s,
-            forget_s=FORGET_S,
         )
 
     def _new_stream(self, _key: Key, _source: Partition) -> HeldBack:

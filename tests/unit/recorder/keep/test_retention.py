@@ -144,7 +144,6 @@ def test_what_ends_the_retention_ends_the_process(
         run(
             bus,
             old.recorder,
-            group="recorder",
             service="recorder",
             topics=[FRAMES_MASKED],
             producer=bus.producer(),

@@ -353,7 +353,6 @@ def test_bad_input_goes_to_the_dead_letters_and_the_rest_goes_on(site: Site, sta
     run(
         bus,
         life.recorder,
-        group="recorder",
         service="recorder",
         topics=[FRAMES_MASKED],
         producer=bus.producer(),

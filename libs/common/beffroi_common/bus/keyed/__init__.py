@@ -1,6 +1,6 @@
 """Work on frame batches by camera: several cameras at once, each in order, in a memory that is bounded in bytes.
 
-    streams      what a service writes: a `KeyedStream` for each camera, batches in and outputs out
+    streams      what a service writes: its `KeyedWork`, and a `KeyedStream` for each camera, batches in and outputs out
     processor    `KeyedProcessor`, which the loop of the bus runs: repeats, outputs, idleness, offsets, counters
     schedule     which camera is worked on next, what waits, and which offsets are still needed
     executors    who does the work: threads, or the caller
@@ -15,6 +15,15 @@ pictures), or as what was made of it is not sent.
 
 from .executors import Executor, InlineExecutor, ThreadExecutor
 from .processor import KeyedProcessor
-from .streams import Key, KeyedStream, Output
+from .streams import Key, KeyedStream, KeyedWork, Output
 
-__all__ = ["Executor", "InlineExecutor", "Key", "KeyedProcessor", "KeyedStream", "Output", "ThreadExecutor"]
+__all__ = [
+    "Executor",
+    "InlineExecutor",
+    "Key",
+    "KeyedProcessor",
+    "KeyedStream",
+    "KeyedWork",
+    "Output",
+    "ThreadExecutor",
+]

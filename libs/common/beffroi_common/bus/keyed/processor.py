@@ -12,7 +12,6 @@ import structlog
 from beffroi_common.bus.errors import TooLarge
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
-from beffroi_common.contracts import FrameBatch
 from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
@@ -21,7 +20,7 @@ from beffroi_common.runtime.tracing import span_of
 from .executors import Executor
 from .schedule import Schedule
 from .state import Item, KeyState, Unsent
-from .streams import Key, KeyedStream, Output
+from .streams import Key, KeyedStream, KeyedWork, Output
 
 log = structlog.get_logger(__name__)
 
@@ -40,43 +39,34 @@ class KeyedProcessor(Processor):
 
     def __init__(
         self,
-        *,
-        read: Callable[[Record], FrameBatch | None],
-        new_stream: Callable[[Key, Partition], KeyedStream],
+        work: KeyedWork,
         producer: Producer,
-        report: Callable[[Mapping[str, float]], None],
         clock: Clock,
-        idle: IdleTracker,
         executor: Executor,
+        *,
+        idle_s: float,
         queue_bytes: int,
         hang_s: float,
-        forget_s: float = math.inf,
         on_assignment: Callable[[Collection[Partition]], None] = lambda _held: None,
     ) -> None:
         """Wire it, and let the executor begin.
 
         Args:
-            read: reads a batch; None: it is of no concern here. Raises InvalidRecord.
-            new_stream: makes the stream of a camera; may raise RetryLater.
+            work: what is done with batches.
             producer: takes the outputs; from several threads at once.
-            report: says how this instance is, given `counters`; called every `ROUND_S`.
             clock: time.
-            idle: when a camera rests.
             executor: who works.
+            idle_s: a camera from which nothing came for so long is idle, and rests; see `IdleTracker`.
             queue_bytes: of everything that waits; see `KeyedSettings`.
             hang_s: a batch that is worked on for so long will never end, and the process does.
-            forget_s: a camera that is idle for so long is forgotten, with its stream.
             on_assignment: called with the partitions held, whenever they change.
         """
-        self._read = read
-        self._new_stream = new_stream
+        self._work = work
         self._producer = producer
-        self._report = report
         self._clock = clock
         self._round_at_s = -math.inf
-        self._idle = idle
+        self._idle = IdleTracker(clock, idle_s)
         self._executor = executor
-        self._forget_s = forget_s
         self._on_assignment = on_assignment
         self._partitions: set[Partition] = set()
         self._schedule = Schedule(clock, queue_bytes, hang_s)
@@ -100,7 +90,7 @@ class KeyedProcessor(Processor):
             BaseException: what ended a worker.
         """
         self._schedule.raise_failure()
-        batch = self._read(record)
+        batch = self._work.read(record)
         if batch is None:
             return None
         key = Key(batch.camera, batch.stream)
@@ -120,11 +110,11 @@ class KeyedProcessor(Processor):
         if now_s < self._round_at_s:
             return
         self._round_at_s = now_s + ROUND_S
-        self._schedule.turn(self._idle, self._forget_s)
+        self._schedule.turn(self._idle, self._work.forget_s)
         self._work_waits()
         counters = self._schedule.counters()
         metrics.QUEUE_BYTES.labels(queue="work").set(counters["queue_bytes"])
-        self._report(counters)
+        self._work.report(counters)
 
     def is_full(self) -> bool:
         """Whether the bytes are used up."""
@@ -209,7 +199,7 @@ class KeyedProcessor(Processor):
             before = state.stream
             self._schedule.moved(state, _unsent(state, before, before.rest(), state.hold_offset))
             before.discard()
-        stream = self._new_stream(state.key, record.source)
+        stream = self._work.new_stream(state.key, record.source)
         self._schedule.begun(state, stream, record.source)
         return stream
 

@@ -1,13 +1,14 @@
-"""What a service writes to be run by `KeyedProcessor`: the stream of one camera, and what comes out of it."""
+"""What a service writes to be run by `KeyedProcessor`: its work, the stream of one camera, and what comes out of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from beffroi_common.bus.errors import TooLarge
-from beffroi_common.bus.interfaces import Record
+from beffroi_common.bus.interfaces import Partition, Record
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import Contract, FrameBatch, Stream
 from beffroi_common.topics import Topic
@@ -68,3 +69,20 @@ class KeyedStream(Protocol):
 
     def discard(self) -> None:
         """Somebody else has this camera now, or nobody: release what is held."""
+
+
+@dataclass(frozen=True)
+class KeyedWork:
+    """What a service does with batches.
+
+    Attributes:
+        read: reads a batch; None: it is of no concern here. Raises InvalidRecord.
+        new_stream: makes the stream of a camera whose batches come from that partition; may raise RetryLater.
+        report: says how this instance is, given the counters of the processor; called ten times a second.
+        forget_s: a camera that is idle for so long is forgotten, with its stream.
+    """
+
+    read: Callable[[Record], FrameBatch | None]
+    new_stream: Callable[[Key, Partition], KeyedStream]
+    report: Callable[[Mapping[str, float]], None]
+    forget_s: float = math.inf
