@@ -18,7 +18,7 @@ from beffroi_local.settings import StackSettings
 from beffroi_local.stack import Stack, running_stack
 
 SEGMENT_S = 5
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def running_system(home: Path, cameras: Mapping[str, Camera], clip: Path | None 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     """Wait until it is true, far longer than it takes."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline_s, f"waited in vain for {what}"
         time.sleep(0.5)

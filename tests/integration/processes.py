@@ -21,7 +21,7 @@ from beffroi_common.topics import CAMERAS, STATUS, Topic
 from beffroi_local.process import Command, await_condition, start, stop
 from beffroi_local.programs import MODULES
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 """A machine busy with other tests takes many times what is usual; nothing here passes by being fast."""
 
 SLOTS = 2
@@ -100,7 +100,7 @@ class Bus:
         """Send one message and see it acknowledged."""
         with closing(self._bus.producer()) as producer:
             producer.send(topic, key, value, partition=partition)
-            assert producer.flush(PATIENCE_S) == 0
+            assert producer.flush(TIMEOUT_S) == 0
 
     def read(self, topic: Topic, key: str, done: Callable[[list[Record]], bool], what: str) -> list[Record]:
         """All messages with this key from the beginning on, read until `done` says so."""
@@ -118,7 +118,7 @@ class Bus:
             return False
 
         with closing(self._bus.follower([topic], Start.BEGINNING)) as consumer:
-            await_condition(more, PATIENCE_S, what)
+            await_condition(more, TIMEOUT_S, what)
         return found
 
     def batches(self, topic: Topic, camera: str, done: Callable[[list[FrameBatch]], bool]) -> list[FrameBatch]:

@@ -28,7 +28,7 @@ POLL_S = 0.2
 FLUSH_S = 1.0
 CLOSE_S = 5.0
 
-PATIENCE_S = 1_000_000.0
+DELIVERY_TIMEOUT_S = 1_000_000.0
 """Eleven days: a broker that is away costs the oldest pictures, and never the process with all that waits in it."""
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Ingest:
         self._settings = settings
         self._runtime = runtime
         self._bug: BaseException | None = None
-        self._bus = KafkaBus(_patient(settings.kafka), SERVICE, settings.instance)
+        self._bus = KafkaBus(_with_delivery_timeout(settings.kafka), SERVICE, settings.instance)
         self._producer = SideProducer(self._bus.producer, runtime.clock)
         self._status = StatusReporter(self._producer, SERVICE, settings.instance, runtime.clock)
         self._outbox = Outbox(
@@ -116,8 +116,8 @@ class Ingest:
         self._runtime.stop.set()
 
 
-def _patient(kafka: KafkaSettings) -> KafkaSettings:
-    return kafka.model_copy(update={"delivery_timeout_s": PATIENCE_S})
+def _with_delivery_timeout(kafka: KafkaSettings) -> KafkaSettings:
+    return kafka.model_copy(update={"delivery_timeout_s": DELIVERY_TIMEOUT_S})
 
 
 if __name__ == "__main__":

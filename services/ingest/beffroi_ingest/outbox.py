@@ -34,12 +34,12 @@ class OutboxLimits:
     Attributes:
         waiting_bytes: pictures that wait; more throws the oldest out.
         in_flight_bytes: pictures handed to the producer and not acknowledged. Small, since they cannot be taken back.
-        patience_s: one wait for acknowledgements or for a broker that is away.
+        timeout_s: one wait for acknowledgements or for a broker that is away.
     """
 
     waiting_bytes: int
     in_flight_bytes: int
-    patience_s: float
+    timeout_s: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +177,7 @@ class Outbox:
             with self._changed:
                 if not self._waiting:
                     if not self._in_flight:
-                        self._changed.wait(self._limits.patience_s)
+                        self._changed.wait(self._limits.timeout_s)
                     return
                 item = self._waiting.popleft()
                 self._waiting_bytes -= item.batch.size_bytes
@@ -193,7 +193,7 @@ class Outbox:
             size_bytes += item.batch.size_bytes
 
     def _confirm(self) -> None:
-        if self._in_flight and self._producer.flush(self._limits.patience_s) == 0:
+        if self._in_flight and self._producer.flush(self._limits.timeout_s) == 0:
             self._settle(list(self._in_flight), lambda each: each.tally.delivered(each.batch))
             self._overflowing = False
 
@@ -204,7 +204,7 @@ class Outbox:
             self._waiting_bytes += item.batch.size_bytes
             self._keep_bound()
             if not self._in_flight:
-                self._changed.wait(self._limits.patience_s)
+                self._changed.wait(self._limits.timeout_s)
 
     def _settle(self, items: list[_Item], tell: Callable[[_Item], None]) -> None:
         for item in items:

@@ -27,7 +27,7 @@ from beffroi_local.ports import free_port, is_open
 from beffroi_local.process import Command, start_ready, stop
 from beffroi_testing import MemoryBroker, MemoryBus
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 SLOTS = 2
 
 
@@ -107,7 +107,7 @@ def frames(size_bytes: int) -> FrameBatch:
 
 def read_until(consumer: Consumer, done: Callable[[list[Record]], bool]) -> list[Record]:
     records: list[Record] = []
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while not done(records):
         assert time.monotonic() < deadline_s, f"only {records} came"
         record = consumer.poll(0.1)
@@ -125,7 +125,7 @@ def test_order_holds_within_a_partition_and_the_slot_is_the_partition(bus: Bus, 
     producer = bus.producer()
     for _ in range(3):
         producer.send(VIEWERS, camera, viewers(camera), partition=1)
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(TIMEOUT_S) == 0
     consumer = bus.consumer(group, [VIEWERS])
     records = mine(read_until(consumer, lambda seen: len(mine(seen, camera)) == 3), camera)
     assert {record.partition for record in records} == {1}
@@ -139,7 +139,7 @@ def test_a_member_goes_on_where_the_group_committed(bus: Bus, group: str) -> Non
     producer = bus.producer()
     for _ in range(2):
         producer.send(VIEWERS, camera, viewers(camera), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     first = bus.consumer(group, [VIEWERS])
     record = mine(read_until(first, lambda seen: len(mine(seen, camera)) == 1), camera)[0]
     first.commit({record.source: record.offset + 1})
@@ -154,7 +154,7 @@ def test_without_a_commit_everything_is_read_again(bus: Bus, group: str) -> None
     camera = f"camera-{uuid4().hex[:8]}"
     producer = bus.producer()
     producer.send(VIEWERS, camera, viewers(camera), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     for _ in range(2):
         consumer = bus.consumer(group, [VIEWERS])
         read_until(consumer, lambda seen: len(mine(seen, camera)) == 1)
@@ -165,7 +165,7 @@ def test_a_rereading_member_starts_at_the_beginning_each_time(bus: Bus, group: s
     camera = f"camera-{uuid4().hex[:8]}"
     producer = bus.producer()
     producer.send(VIEWERS, camera, viewers(camera), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     for _ in range(2):
         consumer = bus.consumer(group, [VIEWERS], reread=True)
         record = mine(read_until(consumer, lambda seen: len(mine(seen, camera)) == 1), camera)[0]
@@ -176,7 +176,7 @@ def test_a_rereading_member_starts_at_the_beginning_each_time(bus: Bus, group: s
 def test_a_listener_hears_what_it_owns(bus: Bus, group: str) -> None:
     heard = Heard()
     consumer = bus.consumer(group, [VIEWERS], heard)
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while len(heard.partitions) < SLOTS and time.monotonic() < deadline_s:
         consumer.poll(0.1)
     assert heard.partitions == {(VIEWERS.name, number) for number in range(SLOTS)} == set(consumer.assignment())
@@ -188,7 +188,7 @@ def test_a_follower_from_the_beginning_sees_all_and_knows_when_it_has(bus: Bus) 
     producer = bus.producer()
     producer.send(VIEWERS, camera, viewers(camera), partition=0)
     producer.send(VIEWERS, camera, None, partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     follower = bus.follower([VIEWERS], Start.BEGINNING)
     records = read_until(follower, lambda _: follower.caught_up())
     assert [record.value is None for record in mine(records, camera)] == [False, True]
@@ -199,11 +199,11 @@ def test_a_follower_from_the_end_sees_only_what_is_new(bus: Bus) -> None:
     old, new = (f"camera-{uuid4().hex[:8]}" for _ in range(2))
     producer = bus.producer()
     producer.send(VIEWERS, old, viewers(old), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     follower = bus.follower([VIEWERS], Start.END)
     assert not read_until(follower, lambda _: follower.caught_up())
     producer.send(VIEWERS, new, viewers(new), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     records = read_until(follower, bool)
     assert [record.key for record in records] == [new]
     follower.close()
@@ -213,12 +213,12 @@ def test_a_paused_consumer_reads_nothing_until_it_goes_on(bus: Bus, group: str) 
     camera = f"camera-{uuid4().hex[:8]}"
     producer = bus.producer()
     producer.send(VIEWERS, camera, viewers(camera), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     consumer = bus.consumer(group, [VIEWERS])
     read_until(consumer, lambda seen: len(mine(seen, camera)) == 1)
     consumer.pause()
     producer.send(VIEWERS, camera, viewers(camera), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     assert all(consumer.poll(0.05) is None for _ in range(5))
     consumer.resume()
     read_until(consumer, lambda seen: len(mine(seen, camera)) == 1)
@@ -238,7 +238,7 @@ def test_the_largest_batch_allowed_arrives_whole(bus: Bus) -> None:
     largest = frames(2 * MAX_FRAME_RECORD_BYTES - 1000 - len(largest.encode()))
     assert len(largest.encode()) == MAX_FRAME_RECORD_BYTES
     producer.send(FRAMES_MASKED, "big", largest, partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     record = read_until(follower, bool)[0]
     assert FrameBatch.decode(record.value or b"") == largest
     follower.close()
@@ -249,7 +249,7 @@ def test_a_broker_away_for_long_is_a_loss_and_what_was_not_committed_is_read_aga
     producer = outage.bus.producer()
     for _ in range(2):
         producer.send(VIEWERS, camera, viewers(camera), partition=0)
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     heard = Heard()
     consumer = outage.bus.consumer(group, [VIEWERS], heard)
     first, second = read_until(consumer, lambda seen: len(seen) == 2)
@@ -287,7 +287,7 @@ def test_many_messages_at_once_are_not_one_batch_beyond_what_the_topic_takes(bus
     producer = bus.producer()
     for each in letters:
         producer.send(topic, each.key, each, partition=0)
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(TIMEOUT_S) == 0
     consumer = bus.consumer(group, [topic])
     records = read_until(consumer, lambda seen: len(mine(seen, "crowd")) == len(letters))
     assert [DeadLetter.decode(record.value or b"").offset for record in mine(records, "crowd")] == list(range(200))
@@ -297,7 +297,7 @@ def test_many_messages_at_once_are_not_one_batch_beyond_what_the_topic_takes(bus
 def read_caught_up(reader: PartitionReader) -> list[Record]:
     """What comes until each partition that is followed was read to its end."""
     records: list[Record] = []
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while set(reader.caught_up()) < set(reader.followed()):
         assert time.monotonic() < deadline_s, f"only {records} came"
         record = reader.poll(0.1)
@@ -315,7 +315,7 @@ def test_a_partition_reader_reads_what_it_is_told_to(bus: Bus) -> None:
     def send() -> None:
         for partition in range(SLOTS):
             producer.send(VIEWERS, camera, viewers(camera), partition=partition)
-        assert producer.flush(PATIENCE_S) == 0
+        assert producer.flush(TIMEOUT_S) == 0
 
     send()
     reader.follow((VIEWERS.name, 1), far_ms)
@@ -344,7 +344,7 @@ def test_a_partition_reader_begins_at_a_moment(bus: Bus) -> None:
     read_until(follower, lambda _: follower.caught_up())
     for _ in range(2):
         producer.send(VIEWERS, camera, viewers(camera), partition=0)
-        assert producer.flush(PATIENCE_S) == 0
+        assert producer.flush(TIMEOUT_S) == 0
         (record,) = read_until(follower, bool)
         stamps.append(record)
     follower.close()
@@ -364,7 +364,7 @@ def test_a_partition_that_is_not_there_is_said(bus: Bus) -> None:
 
 def read_records(reader: PartitionReader, camera: str, count: int) -> list[Record]:
     records: list[Record] = []
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while len(mine(records, camera)) < count:
         assert time.monotonic() < deadline_s, f"only {records} came"
         record = reader.poll(0.1)

@@ -26,7 +26,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 """Far longer than anything takes, so that a busy machine fails no test."""
 
 AXE = Path(__file__).parents[3] / "services/api/console/node_modules/axe-core/axe.min.js"
@@ -108,11 +108,11 @@ def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
                 viewport={"width": width, "height": height}, locale="fr-FR", timezone_id="Europe/Paris"
             )
             opened.callback(context.close)
-            context.set_default_timeout(PATIENCE_MS)
+            context.set_default_timeout(TIMEOUT_MS)
             context.on("page", watched.page)
             return context
 
-        expect.set_options(timeout=PATIENCE_MS)
+        expect.set_options(timeout=TIMEOUT_MS)
         yield make
     assert not watched.complaints, watched.complaints
 

@@ -75,7 +75,7 @@ def _collects_five(tile_: Locator, seen: set[int]) -> bool:
     return len(seen) >= 5
 
 
-def test_a_camera_that_falls_silent_never_looks_live(stage: Stage, wall: Page) -> None:
+def test_a_camera_that_stalls_never_looks_live(stage: Stage, wall: Page) -> None:
     shows_live(tile(wall, "place"))
     stage.cameras["place"].stop()
     veil = tile(wall, "place").locator(".veil")
@@ -88,7 +88,7 @@ def test_a_camera_that_falls_silent_never_looks_live(stage: Stage, wall: Page) -
     assert wall.evaluate("window.lookedLive") == []
 
 
-def test_what_new_masks_hide_leaves_the_screen_of_a_silent_camera(stage: Stage, wall: Page) -> None:
+def test_what_new_masks_hide_leaves_the_screen_of_a_stalled_camera(stage: Stage, wall: Page) -> None:
     canvas, veil = tile(wall, "place").locator("canvas"), tile(wall, "place").locator(".veil")
     shows_live(tile(wall, "place"))
     stage.cameras["place"].stop()

@@ -17,7 +17,7 @@ from beffroi_local.ports import free_port
 V1 = "/api/v1"
 NOBODY = "127.0.0.1:1"
 """Nothing listens there."""
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 PREFIXES = {"beffroi_api": "BEFFROI_API_", "beffroi_api.live": "BEFFROI_LIVE_"}
 """Of the settings of each program."""
@@ -73,12 +73,12 @@ class Process:
             self.running = subprocess.Popen(
                 [sys.executable, "-m", self.module], env=self.environment, stdout=log, stderr=log, text=True
             )
-        eventually(self._answers, PATIENCE_S)
+        eventually(self._answers, TIMEOUT_S)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.running is not None
         self.running.send_signal(how)
-        return self.running.wait(PATIENCE_S)
+        return self.running.wait(TIMEOUT_S)
 
     def user(self, role: str) -> httpx2.Client:
         words = ["add", "--username", role, "--display-name", role, "--role", role]
@@ -87,9 +87,7 @@ class Process:
         return self.sign_in(role)
 
     def sign_in(self, role: str) -> httpx2.Client:
-        client = httpx2.Client(
-            base_url=f"http://{self.address}", headers={"X-Beffroi-Request": "1"}, timeout=PATIENCE_S
-        )
+        client = httpx2.Client(base_url=f"http://{self.address}", headers={"X-Beffroi-Request": "1"}, timeout=TIMEOUT_S)
         self.clients.append(client)
         client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
         return client

@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.application import PASSWORD, eventually, film, number_of, segment
-from tests.integration.api.processes import NOBODY, PATIENCE_S, V1, Process
+from tests.integration.api.processes import NOBODY, TIMEOUT_S, V1, Process
 from websockets.sync.client import connect
 
 from beffroi_common.bus import Bus, Start
@@ -53,14 +53,14 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
     operator = api.user("operator")
     assert "npm run build" in operator.get("/").text or "<html" in operator.get("/").text
     health = eventually(
-        lambda: (found := operator.get(f"{V1}/health").json())["store"]["checked_at"] and found, PATIENCE_S
+        lambda: (found := operator.get(f"{V1}/health").json())["store"]["checked_at"] and found, TIMEOUT_S
     )
     assert health["broker"]["reachable"] is False
     assert "is it running" in health["broker"]["message"]
     assert f"the object store at {NOBODY} does not answer" in health["store"]["message"]
     internal = f"http://127.0.0.1:{api.admin_port}"
     assert httpx2.get(f"{internal}/healthz").json()["ok"] is True
-    ready = eventually(lambda: (answer := httpx2.get(f"{internal}/readyz")).status_code == 200 and answer, PATIENCE_S)
+    ready = eventually(lambda: (answer := httpx2.get(f"{internal}/readyz")).status_code == 200 and answer, TIMEOUT_S)
     assert ready.json()["conditions"] == {"listening": True}
     assert "beffroi_http_requests_total" in httpx2.get(f"{internal}/metrics").text
     assert httpx2.get(f"http://{api.address}/metrics").headers["content-type"] != "text/plain"
@@ -85,7 +85,7 @@ def test_a_wrong_setting_ends_it_with_a_reason(
 ) -> None:
     command = [sys.executable, "-m", "beffroi_api"]
     done = subprocess.run(
-        command, env=process(**variables).environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        command, env=process(**variables).environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
     )
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
@@ -111,7 +111,7 @@ class Real:
     def send(self, topic: Any, key: str, value: Any) -> None:
         producer = self.bus.producer()
         producer.send(topic, key, value, partition=0)
-        assert producer.flush(PATIENCE_S) == 0
+        assert producer.flush(TIMEOUT_S) == 0
 
     def record(self, folder: Path, starts_at: datetime) -> Recording:
         content = segment(film(4, camera=self.camera, start_ns=int(starts_at.timestamp()) * 10**9))
@@ -176,28 +176,28 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
     administrator, operator = real.api.user("administrator"), real.api.user("operator")
     camera_url = f"{V1}/cameras/{real.camera}"
     follower = real.bus.follower([CAMERAS], Start.END)
-    eventually(lambda: follower.poll(1.0) or follower.assignment(), PATIENCE_S)
+    eventually(lambda: follower.poll(1.0) or follower.assignment(), TIMEOUT_S)
     body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     administrator.put(camera_url, json=body).raise_for_status()
     administrator.put(f"{camera_url}/masking", json=BURN).raise_for_status()
-    eventually(lambda: operator.get(camera_url).json()["published"], PATIENCE_S)
+    eventually(lambda: operator.get(camera_url).json()["published"], TIMEOUT_S)
 
     def on_bus() -> Camera | None:
         record = follower.poll(1.0)
         found = Camera.decode(record.value) if record and record.value and record.key == real.camera else None
         return found if found and found.masking else None
 
-    assert eventually(on_bus, PATIENCE_S).masking.version == 1
+    assert eventually(on_bus, TIMEOUT_S).masking.version == 1
     follower.close()
-    eventually(lambda: operator.get(f"{V1}/health").json()["broker"]["reachable"], PATIENCE_S)
+    eventually(lambda: operator.get(f"{V1}/health").json()["broker"]["reachable"], TIMEOUT_S)
 
     cookie = {"Cookie": f"beffroi_session={operator.cookies['beffroi_session']}"}
     with connect(f"ws://{real.api.address}{camera_url}/live", additional_headers=cookie, compression=None) as live:
-        assert json.loads(live.recv(PATIENCE_S))["type"] == "state"
+        assert json.loads(live.recv(TIMEOUT_S))["type"] == "state"
         now_ns = time.time_ns()
         for batch in film(3, camera=real.camera, start_ns=now_ns):
             real.send(FRAMES_MASKED, real.camera, batch)
-        data = next(message for message in iter(lambda: live.recv(PATIENCE_S), None) if isinstance(message, bytes))
+        data = next(message for message in iter(lambda: live.recv(TIMEOUT_S), None) if isinstance(message, bytes))
         (length,) = struct.unpack(">I", data[:4])
         header = json.loads(data[4 : 4 + length])
         assert (header["camera"], header["mask_version"]) == (real.camera, 1)
@@ -206,8 +206,8 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
     began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
     alert = real.alert(began + timedelta(seconds=2.5))
     recording = real.record(tmp_path, began)
-    eventually(lambda: operator.get(f"{V1}/alerts/{alert.id}").status_code == 200, PATIENCE_S)
-    (found,) = eventually(lambda: operator.get(f"{camera_url}/recordings").json()["segments"], PATIENCE_S)
+    eventually(lambda: operator.get(f"{V1}/alerts/{alert.id}").status_code == 200, TIMEOUT_S)
+    (found,) = eventually(lambda: operator.get(f"{camera_url}/recordings").json()["segments"], TIMEOUT_S)
     video = operator.get(found["video_url"], headers={"Range": "bytes=0-"})
     assert (video.status_code, hashlib.sha256(video.content).hexdigest()) == (206, recording.sha256)
     still = operator.get(f"{V1}/alerts/{alert.id}/still")
@@ -225,9 +225,9 @@ def test_an_alert_has_its_still_at_once_though_nobody_watches(real: Real) -> Non
     producer = real.bus.producer()
     for batch in film(4, camera=real.camera, start_ns=int(began.timestamp()) * 10**9):
         producer.send(FRAMES_MASKED, real.camera, batch, partition=slot)
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(TIMEOUT_S) == 0
     alert = real.alert(began + timedelta(seconds=2.5))
-    eventually(lambda: administrator.get(f"{V1}/alerts/{alert.id}").status_code == 200, PATIENCE_S)
+    eventually(lambda: administrator.get(f"{V1}/alerts/{alert.id}").status_code == 200, TIMEOUT_S)
     still = administrator.get(f"{V1}/alerts/{alert.id}/still")
     assert still.status_code == 200, still.text
     assert (number_of(still.content), still.headers["x-mask-version"]) == (12, "1")
@@ -239,15 +239,15 @@ def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Pa
     administrator.put(f"{V1}/cameras/{real.camera}", json=body).raise_for_status()
     began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
     first = real.alert(began)
-    eventually(lambda: administrator.get(f"{V1}/alerts/{first.id}").status_code == 200, PATIENCE_S)
+    eventually(lambda: administrator.get(f"{V1}/alerts/{first.id}").status_code == 200, TIMEOUT_S)
     administrator.post(f"{V1}/alerts/{first.id}/acknowledgement").raise_for_status()
     real.api.stop(signal.SIGKILL)
     second = real.alert(began + timedelta(seconds=1))  # while it is dead
     real.record(tmp_path, began)
     real.api.start()
     administrator = real.api.sign_in("administrator")
-    eventually(lambda: administrator.get(f"{V1}/alerts/{second.id}").status_code == 200, PATIENCE_S)
-    eventually(lambda: administrator.get(f"{V1}/cameras/{real.camera}/recordings").json()["segments"], PATIENCE_S)
+    eventually(lambda: administrator.get(f"{V1}/alerts/{second.id}").status_code == 200, TIMEOUT_S)
+    eventually(lambda: administrator.get(f"{V1}/cameras/{real.camera}/recordings").json()["segments"], TIMEOUT_S)
     alerts = administrator.get(f"{V1}/alerts", params={"camera": real.camera}).json()["items"]
     assert [(each["id"], each["acknowledged_by"]) for each in alerts] == [
         (second.id, None),
@@ -264,7 +264,7 @@ def test_a_wrong_store_key_is_said(process: Callable[..., Process], minio: Any) 
     api.start()
     operator = api.user("operator")
     store = eventually(
-        lambda: (found := operator.get(f"{V1}/health").json()["store"])["checked_at"] and found, PATIENCE_S
+        lambda: (found := operator.get(f"{V1}/health").json()["store"])["checked_at"] and found, TIMEOUT_S
     )
     assert store["reachable"] is False
     assert "refused our key" in store["message"]

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from tests.application import PASSWORD, eventually, film
-from tests.integration.api.processes import PATIENCE_S, V1, Process
+from tests.integration.api.processes import TIMEOUT_S, V1, Process
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -110,7 +110,7 @@ class Console:
         self.listening = threading.Event()
         self._thread = threading.Thread(target=self._listen, args=(address, token), daemon=True)
         self._thread.start()
-        assert self.listening.wait(PATIENCE_S)
+        assert self.listening.wait(TIMEOUT_S)
 
     def heard(self, name: str, **fields: Any) -> bool:
         """Whether there was such an event, with these among its fields."""
@@ -120,7 +120,7 @@ class Console:
         cookies = {"beffroi_session": token}
         with (
             suppress(httpx2.TransportError),
-            httpx2.Client(base_url=f"http://{address}", cookies=cookies, timeout=PATIENCE_S) as client,
+            httpx2.Client(base_url=f"http://{address}", cookies=cookies, timeout=TIMEOUT_S) as client,
             client.stream("GET", f"{V1}/events") as answer,
         ):
             lines = answer.iter_lines()
@@ -146,7 +146,7 @@ class Pair:
         client = httpx2.Client(
             base_url=f"http://127.0.0.1:{self.address.port}",
             headers={"X-Beffroi-Request": "1", "Connection": "close"},
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
         )
         self.processes[0].clients.append(client)
         client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
@@ -158,7 +158,7 @@ class Pair:
             base_url=f"http://{self.processes[number].address}",
             headers={"X-Beffroi-Request": "1"},
             cookies={"beffroi_session": client.cookies["beffroi_session"]},
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
         )
         self.processes[number].clients.append(direct)
         return direct
@@ -170,7 +170,7 @@ class Pair:
     def send(self, topic: Any, key: str, value: Any, partition: int = 0) -> None:
         producer = self.bus.producer()
         producer.send(topic, key, value, partition=partition)
-        assert producer.flush(PATIENCE_S) == 0
+        assert producer.flush(TIMEOUT_S) == 0
 
     def watch(self, client: httpx2.Client) -> ClientConnection:
         """A live view of the camera, by the one address, as soon as whoever answers knows the camera."""
@@ -182,7 +182,7 @@ class Pair:
                 return connect(url, additional_headers=cookie, compression=None)
             return None
 
-        view: ClientConnection = eventually(opened, PATIENCE_S)
+        view: ClientConnection = eventually(opened, TIMEOUT_S)
         return view
 
     def publisher(self) -> int:
@@ -228,7 +228,7 @@ def pair(tmp_path: Path, kafka: str, postgres: Any) -> Iterator[Pair]:
         address = OneAddress([each.port for each in processes])
         ends.callback(address.close)
         made = Pair(processes, address, KafkaBus(settings, "test", uuid.uuid4().hex))
-        eventually(lambda: made.publisher() >= 0, PATIENCE_S)
+        eventually(lambda: made.publisher() >= 0, TIMEOUT_S)
         yield made
 
 
@@ -274,7 +274,7 @@ def recording_of(camera: str, at: datetime) -> Recording:
 
 def _everywhere(consoles: list[Console], name: str, **fields: Any) -> None:
     for console in consoles:
-        eventually(lambda: console.heard(name, **fields), PATIENCE_S)  # noqa: B023
+        eventually(lambda: console.heard(name, **fields), TIMEOUT_S)  # noqa: B023
 
 
 def test_people_cannot_tell_which_one_answers(pair: Pair) -> None:
@@ -309,12 +309,12 @@ def test_a_killed_publisher_is_replaced(pair: Pair, capsys: pytest.CaptureFixtur
     administrator = pair.sign_in("administrator")
     url = f"{V1}/cameras/{pair.camera}"
     administrator.put(url, json=BODY).raise_for_status()
-    eventually(lambda: administrator.get(url).json()["published"], PATIENCE_S)
+    eventually(lambda: administrator.get(url).json()["published"], TIMEOUT_S)
     dead = pair.publisher()
     pair.processes[dead].stop(signal.SIGKILL)
     killed_s = time.monotonic()
     administrator.put(f"{url}/masking", json=BURN).raise_for_status()
-    eventually(lambda: administrator.get(url).json()["published"], PATIENCE_S)
+    eventually(lambda: administrator.get(url).json()["published"], TIMEOUT_S)
     took_s = time.monotonic() - killed_s
     with capsys.disabled():
         print(f"\na killed publisher was replaced after {took_s:.1f} s (bound: {REPLACED_WITHIN_S:.0f} s)")
@@ -325,13 +325,13 @@ def test_a_killed_publisher_is_replaced(pair: Pair, capsys: pytest.CaptureFixtur
 def read_on(view: ClientConnection) -> None:
     """Until it is closed."""
     while True:
-        view.recv(PATIENCE_S)
+        view.recv(TIMEOUT_S)
 
 
 def _mask_versions(view: ClientConnection) -> Iterator[int]:
     """Of the pictures as they come; reasons are skipped."""
     while True:
-        message = view.recv(PATIENCE_S)
+        message = view.recv(TIMEOUT_S)
         if isinstance(message, bytes):
             (length,) = struct.unpack(">I", message[:4])
             yield json.loads(message[4 : 4 + length])["mask_version"]
@@ -361,7 +361,7 @@ def test_live_views_of_a_process_of_their_own(pair: Pair, live: Process) -> None
                 return isinstance(view.recv(1.0), bytes)
             return False
 
-        eventually(shows_the_first, PATIENCE_S)
+        eventually(shows_the_first, TIMEOUT_S)
         administrator.put(f"{url}/masking", json=BURN).raise_for_status()  # by a process of the pair
 
         def hides_the_older() -> bool:
@@ -369,7 +369,7 @@ def test_live_views_of_a_process_of_their_own(pair: Pair, live: Process) -> None
             play(mask_version=2)
             return list(takewhile(lambda version: version != 2, pictures)) == []
 
-        eventually(hides_the_older, PATIENCE_S)
+        eventually(hides_the_older, TIMEOUT_S)
         assert all(hides_the_older() for _ in range(3))
         services = {each["service"] for each in operator.get(f"{V1}/health").json()["services"]}
         assert {"api", "live"} <= services
@@ -384,7 +384,7 @@ def test_live_views_of_a_process_of_their_own(pair: Pair, live: Process) -> None
         found = {row["action"] for row in rows if row["camera"] == pair.camera and row["user"] == "operator"}
         return {"live_started", "live_ended"} <= found
 
-    eventually(ended, PATIENCE_S)
+    eventually(ended, TIMEOUT_S)
     answers = httpx2.get(f"http://{live.address}{V1}/cameras", cookies=dict(administrator.cookies))
     assert answers.status_code == 404, "it serves nothing else"
     assert live.stop() == 0

@@ -25,7 +25,7 @@ from beffroi_common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, every_topi
 from beffroi_local.kafka import broker
 
 MARKER = b"what was seen behind the window" * 100
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 def on_disk(folder: Path) -> bool:
@@ -45,7 +45,7 @@ def alter(admin: AdminClient, topic: str, name: str, value: str) -> None:
 
 def difference(admin: AdminClient) -> str:
     """What `check_topics` says, once the broker applied the change, which it does a moment after it took it."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline_s:
         try:
             check_topics(admin)
@@ -66,10 +66,10 @@ def test_pictures_leave_the_disk_when_their_time_is_over_though_the_camera_died(
         unit = AccessUnit(0, 0, 1, True, MARKER)
         batch = FrameBatch("place", Stream.MAIN, 1, 0, Fraction(1, 90000), Codec.H264, 640, 360, 0, (unit,))
         producer.send(FRAMES_RAW, "place", batch, partition=0)
-        assert producer.flush(PATIENCE_S) == 0
+        assert producer.flush(TIMEOUT_S) == 0
         partition = running.data / f"{FRAMES_RAW.name}-0"
         assert on_disk(partition)
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + TIMEOUT_S
         while on_disk(partition):
             assert time.monotonic() < deadline_s, "expired pictures still lie on the disk"
             time.sleep(1)

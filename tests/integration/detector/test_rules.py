@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Producer
-from tests.integration.processes import PATIENCE_S, Bus, Service
+from tests.integration.processes import TIMEOUT_S, Bus, Service
 
 from beffroi_common.bus import Record
 from beffroi_common.bus.kafka import KafkaBus
@@ -80,7 +80,7 @@ def send(kafka: str) -> Send:
         with closing(KafkaBus(KafkaSettings(bootstrap_servers=kafka), "test", "test").producer()) as producer:
             for each in messages:
                 producer.send(TRACKS, each.camera, each, partition=SLOT)
-            assert producer.flush(PATIENCE_S) == 0
+            assert producer.flush(TIMEOUT_S) == 0
 
     return send_all
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_nothing_else_stops(
     raw.produce(TRACKS.name, good.encode()[:-1] + b',"mood":"angry"}', name.encode(), SLOT)
     late = good.model_copy(update={"capture_time": START - timedelta(hours=1)})
     raw.produce(TRACKS.name, late.encode(), name.encode(), SLOT)
-    assert raw.flush(PATIENCE_S) == 0
+    assert raw.flush(TIMEOUT_S) == 0
     send(standing(name, 3, 6))
     await_alert(bus, name, AlertState.OPENED)
     letters = [
@@ -141,6 +141,6 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_nothing_else_stops(
 
 def test_it_waits_for_a_broker_that_is_away_and_says_so(start_service: StartService) -> None:
     rules = start_service("rules", bootstrap_servers=f"127.0.0.1:{free_port()}")
-    await_condition(lambda: "is the broker running?" in rules.log, PATIENCE_S, "the rules to say that they wait")
+    await_condition(lambda: "is the broker running?" in rules.log, TIMEOUT_S, "the rules to say that they wait")
     rules.stop()
     assert '"asked to stop"' in rules.log

@@ -11,7 +11,7 @@ from itertools import islice
 import pytest
 from confluent_kafka import Producer
 from tests.integration.detector import vtest
-from tests.integration.processes import PATIENCE_S, Bus, Service
+from tests.integration.processes import TIMEOUT_S, Bus, Service
 
 from beffroi_common.bus import Record
 from beffroi_common.bus.kafka import KafkaBus
@@ -52,13 +52,13 @@ def test_people_are_found_followed_and_drawn(bus: Bus, name: str, kafka: str, st
     bus.configure(vtest.camera().model_copy(update={"id": forbidden, "slot": SLOT, "legal_bases": ()}))
     with closing(KafkaBus(KafkaSettings(bootstrap_servers=kafka), "test", "test").producer()) as producer:
         producer.send(VIEWERS, name, Viewers(camera=name, annotated_until=now + timedelta(hours=1)), partition=SLOT)
-        assert producer.flush(PATIENCE_S) == 0
-    # Late pictures are not drawn, and on a busy machine these may be: the patience is raised, not the pace.
+        assert producer.flush(TIMEOUT_S) == 0
+    # Late pictures are not drawn, and on a busy machine these may be: their limit is raised, not the pace.
     vision = start_service("vision", CATCH_UP_AFTER_S="600", ANNOTATED_LATE_S="600")
     sent = batches(name)
     raw = Producer({"bootstrap.servers": kafka, "message.max.bytes": 20_000_000})
     raw.produce(FRAMES_MASKED.name, sent[0].encode()[:-50], name.encode(), SLOT)
-    assert raw.flush(PATIENCE_S) == 0
+    assert raw.flush(TIMEOUT_S) == 0
     for each in sent:
         bus.send(FRAMES_MASKED, forbidden, replace(each, camera=forbidden), SLOT)
         bus.send(FRAMES_MASKED, name, each, SLOT)
@@ -81,4 +81,4 @@ def test_without_a_model_it_ends_and_says_what_to_do(
     start_service: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     vision = start_service("vision", MODEL_FOLDER=str(tmp_path_factory.mktemp("empty")))
-    await_condition(lambda: "python -m beffroi_prepare_model" in vision.log, PATIENCE_S, "vision to say what to do")
+    await_condition(lambda: "python -m beffroi_prepare_model" in vision.log, TIMEOUT_S, "vision to say what to do")

@@ -79,7 +79,7 @@ def test_a_camera_that_dies_is_noticed(rtsp_camera: RtspCameraFactory) -> None:
         assert len(list(units)) < 1000
 
 
-def test_a_camera_that_falls_silent_is_noticed(rtsp_camera: RtspCameraFactory) -> None:
+def test_a_camera_that_stalls_is_noticed(rtsp_camera: RtspCameraFactory) -> None:
     camera = rtsp_camera()
     units = opened(camera).units()
     next(units)

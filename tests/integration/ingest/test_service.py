@@ -15,7 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigResource,
     ResourceType,
 )
-from tests.integration.processes import PATIENCE_S, SLOTS, Bus, Service
+from tests.integration.processes import SLOTS, TIMEOUT_S, Bus, Service
 
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import admin_client
@@ -142,7 +142,7 @@ class Switch:
     def on(self) -> None:
         """Start it, and wait until it answers."""
         command = Command("kafka", self.broker.argv(), self.broker.folder)
-        self._process = start_ready(command, lambda: is_open(self.broker.port), PATIENCE_S)
+        self._process = start_ready(command, lambda: is_open(self.broker.port), TIMEOUT_S)
 
     def off(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ask it to end, and kill it if it has not by then."""
@@ -167,9 +167,9 @@ def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
     late_broker: Broker, start_service: StartService, name: str
 ) -> None:
     ingest = start_service("ingest", bootstrap_servers=late_broker.bootstrap_servers, RETRY_LOG_S="0.5")
-    await_condition(lambda: "is the broker running" in ingest.log, PATIENCE_S, "words about the broker")
+    await_condition(lambda: "is the broker running" in ingest.log, TIMEOUT_S, "words about the broker")
     command = Command("kafka", late_broker.argv(), late_broker.folder)
-    with running(command, lambda: is_open(late_broker.port), PATIENCE_S, stop_timeout_s=0):
+    with running(command, lambda: is_open(late_broker.port), TIMEOUT_S, stop_timeout_s=0):
         create_topics(KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers), slots=SLOTS)
         bus = Bus(late_broker.bootstrap_servers)
         bus.configure(camera(name))
@@ -202,9 +202,9 @@ def test_a_broker_away_for_longer_than_a_session_interrupts_no_camera(
     bus.batches(FRAMES_RAW, name, lambda found: len(found) >= 4)
     switch.off()
     gone_ns = time.time_ns()
-    await_condition(lambda: "partitions lost" in ingest.log, PATIENCE_S, "the loss")
+    await_condition(lambda: "partitions lost" in ingest.log, TIMEOUT_S, "the loss")
     waits = ingest.log.count("is the broker running")
-    await_condition(lambda: ingest.log.count("is the broker running") >= waits + 4, PATIENCE_S, "4 s without it")
+    await_condition(lambda: ingest.log.count("is the broker running") >= waits + 4, TIMEOUT_S, "4 s without it")
     switch.on()
     back_ns = time.time_ns()
     batches = bus.batches(FRAMES_RAW, name, lambda found: found[-1].units[0].capture_time_ns > back_ns)
@@ -220,7 +220,7 @@ def test_a_status_that_the_broker_refuses_ends_nothing(
     late_broker: Broker, start_service: StartService, name: str
 ) -> None:
     command = Command("kafka", late_broker.argv(), late_broker.folder)
-    with running(command, lambda: is_open(late_broker.port), PATIENCE_S, stop_timeout_s=0):
+    with running(command, lambda: is_open(late_broker.port), TIMEOUT_S, stop_timeout_s=0):
         settings = KafkaSettings(bootstrap_servers=late_broker.bootstrap_servers)
         create_topics(settings, slots=SLOTS)
         refuse_everything(settings, STATUS.name)
@@ -228,7 +228,7 @@ def test_a_status_that_the_broker_refuses_ends_nothing(
         bus.configure(camera(name))
         ingest = start_service("ingest", bootstrap_servers=late_broker.bootstrap_servers)
         await_condition(
-            lambda: "status not sent" in ingest.log or not ingest.running, PATIENCE_S, "words about the refusal"
+            lambda: "status not sent" in ingest.log or not ingest.running, TIMEOUT_S, "words about the refusal"
         )
         assert ingest.running
         told_ns = time.time_ns()

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from confluent_kafka import Producer
-from tests.integration.processes import PATIENCE_S, SLOTS, Bus, Service
+from tests.integration.processes import SLOTS, TIMEOUT_S, Bus, Service
 
 from beffroi_common import pattern
 from beffroi_common.bus.admin import create_topics
@@ -121,7 +121,7 @@ def test_a_truncated_batch_is_a_dead_letter_without_pixels_and_the_next_pass(
     payload = raw_batch(masked_camera.id, 100_000).encode()[:-1000]
     producer = Producer({"bootstrap.servers": kafka})
     producer.produce(FRAMES_RAW.name, payload, masked_camera.id, partition=0)
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(TIMEOUT_S) == 0
     start_service("masker")
     bus.batches(FRAMES_MASKED, masked_camera.id, lambda found: len(found) >= 2)
     buried = [record for record in bus.everything(dead_letter_topic(FRAMES_RAW)) if record.key == masked_camera.id]
@@ -140,7 +140,7 @@ def test_a_batch_of_50_mb_is_refused_by_the_broker(bus: Bus, kafka: str, name: s
         partition=0,
         on_delivery=lambda error, _message: refused.append(error.name() if error else "taken"),
     )
-    producer.flush(PATIENCE_S)
+    producer.flush(TIMEOUT_S)
     assert refused == ["MSG_SIZE_TOO_LARGE"]
 
 
@@ -163,9 +163,9 @@ def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
     broker = Broker(folder=tmp_path / "kafka", port=free_port(), controller_port=free_port())
     broker.prepare()
     masker = start_service("masker", bootstrap_servers=broker.bootstrap_servers, RETRY_LOG_S="0.5")
-    await_condition(lambda: "is the broker running" in masker.log, PATIENCE_S, "words about the broker")
+    await_condition(lambda: "is the broker running" in masker.log, TIMEOUT_S, "words about the broker")
     with running(
-        Command("kafka", broker.argv(), broker.folder), lambda: is_open(broker.port), PATIENCE_S, stop_timeout_s=0
+        Command("kafka", broker.argv(), broker.folder), lambda: is_open(broker.port), TIMEOUT_S, stop_timeout_s=0
     ):
         create_topics(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), slots=SLOTS)
         bus = Bus(broker.bootstrap_servers)
@@ -177,6 +177,6 @@ def test_a_broker_away_at_the_start_is_waited_for_in_clear_words(
 @pytest.mark.parametrize("setting", [{"CRFF": "23"}, {"CRF": "400"}, {"PRESET": "slowest"}])
 def test_a_wrong_setting_ends_the_process_and_is_named(start_service: StartService, setting: dict[str, str]) -> None:
     masker = start_service("masker", **setting)
-    await_condition(lambda: not masker.running, PATIENCE_S, "the masker to end")
+    await_condition(lambda: not masker.running, TIMEOUT_S, "the masker to end")
     assert next(iter(setting)).lower() in masker.log.lower()
     assert "400" not in masker.log

@@ -37,7 +37,7 @@ NS = 1_000_000_000
 START_NS = 1_793_534_400 * NS
 SEGMENT_S = 4
 DEADLINE_S = 120.0
-"""Patience with processes on a busy machine; what is awaited comes within a few seconds."""
+"""Processes on a busy machine get so long; what is awaited comes within a few seconds."""
 
 
 def wait_for(condition: Callable[[], bool], what: str, look: Callable[[], str] = str) -> None:

@@ -147,7 +147,7 @@ def test_bytes_of_all_cameras_are_bounded_at_the_cost_of_the_fullest() -> None:
     assert bench.buffer._size_bytes() <= MIB
 
 
-def test_a_silent_camera_is_forgotten_in_time(bench: Bench) -> None:
+def test_an_idle_camera_is_forgotten_in_time(bench: Bench) -> None:
     bench.put(*film(2, start_ns=START_NS))
     bench.clock.advance(9)
     bench.buffer.expire()

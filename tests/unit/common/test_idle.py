@@ -1,4 +1,4 @@
-"""A camera is silent when nothing comes from it while somebody listens, and not before."""
+"""A camera is idle when nothing comes from it while somebody listens, and not before."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def listen(idle: IdleTracker, clock: ManualClock, turns: int, turn_s: float = 1.
         idle.tick()
 
 
-def test_a_camera_that_says_nothing_for_longer_than_it_may_is_silent(idle: IdleTracker, clock: ManualClock) -> None:
+def test_a_camera_that_says_nothing_for_longer_than_it_may_is_idle(idle: IdleTracker, clock: ManualClock) -> None:
     observed_at_s = idle.observe(batch(clock))
     listen(idle, clock, 10)
     assert not idle.is_idle(observed_at_s)
@@ -60,7 +60,7 @@ def test_a_long_turn_is_not_time_spent_listening(idle: IdleTracker, clock: Manua
     assert idle.is_idle(observed_at_s)
 
 
-def test_nobody_is_silent_while_a_backlog_is_worked_off(idle: IdleTracker, clock: ManualClock) -> None:
+def test_nobody_is_idle_while_a_backlog_is_worked_off(idle: IdleTracker, clock: ManualClock) -> None:
     observed_at_s = idle.observe(batch(clock))
     for _ in range(100):
         listen(idle, clock, 1)

@@ -14,7 +14,7 @@ from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
 from beffroi_testing import MemoryBroker, MemoryBus
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 class Changes:
@@ -57,14 +57,14 @@ def send(broker: MemoryBroker, key: str, value: bytes | None) -> None:
 
 
 def test_it_knows_what_was_there_before_it_began(table: Table[Viewers]) -> None:
-    assert table.wait_caught_up(PATIENCE_S)
+    assert table.wait_caught_up(TIMEOUT_S)
     assert table.get("before") == viewers("before")
 
 
 def test_it_follows_changes_and_tombstones(table: Table[Viewers], broker: MemoryBroker, changes: Changes) -> None:
     send(broker, "a", viewers("a").encode())
     send(broker, "a", None)
-    heard = [changes.values.get(timeout=PATIENCE_S) for _ in range(3)]
+    heard = [changes.values.get(timeout=TIMEOUT_S) for _ in range(3)]
     assert heard[1:] == [("a", viewers("a")), ("a", None)]
     assert set(table.values()) == {"before"}
 
@@ -73,8 +73,8 @@ def test_an_unreadable_message_removes_what_was_there(
     table: Table[Viewers], broker: MemoryBroker, changes: Changes
 ) -> None:
     send(broker, "before", b'{"unknown": 1}')
-    assert "unknown" in changes.invalid.get(timeout=PATIENCE_S)
-    while changes.values.get(timeout=PATIENCE_S) != ("before", None):
+    assert "unknown" in changes.invalid.get(timeout=TIMEOUT_S)
+    while changes.values.get(timeout=TIMEOUT_S) != ("before", None):
         pass
     assert table.get("before") is None
 
@@ -88,9 +88,9 @@ def test_a_table_that_is_followed_no_more_says_nothing_instead_of_what_was(broke
     dead = Table(MemoryBus(broker), VIEWERS, decode)
     send(broker, "before", viewers("before").encode())
     dead.start()
-    assert dead.wait_caught_up(PATIENCE_S)
+    assert dead.wait_caught_up(TIMEOUT_S)
     send(broker, "bug", b"bug")
-    dead._thread.join(PATIENCE_S)
+    dead._thread.join(TIMEOUT_S)
     for use in (lambda: dead.get("before"), dead.values, lambda: dead.wait_caught_up(0)):
         with pytest.raises(TableDeadError, match=VIEWERS.name):
             use()

@@ -224,7 +224,7 @@ def test_what_cannot_be_sent_yet_is_kept_and_holds_its_offset_back(bench: Bench)
     assert [each.sequence for each in bench.tracks] == [0, 0, 0, 1, 1, 2, 2, 2]
 
 
-def test_a_restart_begins_at_a_key_frame_and_silence_holds_nothing_back(bench: Bench) -> None:
+def test_a_restart_begins_at_a_key_frame_and_an_idle_camera_holds_nothing_back(bench: Bench) -> None:
     bench.give(batch(0))
     middle = batch(1)
     without_key = replace(middle, units=tuple(replace(unit, key=False) for unit in middle.units))

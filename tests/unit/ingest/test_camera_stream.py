@@ -102,21 +102,21 @@ def test_pictures_of_a_connection_are_one_epoch_without_a_gap(site: Site) -> Non
 
 
 def test_one_that_was_waited_for_in_vain_sends_nothing_more(site: Site) -> None:
-    silent, speaks, seen = threading.Event(), threading.Event(), count()
+    stalls, goes_on, seen = threading.Event(), threading.Event(), count()
 
     def before_each() -> None:
         if next(seen) == 2:
-            silent.set()
-            assert speaks.wait(10)
+            stalls.set()
+            assert goes_on.wait(10)
 
     site.plan = [ScriptedSource(units(3), SourceError("disconnected", "gone"), before_each=before_each)]
     worker = site.worker(camera())
     worker.start()
-    assert silent.wait(10)
+    assert stalls.wait(10)
     worker.ask_to_stop()
     assert not worker.join(0.01)
     worker.abandon()
-    speaks.set()
+    goes_on.set()
     assert worker.join(10)
     assert site.outbox.drain(10)
     assert raw_batches(site.broker) == []

@@ -16,7 +16,7 @@ from beffroi_ingest.outbox import RENEW_S, Outbox, OutboxLimits, SideProducer
 from beffroi_ingest.tally import Tally
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
-LIMITS = OutboxLimits(waiting_bytes=1000, in_flight_bytes=300, patience_s=0.01)
+LIMITS = OutboxLimits(waiting_bytes=1000, in_flight_bytes=300, timeout_s=0.01)
 StartOutbox = Callable[..., Outbox]
 
 

@@ -279,7 +279,7 @@ def test_while_the_broker_is_away_nothing_is_lost_or_doubled(
     assert [batch.sequence for batch in masked(broker)] == [0, 1, 2]
 
 
-def test_a_silent_camera_holds_no_offset(
+def test_an_idle_camera_holds_no_offset(
     masker: KeyedProcessor,
     broker: MemoryBroker,
     clock: ManualClock,
@@ -321,7 +321,7 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
     assert [batch.sequence for batch in masked(broker) if batch.camera == "gate"] == [batch.sequence for batch in raw]
 
 
-def test_a_masker_that_cannot_send_takes_no_camera_for_silent(
+def test_a_masker_that_cannot_send_takes_no_camera_for_idle(
     masker: KeyedProcessor,
     broker: MemoryBroker,
     clock: ManualClock,
@@ -335,7 +335,7 @@ def test_a_masker_that_cannot_send_takes_no_camera_for_silent(
     feed(masker, raw[:3])
     broker.away = True
     feed(masker, raw[3:4], 3)
-    listen(masker, clock, 12)  # longer than a camera may be silent
+    listen(masker, clock, 12)  # longer than it takes a camera to be idle
     broker.away = False
     feed(masker, raw[4:], 4)
     listen(masker, clock, 17)  # at the latest after five seconds what waited is sent

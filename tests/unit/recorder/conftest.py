@@ -230,8 +230,8 @@ class Running:
         for source, position in self.position.items():
             self.site.committed[source] = min(position, needed.get(source, position))
 
-    def fall_silent(self) -> None:
-        """Let the cameras' silence end their segments."""
+    def go_idle(self) -> None:
+        """Let the cameras be idle for so long that their segments end."""
         for _ in range(int(self.site.idle_s) + 5):
             self.site.clock.advance(1.0)
             self.tick()

@@ -61,7 +61,7 @@ class LiveSettings(BaseModel):
     """About 8 s at 4 Mbit/s; a browser slower than that skips to the newest pictures."""
     max_viewers: int = Field(default=64, ge=1)
     """Live views at a time; each costs the bitrate of its camera."""
-    silence_s: float = Field(default=3.0, gt=0)
+    idle_s: float = Field(default=3.0, gt=0)
     """Without a new picture for so long, the viewer learns why."""
     session_check_s: float = Field(default=15.0, gt=0)
     """An open view looks so often whether its session is still in force."""

@@ -98,7 +98,7 @@ class CameraStream:
         analysed = bool(work.classes(batch.capture_time))
         if not analysed and not work.annotate:
             self.decoder.reset()
-            return BatchResult(self._silence(batch, work), None, analysed=False)
+            return BatchResult(self._empty_tracks(batch, work), None, analysed=False)
         if not (self.decoder.in_step or batch.starts_with_key):
             return BatchResult((), None, analysed, "awaiting_key")
         try:
@@ -128,10 +128,10 @@ class CameraStream:
                 drawn.append(_drawn(picture, self._shown, work.plan.camera))
         self._analysed_once = self._analysed_once or bool(tracks)
         if not analysed and not tracks:
-            tracks.extend(self._silence(batch, work))
+            tracks.extend(self._empty_tracks(batch, work))
         return BatchResult(tuple(tracks), self._annotated(batch, drawn), analysed)
 
-    def _silence(self, batch: FrameBatch, work: AnalysisRequest) -> tuple[Tracks, ...]:
+    def _empty_tracks(self, batch: FrameBatch, work: AnalysisRequest) -> tuple[Tracks, ...]:
         """Time goes on where nothing may be analysed any more, so that the rules can close what was open."""
         return (_nobody(batch),) if self._analysed_once or work.concerns_rules else ()
 

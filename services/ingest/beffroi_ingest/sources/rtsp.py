@@ -17,11 +17,11 @@ OPTIONS = {
     "fpsprobesize": "0",  # the frame rate is measured here
 }
 
-QUICK = OPTIONS | {"analyzeduration": "1", "probesize": "32"}
+SHORT_PROBE = OPTIONS | {"analyzeduration": "1", "probesize": "32"}
 """Most cameras say all in their SDP. Pictures read to find out more would be handed over late, all at once, and so
 get a wrong capture time."""
 
-PATIENT = OPTIONS | {"analyzeduration": "5000000", "probesize": "5000000"}
+LONG_PROBE = OPTIONS | {"analyzeduration": "5000000", "probesize": "5000000"}
 """For the others."""
 
 
@@ -31,9 +31,9 @@ class RtspSource:
     def __init__(self, address: str, pause: Pause, open_timeout_s: float, read_timeout_s: float) -> None:
         self._pause = pause
         try:
-            self._demuxer = Demuxer(address, QUICK, open_timeout_s, read_timeout_s)
+            self._demuxer = Demuxer(address, SHORT_PROBE, open_timeout_s, read_timeout_s)
         except PictureSizeUnknownError:
-            self._demuxer = Demuxer(address, PATIENT, open_timeout_s, read_timeout_s)
+            self._demuxer = Demuxer(address, LONG_PROBE, open_timeout_s, read_timeout_s)
 
     @property
     def info(self) -> StreamInfo:

@@ -21,7 +21,7 @@ from beffroi_common.topics import FRAMES_MASKED, Topic
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 from beffroi_testing.bus import MemoryProducer
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 MIB = 1024 * 1024
 
 
@@ -221,11 +221,11 @@ def test_the_loop_reads_no_further_than_the_bytes_allow() -> None:
 
 
 def _wait(event: threading.Event) -> None:
-    assert event.wait(PATIENCE_S)
+    assert event.wait(TIMEOUT_S)
 
 
 def test_cameras_are_worked_on_side_by_side_and_each_by_one_thread_at_a_time() -> None:
-    both = threading.Barrier(2, timeout=PATIENCE_S)
+    both = threading.Barrier(2, timeout=TIMEOUT_S)
     at_work: defaultdict[str, int] = defaultdict(int)
     done = threading.Semaphore(0)
 
@@ -242,7 +242,7 @@ def test_cameras_are_worked_on_side_by_side_and_each_by_one_thread_at_a_time() -
             for slot, camera in enumerate(("left", "right")):
                 stage.give(batch(camera, number), number, slot)
         for _ in range(40):
-            assert done.acquire(timeout=PATIENCE_S)
+            assert done.acquire(timeout=TIMEOUT_S)
         stage.processor.tick()
 
 

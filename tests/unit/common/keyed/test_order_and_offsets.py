@@ -28,7 +28,7 @@ BATCHES = 12
 TURNS = 100
 """The story is over once all is committed, and not before this: there are fewer actions."""
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 """With a story that does not come to its end."""
 
 STEP_S = 1.0
@@ -96,7 +96,7 @@ class Story:
         self._busy = busy
         self.stop = threading.Event()
         self._turns = 0
-        self._deadline_s = time.monotonic() + PATIENCE_S
+        self._deadline_s = time.monotonic() + TIMEOUT_S
         fill(self.broker, invalid)
 
     def tell(self, new_executor: Callable[[], Executor]) -> None:

@@ -20,8 +20,8 @@ from beffroi_testing import MemoryStore
 from beffroi_testing.bus import MemoryProducer
 
 DAY_S = 24 * 3600
-SILENT_S = 35
-"""What the clock went on until the camera counted as silent."""
+IDLE_S = 35
+"""What the clock went on until the camera counted as idle."""
 OLDER_S = DAY_S // 2
 """The first three recordings are so much older than the last: they were taken while the store was away."""
 OWNED = [(FRAMES_MASKED.name, 0)]
@@ -33,14 +33,14 @@ def life(site: Site, start: Start, film: Film) -> Running:
     life = start()
     life.recorder.assigned(OWNED)
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     return life
 
 
 def test_the_due_are_destroyed_and_no_others(site: Site, life: Running) -> None:
     stored = list(site.final.values())
     assert len(stored) == 4
-    site.clock.advance(14 * DAY_S - OLDER_S - SILENT_S - 1)
+    site.clock.advance(14 * DAY_S - OLDER_S - IDLE_S - 1)
     life.tick()
     assert site.final == {each.object_name: each for each in stored}
     site.clock.advance(3 * 61)
@@ -59,7 +59,7 @@ def test_recordings_of_a_clock_that_was_ahead_are_destroyed_as_long_after_they_w
     site.clock.advance(7 * 3600)  # the whole store was listed at another hour of the day
     site.put_on_bus(film(5, start_ns=START_NS + 40 * DAY_S * NS))
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     (stored,) = site.store.list("segments/")
     while site.clock.now() < stored.modified_at + timedelta(days=14):
         assert site.segments
@@ -259,7 +259,7 @@ def test_nothing_is_destroyed_while_the_broker_takes_nothing(site: Site, start: 
     site.put_on_bus(film(130))
     life = auditing(start(producer=producer))
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     site.clock.advance(15 * DAY_S)
     producer.waiting = 1
     for _ in range(30):
@@ -312,7 +312,7 @@ def test_a_removal_whose_answer_was_lost_is_said(site: Site, life: Running, monk
 
 
 def test_what_another_instance_destroyed_meanwhile_is_not_said_again(site: Site, life: Running) -> None:
-    site.clock.advance(14 * DAY_S - OLDER_S - SILENT_S - 1)
+    site.clock.advance(14 * DAY_S - OLDER_S - IDLE_S - 1)
     life.tick()
     for name in list(site.segments):
         site.store.remove(name)
@@ -348,7 +348,7 @@ def test_a_full_store_is_emptied_although_it_takes_nothing(site: Site, start: St
     site.put_on_bus(film(130))
     life = auditing(start(store))
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     site.clock.advance(15 * DAY_S)
     store.full = True
     site.put_on_bus(film(61, epoch=9, start_ns=START_NS + 15 * DAY_S * 1_000_000_000))

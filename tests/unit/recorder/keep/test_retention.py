@@ -21,7 +21,7 @@ from beffroi_recorder.keep.retention import LOOP, RetentionThread
 from beffroi_testing import ManualClock, MemoryBus, MemoryStore
 
 DAY_S = 24 * 3600
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 """Far longer than what is waited for takes."""
 
 
@@ -38,7 +38,7 @@ class Hanging(MemoryStore):
     def _hang(self, call: str) -> None:
         if call in self.hangs:
             self.asked.set()
-            assert self.answers.wait(PATIENCE_S)
+            assert self.answers.wait(TIMEOUT_S)
 
     def check_retention(self, retention_days: int) -> None:
         self._hang("check_retention")
@@ -84,7 +84,7 @@ def old(site: Site, store: Hanging, start: Start, film: Film) -> Running:
     life = start(store)
     life.recorder.assigned([AUDITED])
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     site.clock.advance(20 * DAY_S)
     return life
 
@@ -97,7 +97,7 @@ def test_an_audit_that_hangs_holds_up_no_recording(
     site.clock.advance(3601)  # a listing is due, too
     site.put_on_bus(film(70, camera="square", first_number=10_000), slot=1)
     with beside(old.retention.turn, site):
-        assert store.asked.wait(PATIENCE_S)
+        assert store.asked.wait(TIMEOUT_S)
         for record in site.broker.log((FRAMES_MASKED.name, 1)):
             old.recorder.handle(record)
             old.recorder.tick()
@@ -116,11 +116,11 @@ def test_an_upload_that_hangs_holds_up_no_destruction(site: Site, store: Hanging
 
     recording = threading.Thread(target=record_on, daemon=True)
     recording.start()
-    assert store.asked.wait(PATIENCE_S)
+    assert store.asked.wait(TIMEOUT_S)
     old.retention.turn()
     assert {each.state for each in site.final.values()} == {RecordingState.DESTROYED}
     store.answers.set()
-    recording.join(PATIENCE_S)
+    recording.join(TIMEOUT_S)
     assert not recording.is_alive()
 
 
@@ -156,7 +156,7 @@ def test_what_ends_the_retention_ends_the_process(
 def test_it_has_a_heartbeat_of_its_own_which_ends_with_it(site: Site) -> None:
     beating, turned = health(site), threading.Event()
     with RetentionThread(turned.set, beating, threading.Event()):
-        assert turned.wait(PATIENCE_S)
+        assert turned.wait(TIMEOUT_S)
         assert beating.live() == {LOOP: True}
     assert beating.live() == {}
 
@@ -165,7 +165,7 @@ def test_a_heartbeat_that_stopped_is_seen(site: Site, store: Hanging, old: Runni
     store.hangs = {"check_retention"}
     beating, stop = health(site), threading.Event()
     with RetentionThread(old.retention.turn, beating, stop):
-        assert store.asked.wait(PATIENCE_S)
+        assert store.asked.wait(TIMEOUT_S)
         site.clock.advance(61.0)
         assert beating.live() == {LOOP: False}
         store.answers.set()
@@ -174,7 +174,7 @@ def test_a_heartbeat_that_stopped_is_seen(site: Site, store: Hanging, old: Runni
 def test_a_hand_over_waits_for_no_audit(site: Site, store: Hanging, old: Running) -> None:
     store.hangs = {"remove"}
     with beside(old.retention.turn, site):
-        assert store.asked.wait(PATIENCE_S)
+        assert store.asked.wait(TIMEOUT_S)
         old.recorder.revoked([AUDITED])
         store.answers.set()
     states = [each.state for each in site.final.values()]

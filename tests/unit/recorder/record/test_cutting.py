@@ -75,7 +75,7 @@ def test_a_new_mask_version_stays_in_the_segment(site: Site, start: Start, film:
     site.put_on_bus([*batches[:5], *(replace(batch, mask_version=3) for batch in batches[5:])])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [each.mask_versions for each in site.recordings] == [(2, 3)]
 
 
@@ -88,7 +88,7 @@ def test_another_size_is_another_segment(site: Site, start: Start, film: Film) -
     site.put_on_bus([*small, *large])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [(each.width, each.height, each.frames) for each in site.recordings] == [(160, 96, 20), (240, 128, 20)]
     assert site.numbers() == list(range(40))
 
@@ -98,5 +98,5 @@ def test_a_media_clock_that_starts_again_is_another_segment(site: Site, start: S
     site.put_on_bus([*batches[:10], *later(batches[10:], media_s=-8.0)])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [frame_numbers(content) for content in site.segments.values()] == [list(range(40)), list(range(40, 80))]

@@ -90,7 +90,7 @@ def test_every_frame_once_in_minutes(site: Site, start: Start, film: Film) -> No
     site.put_on_bus(film(200))
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [frame_numbers(content) for content in site.segments.values()] == [
         list(range(240)),
         list(range(240, 480)),
@@ -107,7 +107,7 @@ def test_recordings_say_what_is_stored_and_are_chained(site: Site, start: Start,
     site.put_on_bus(film(150))
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     recordings = list(site.final.values())
     assert [each.frames for each in recordings] == [240, 240, 120]
     assert [each.previous_sha256 for each in recordings] == [None, recordings[0].sha256, recordings[1].sha256]
@@ -127,7 +127,7 @@ def test_killed_anywhere_it_ends_as_if_nothing_had_happened(
     site.put_on_bus(both)
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     reference, chain = site.segments, site.final
     steps = _killed_at(None, tmp_path / "count", start, both, committing)[0]
     assert steps > 40
@@ -149,13 +149,13 @@ def _killed_at(
     life = start(FusedStore(store, fuse), FusedProducer(MemoryBus(site.broker).producer(), fuse), site=site)
     try:
         life.work_off()
-        life.fall_silent()
+        life.go_idle()
     except Killed:
         if not committing:
             site.committed.clear()
         life = start(site=site)
         life.work_off()
-        life.fall_silent()
+        life.go_idle()
     return fuse.count, site
 
 
@@ -174,7 +174,7 @@ def test_a_restart_in_the_middle_of_a_segment_makes_the_same(site: Site, start: 
     site.put_on_bus(batches[45:])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [frame_numbers(content) for content in site.segments.values()] == [list(range(240)), list(range(240, 280))]
 
 
@@ -182,7 +182,7 @@ def test_storing_again_changes_nothing(site: Site, start: Start, film: Film) -> 
     site.put_on_bus(film(130))
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     before = {each.name: each for each in site.store.list("")}
     site.committed.clear()
     for head in [each.name for each in site.store.list("heads/")]:
@@ -190,7 +190,7 @@ def test_storing_again_changes_nothing(site: Site, start: Start, film: Film) -> 
     site.clock.advance(100)
     again = start()
     again.work_off()
-    again.fall_silent()
+    again.go_idle()
     after = {each.name: each for each in site.store.list("")}
     assert {name: after[name] for name in after if name.startswith("segments/")} == {
         name: before[name] for name in before if name.startswith("segments/")
@@ -205,7 +205,7 @@ def test_a_batch_delivered_twice_is_recorded_once(site: Site, start: Start, film
     site.put_on_bus([*batches[:30], *batches[30 - again : 30], *batches[30:]])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(260))
     assert [each.missing_batches for each in site.recordings] == [0, 0]
 
@@ -215,7 +215,7 @@ def test_repeats_of_the_epoch_before_are_recorded_once(site: Site, start: Start,
     site.put_on_bus([*old, *new[:5], *old[15:], *new[:5], *new[5:]])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(160))
     assert len(site.segments) == 2
 
@@ -225,7 +225,7 @@ def test_an_older_epoch_that_was_never_seen_is_recorded_too(site: Site, start: S
     site.put_on_bus([*new, *old])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert sorted(number for number in site.numbers() if number is not None) == list(range(160))
 
 
@@ -238,7 +238,7 @@ def test_a_hole_in_the_sequence_is_counted(site: Site, start: Start, film: Film)
     site.put_on_bus([*batches[:10], *batches[13:59], *batches[61:]])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [each.missing_batches for each in site.final.values()] == [3, 2]
 
 
@@ -247,7 +247,7 @@ def test_an_epoch_that_begins_late_counts_what_is_missing(site: Site, start: Sta
     site.put_on_bus([*first, *second[4:]])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [each.missing_batches for each in site.final.values()] == [0, 4]
 
 
@@ -255,7 +255,7 @@ def test_pictures_before_the_first_key_picture_are_missing(site: Site, start: St
     site.put_on_bus(film(30, gop=40)[5:])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(40, 120))
     assert life.recorder._streams["gate"].counters.dropped_batches == 5
 
@@ -264,7 +264,7 @@ def test_a_long_gop_is_cut_at_its_key_picture(site: Site, start: Start, film: Fi
     site.put_on_bus(film(80, gop=7 * 4))
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert [frame_numbers(content) for content in site.segments.values()] == [
         list(range(9 * 28)),
         list(range(9 * 28, 320)),
@@ -283,7 +283,7 @@ def test_another_owner_makes_the_same(site: Site, start: Start, film: Film) -> N
     life.position.clear()
     site.put_on_bus(batches[40:])
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(360))
 
 
@@ -293,7 +293,7 @@ def test_the_second_stream_is_not_recorded(site: Site, start: Start, film: Film)
     site.put_on_bus(interleaved(main, sub))
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(20))
 
 
@@ -309,7 +309,7 @@ def test_an_unreadable_head_begins_a_new_chain_and_recording_goes_on(
     site.put_on_bus(batches[65:])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(280))
     assert [each.previous_sha256 for each in site.final.values()] == [None, None]
 
@@ -320,7 +320,7 @@ def test_a_camera_that_gets_another_slot_keeps_its_chain(site: Site, start: Star
     site.put_on_bus(batches[10:], slot=1)
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(80))
     first, second = site.final.values()
     assert second.previous_sha256 == first.sha256
@@ -339,7 +339,7 @@ def test_a_camera_that_gets_another_slot_while_the_store_is_away_keeps_its_chain
     life.work_off()
     assert life.recorder._streams["gate"].counters.frames == 40, "it waits for no store"
     site.store.away = False
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(80))
     first, second = site.final.values()
     assert second.previous_sha256 == first.sha256

@@ -38,7 +38,7 @@ def content(site: Site, start: Start, film: Film) -> bytes:
     site.put_on_bus(film(10))
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     (only,) = site.segments.values()
     return only
 
@@ -95,7 +95,7 @@ def test_pictures_shown_in_another_order_keep_their_times(site: Site, start: Sta
     site.put_on_bus(batches)
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     (only,) = site.segments.values()
     with av.open(io.BytesIO(only), "r") as container:
         times = [(packet.pts, packet.dts, packet.time_base) for packet in container.demux(video=0) if packet.size]

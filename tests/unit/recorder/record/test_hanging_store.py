@@ -68,7 +68,7 @@ def test_many_batches_are_taken_between_two_tries(site: Site, start: Start, film
     assert counts[1:4] == [4, 8, 16]
     assert set(counts[4:-1]) == {32}
     store.away = False
-    life.fall_silent()
+    life.go_idle()
     site.store = store
     assert site.numbers() == list(range(800))
 
@@ -105,7 +105,7 @@ def test_twenty_cameras_met_in_vain_ask_as_one(site: Site, start: Start, film: F
     assert all(rest >= wanted for rest, wanted in zip(rests, (0.5, 1.0, 2.0, 4.0, 4.0), strict=False))
     assert len(rests) >= 5
     store.away = False
-    life.fall_silent()
+    life.go_idle()
     assert sorted(each.camera for each in site.recordings) == sorted(cameras)
 
 

@@ -1,4 +1,4 @@
-"""A full disk, a store that is away, a silent camera, bad input: said, survived, nothing lost."""
+"""A full disk, a store that is away, an idle camera, bad input: said, survived, nothing lost."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_full_disk_makes_the_bus_wait_and_loses_nothing(site: Site, start: Sta
     assert "free some, or give work_dir a larger disk; recording goes on by itself" in said.message
     assert site.committed[SOURCE] == 0
     disk.room_bytes = 1 << 30
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(280))
     assert service_status(site).code == "running"
 
@@ -94,7 +94,7 @@ def test_while_the_disk_is_full_batches_wait_in_a_bounded_memory(site: Site, sta
     life.work_off()
     assert life.recorder.is_full()
     disk.room_bytes = 1 << 30
-    life.fall_silent()
+    life.go_idle()
     assert not life.recorder.is_full()
     assert site.numbers() == list(range(280))
 
@@ -132,7 +132,7 @@ def test_a_store_away_is_ridden_out_on_the_local_disk(site: Site, start: Start, 
     assert service_status(site).code == "store_away"
     assert service_status(site).counters["waiting"] == 2
     site.store.away = False
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(800))
     assert site.committed[FRAMES_MASKED.name, 0] == 200
 
@@ -146,7 +146,7 @@ def test_a_store_away_when_a_camera_is_met_is_not_now(site: Site, start: Start, 
     assert "the object store does not answer" in service_status(site).message
     assert site.committed[SOURCE] == 0
     site.store.away = False
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(20))
     assert service_status(site).code == "running"
 
@@ -164,7 +164,7 @@ def test_a_camera_that_cannot_be_met_holds_up_no_other(site: Site, start: Start,
     life.tick()
     assert service_status(site).counters["waiting"] == 1, "a minute of the gate is on the local disk"
     site.store.away = False
-    life.fall_silent()
+    life.go_idle()
     assert sorted((each.camera, each.frames) for each in site.recordings) == [
         ("gate", 40),
         ("gate", 240),
@@ -185,16 +185,16 @@ def test_a_camera_whose_partition_left_is_no_trouble_any_more(site: Site, start:
     assert life.recorder.needed() == {}
 
 
-def test_what_fell_silent_holds_its_offsets_until_it_is_stored(site: Site, start: Start, film: Film) -> None:
+def test_what_is_idle_holds_its_offsets_until_it_is_stored(site: Site, start: Start, film: Film) -> None:
     site.put_on_bus(film(10))
     life = start()
     life.work_off()
     site.store.away = True
-    life.fall_silent()
+    life.go_idle()
     assert not life.recorder._streams["gate"].needed_offset
     assert site.committed[SOURCE] == 0
     site.store.away = False
-    life.fall_silent()
+    life.go_idle()
     assert site.committed[SOURCE] == 10
 
 
@@ -236,12 +236,12 @@ def test_a_broker_that_does_not_acknowledge_holds_the_offsets(site: Site, start:
     assert service_status(site).code == "broker_away"
     assert life.work.used_bytes > 0
     Deaf.waiting = 0
-    life.fall_silent()
+    life.go_idle()
     assert site.committed[FRAMES_MASKED.name, 0] == 61
     assert len(site.final) == 2
 
 
-def test_a_silent_camera_holds_nobody_back(site: Site, start: Start, film: Film) -> None:
+def test_an_idle_camera_holds_nobody_back(site: Site, start: Start, film: Film) -> None:
     dead, alive = film(10, camera="dead"), film(55, camera="alive", first_number=1000)
     site.put_on_bus([*dead, *alive[:10]])
     life = start()
@@ -257,7 +257,7 @@ def test_a_silent_camera_holds_nobody_back(site: Site, start: Start, film: Film)
     assert codes == {"dead": "idle", "alive": "recording"}
 
 
-def test_time_spent_waiting_for_the_store_is_no_silence(site: Site, start: Start, film: Film) -> None:
+def test_time_spent_waiting_for_the_store_is_no_idle_time(site: Site, start: Start, film: Film) -> None:
     site.put_on_bus(film(10))
     life = start()
     life.work_off()
@@ -279,7 +279,7 @@ def test_a_camera_behind_the_backlog_of_others_keeps_its_segment_open(site: Site
         life.tick()
     site.put_on_bus(gate[10:], slot=0)
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert sorted((each.camera, each.frames) for each in site.recordings) == [("gate", 80), ("square", 200)]
 
 
@@ -288,10 +288,10 @@ def test_a_camera_that_comes_back_begins_another_segment(site: Site, start: Star
     site.put_on_bus(batches[:10])
     life = start()
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     site.put_on_bus(batches[10:])
     life.work_off()
-    life.fall_silent()
+    life.go_idle()
     assert site.numbers() == list(range(80))
     first, second = site.recordings
     assert second.previous_sha256 == first.sha256

@@ -26,7 +26,7 @@ PAGE = 500
 """Rows read at a time."""
 
 TURN_S = 1.0
-"""Patience with another thread that reads."""
+"""Longest wait for another thread that reads."""
 
 Tell = Callable[[str], None]
 """Hears the id of what changed, and looks at the database itself."""

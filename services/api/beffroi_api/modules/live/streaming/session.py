@@ -98,10 +98,10 @@ class LiveSession:
     async def _send(self, viewer: Viewer) -> None:
         settings, clock = self._services.settings.live, self._services.clock
         check_at_s = clock.monotonic_s() + settings.session_check_s
-        patience_s = 0.0  # at first: whoever opens a camera without pictures learns at once why
+        timeout_s = 0.0  # at first: whoever opens a camera without pictures learns at once why
         while True:
-            held = await viewer.next(patience_s)
-            patience_s = settings.silence_s
+            held = await viewer.next(timeout_s)
+            timeout_s = settings.idle_s
             if viewer.ended:
                 await self._websocket.close(GOING_AWAY)
                 return
