@@ -159,13 +159,13 @@ class MemoryConsumer:
         self._paused = False
         partitions = [(topic.name, number) for topic in topics for number in range(broker.slots)]
         self._next = {each: self._first(each, start) for each in partitions}
-        self._told = False
+        self._joined = False
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
-        if self._told and self._group is not None and self._broker.sessions_ended:
+        if self._joined and self._group is not None and self._broker.sessions_ended:
             self._lose()
-        elif not self._told and not self._broker.away:
+        elif not self._joined and not self._broker.away:
             self._join()
         record = self._take()
         if record is None:
@@ -190,7 +190,7 @@ class MemoryConsumer:
 
     def assignment(self) -> Collection[Partition]:
         """See `Consumer.assignment`."""
-        return frozenset(self._next) if self._told or self._group is None else frozenset()
+        return frozenset(self._next) if self._joined or self._group is None else frozenset()
 
     def caught_up(self) -> bool:
         """See `Consumer.caught_up`."""
@@ -200,19 +200,19 @@ class MemoryConsumer:
 
     def close(self) -> None:
         """See `Consumer.close`."""
-        if self._told and self._listener is not None:
+        if self._joined and self._listener is not None:
             self._listener.revoked(self.assignment())
         self._next = {}
 
     def _join(self) -> None:
-        self._told = True
+        self._joined = True
         if self._listener is not None:
             self._listener.assigned(self.assignment())
 
     def _lose(self) -> None:
         if self._listener is not None:
             self._listener.lost(self.assignment())
-        self._told = self._paused = False
+        self._joined = self._paused = False
         self._next = {each: self._first(each, Start.BEGINNING) for each in self._next}
 
     def _first(self, partition: Partition, start: Start) -> int:
@@ -221,7 +221,7 @@ class MemoryConsumer:
         return 0 if start is Start.BEGINNING else len(self._broker.log(partition))
 
     def _take(self) -> Record | None:
-        if self._paused or self._broker.away or not self._told:
+        if self._paused or self._broker.away or not self._joined:
             return None
         for partition, offset in self._next.items():
             log = self._broker.log(partition)

@@ -58,7 +58,7 @@ class Ingest:
             beat=lambda: runtime.health.beat("outbox"),
         )
         dead_letters = DeadLetters(self._producer, SERVICE, {CAMERAS.name: CAMERAS}, runtime.clock)
-        self._owner = Owner(self._worker, self._outbox, self._status, dead_letters, runtime.clock)
+        self._owner = Owner(self._new_stream, self._outbox, self._status, dead_letters, runtime.clock)
 
     def run(self) -> None:
         """Run until asked to stop, or until a thread met a bug."""
@@ -93,7 +93,7 @@ class Ingest:
                     bootstrap_servers=self._settings.kafka.bootstrap_servers,
                 )
 
-    def _worker(self, camera: Camera) -> CameraStream:
+    def _new_stream(self, camera: Camera) -> CameraStream:
         return CameraStream(
             camera,
             self._open,

@@ -33,7 +33,7 @@ LOW_FPS_SHARE = 0.8
 """Fewer pictures than this share of the nominal rate is worth telling."""
 
 NEEDS_CONNECTION = ("source", "source_version", "slot")
-"""Fields of a camera whose change needs another worker."""
+"""Fields of a camera whose change needs another stream."""
 
 WRONG_PASSWORD_WAIT_S = 30.0
 """Cameras lock accounts after a few wrong passwords within minutes."""
@@ -75,7 +75,7 @@ class CameraStream:
         self._thread.start()
 
     def update(self, camera: Camera) -> bool:
-        """Take over a changed configuration; False when it needs a new connection, hence another worker."""
+        """Take over a changed configuration; False when it needs a new connection, hence another stream."""
         if any(getattr(camera, name) != getattr(self.camera, name) for name in NEEDS_CONNECTION):
             return False
         self.camera = camera

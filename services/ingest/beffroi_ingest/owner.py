@@ -33,23 +33,23 @@ nothing."""
 
 @dataclass
 class Owner:
-    """Starts, changes and stops the workers of this instance's cameras.
+    """Starts, changes and stops the streams of this instance's cameras.
 
     Attributes:
-        new_worker: makes the worker of a camera, not started.
+        new_stream: makes the stream of a camera, not started.
         outbox: where their batches wait.
         status: where disabled cameras are named.
         dead_letters: where configurations go that cannot be read.
         clock: for time-outs.
     """
 
-    new_worker: Callable[[Camera], CameraStream]
+    new_stream: Callable[[Camera], CameraStream]
     outbox: Outbox
     status: StatusReporter
     dead_letters: DeadLetters
     clock: Clock
     _wanted: dict[str, tuple[Camera, Partition]] = field(default_factory=dict)
-    _workers: dict[str, CameraStream] = field(default_factory=dict)
+    _streams: dict[str, CameraStream] = field(default_factory=dict)
     _undecided: frozenset[Partition] = frozenset()
 
     def take(self, record: Record) -> None:
@@ -63,13 +63,13 @@ class Owner:
     def reconcile(self) -> None:
         """Make what runs what is wanted."""
         wanted = {name: camera for name, (camera, _) in self._wanted.items() if camera.enabled}
-        self._stop([name for name in self._workers if name not in wanted])
+        self._stop([name for name in self._streams if name not in wanted])
         self._stop([name for name, camera in wanted.items() if not self._goes_on(name, camera)])
         for name, camera in wanted.items():
-            if name not in self._workers:
+            if name not in self._streams:
                 log.info("camera starts", camera=name, slot=camera.slot)
-                self._workers[name] = self.new_worker(camera)
-                self._workers[name].start()
+                self._streams[name] = self.new_stream(camera)
+                self._streams[name].start()
         self._tell()
 
     def assigned(self, partitions: Collection[Partition]) -> None:
@@ -96,7 +96,7 @@ class Owner:
 
     def stop(self) -> None:
         """Stop every camera."""
-        self._stop(list(self._workers))
+        self._stop(list(self._streams))
 
     def _give_up(self, partitions: Collection[Partition]) -> None:
         """Stop the cameras of lost partitions that another instance was given, which filmed the same seconds.
@@ -117,7 +117,7 @@ class Owner:
 
     def _running_in(self, partitions: Collection[Partition]) -> list[str]:
         slots = _slots(partitions)
-        return [name for name, worker in self._workers.items() if worker.camera.slot in slots]
+        return [name for name, stream in self._streams.items() if stream.camera.slot in slots]
 
     def _read(self, record: Record) -> Camera | None:
         if record.value is None:
@@ -131,24 +131,24 @@ class Owner:
             return None
 
     def _goes_on(self, name: str, camera: Camera) -> bool:
-        worker = self._workers.get(name)
-        return worker is None or worker.update(camera)
+        stream = self._streams.get(name)
+        return stream is None or stream.update(camera)
 
     def _stop(self, names: Collection[str]) -> None:
-        workers = [self._workers.pop(name) for name in names if name in self._workers]
-        for worker in workers:
-            worker.ask_to_stop()
+        streams = [self._streams.pop(name) for name in names if name in self._streams]
+        for stream in streams:
+            stream.ask_to_stop()
         deadline_s = self.clock.monotonic_s() + STOP_S
-        for worker in workers:
-            log.info("camera stops", camera=worker.camera.id)
-            if not worker.join(max(0.0, deadline_s - self.clock.monotonic_s())):
-                worker.abandon()
+        for stream in streams:
+            log.info("camera stops", camera=stream.camera.id)
+            if not stream.join(max(0.0, deadline_s - self.clock.monotonic_s())):
+                stream.abandon()
 
     def _tell(self) -> None:
         for name, (camera, _) in self._wanted.items():
             if not camera.enabled:
                 self.status.camera(name, Level.OK, "disabled", "The camera is switched off in its configuration.")
-        self.status.service(counters={"cameras": len(self._workers)})
+        self.status.service(counters={"cameras": len(self._streams)})
 
 
 def _slots(partitions: Collection[Partition]) -> list[int]:

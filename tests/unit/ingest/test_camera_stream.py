@@ -25,7 +25,7 @@ from beffroi_testing import MemoryBroker, MemoryBus
 
 @dataclass
 class Site:
-    """A worker with all that surrounds it. `plan` holds what each connection finds; the last one stays connected."""
+    """A stream with all that surrounds it. `plan` holds what each connection finds; the last one stays connected."""
 
     broker: MemoryBroker
     outbox: Outbox
@@ -47,7 +47,7 @@ class Site:
             raise found
         return found
 
-    def worker(self, of: Camera) -> CameraStream:
+    def stream(self, of: Camera) -> CameraStream:
         return CameraStream(
             of,
             self.open,
@@ -80,13 +80,13 @@ def site() -> Iterator[Site]:
 
 def play(site: Site, *plan: Source | Exception, of: Camera | None = None) -> CameraStream:
     site.plan = list(plan)
-    worker = site.worker(of or camera())
-    worker.start()
+    stream = site.stream(of or camera())
+    stream.start()
     assert site.played_out.wait(10)
-    worker.ask_to_stop()
-    assert worker.join(10)
+    stream.ask_to_stop()
+    assert stream.join(10)
     assert site.outbox.drain(10)
-    return worker
+    return stream
 
 
 def test_pictures_of_a_connection_are_one_epoch_without_a_gap(site: Site) -> None:
@@ -110,17 +110,17 @@ def test_one_that_was_waited_for_in_vain_sends_nothing_more(site: Site) -> None:
             assert goes_on.wait(10)
 
     site.plan = [ScriptedSource(units(3), SourceError("disconnected", "gone"), before_each=before_each)]
-    worker = site.worker(camera())
-    worker.start()
+    stream = site.stream(camera())
+    stream.start()
     assert stalls.wait(10)
-    worker.ask_to_stop()
-    assert not worker.join(0.01)
-    worker.abandon()
+    stream.ask_to_stop()
+    assert not stream.join(0.01)
+    stream.abandon()
     goes_on.set()
-    assert worker.join(10)
+    assert stream.join(10)
     assert site.outbox.drain(10)
     assert raw_batches(site.broker) == []
-    counted = worker._tally.counters()
+    counted = stream._tally.counters()
     assert counted["frames_in"] == counted["dropped"] > 0
 
 
@@ -191,13 +191,13 @@ def test_the_counters_close(site: Site) -> None:
 def test_a_broker_that_is_away_stops_no_camera(site: Site) -> None:
     site.broker.away = True
     site.plan = [ScriptedSource(units(50))]
-    worker = site.worker(camera())
-    worker.start()
+    stream = site.stream(camera())
+    stream.start()
     assert site.played_out.wait(10)
     site.broker.away = False
     assert site.outbox.drain(10)
-    worker.ask_to_stop()
-    assert worker.join(10)
+    stream.ask_to_stop()
+    assert stream.join(10)
     assert len([each for batch in raw_batches(site.broker) for each in batch.units]) == 50
 
 
@@ -220,25 +220,25 @@ def test_a_bug_is_reported_and_not_swallowed(site: Site) -> None:
 def test_only_a_change_of_source_or_slot_needs_a_new_connection(
     site: Site, changes: dict[str, object], goes_on: bool
 ) -> None:
-    assert site.worker(camera()).update(camera().model_copy(update=changes)) is goes_on
+    assert site.stream(camera()).update(camera().model_copy(update=changes)) is goes_on
 
 
 def test_it_stops_at_the_next_picture(site: Site) -> None:
-    worker: CameraStream | None = None
+    stream: CameraStream | None = None
     asked = threading.Event()
 
     def ask() -> None:
         if asked.is_set():
             return
         asked.set()
-        assert worker is not None
-        worker.ask_to_stop()
+        assert stream is not None
+        stream.ask_to_stop()
 
     source = ScriptedSource([unit(n) for n in range(1000)], before_each=ask)
     site.plan = [source]
-    worker = site.worker(camera())
-    worker.start()
-    assert worker.join(10)
+    stream = site.stream(camera())
+    stream.start()
+    assert stream.join(10)
     assert source.closed.is_set()
     assert len([each for batch in raw_batches(site.broker) for each in batch.units]) <= 2
 

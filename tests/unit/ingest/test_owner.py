@@ -24,7 +24,7 @@ BOTH = [(CAMERAS.name, 0), (CAMERAS.name, 1)]
 
 
 @dataclass
-class FakeWorker:
+class FakeStream:
     """Notes what is done with it."""
 
     camera: Camera
@@ -60,7 +60,7 @@ class FakeWorker:
 class Site:
     broker: MemoryBroker
     owner: Owner
-    made: list[FakeWorker]
+    made: list[FakeStream]
     clock: ManualClock
 
     def say(self, value: Camera | bytes | None, key: str = "gate", partition: int = 0) -> None:
@@ -76,21 +76,21 @@ class Site:
 
     @property
     def running(self) -> list[str]:
-        return [worker.camera.id for worker in self.made if worker.running]
+        return [stream.camera.id for stream in self.made if stream.running]
 
 
 @pytest.fixture
 def site() -> Site:
     broker = MemoryBroker()
     clock, producer = ManualClock(), MemoryBus(broker).producer()
-    made: list[FakeWorker] = []
+    made: list[FakeStream] = []
 
-    def new_worker(of: Camera) -> FakeWorker:
-        made.append(FakeWorker(of))
+    def new_stream(of: Camera) -> FakeStream:
+        made.append(FakeStream(of))
         return made[-1]
 
     owner = Owner(
-        new_worker,  # type: ignore[arg-type]  # what the owner uses of a worker, the fake has
+        new_stream,  # type: ignore[arg-type]  # what the owner uses of a stream, the fake has
         Outbox(MemoryBus(broker).producer, OutboxLimits(1000, 1000, 0.01), lambda bug: None),
         StatusReporter(producer, "ingest", "test", clock),
         DeadLetters(producer, "ingest", {CAMERAS.name: CAMERAS}, clock),
@@ -110,7 +110,7 @@ def test_nothing_runs_before_all_was_read(site: Site) -> None:
     for url in ("rtsp://old.example/1", "rtsp://new.example/1"):
         site.owner.take(Record(CAMERAS.name, 0, 0, "gate", camera(url=url).encode(), 0))
     site.owner.reconcile()
-    assert [worker.camera.source.url for worker in site.made] == ["rtsp://new.example/1"]
+    assert [stream.camera.source.url for stream in site.made] == ["rtsp://new.example/1"]
 
 
 def test_a_change_beside_the_source_disturbs_nothing(site: Site) -> None:
@@ -123,7 +123,7 @@ def test_a_change_beside_the_source_disturbs_nothing(site: Site) -> None:
 def test_a_change_of_source_connects_anew(site: Site) -> None:
     site.say(camera())
     site.say(camera(source=CameraSource(url="pattern:128x96@10")))
-    assert [worker.running for worker in site.made] == [False, True]
+    assert [stream.running for stream in site.made] == [False, True]
 
 
 def test_a_disabled_camera_stops_and_says_so(site: Site) -> None:
@@ -197,7 +197,7 @@ def test_a_camera_that_was_changed_during_a_loss_connects_anew(site: Site) -> No
     site.owner.take(Record(CAMERAS.name, 0, 0, "gate", camera("gate", slot=0, url="rtsp://new.example").encode(), 0))
     assert site.made[0].running, "until all was read again"
     site.say(camera("park", slot=1), "park", 1)
-    assert [worker.running for worker in site.made] == [False, True, True]
+    assert [stream.running for stream in site.made] == [False, True, True]
 
 
 @pytest.mark.parametrize(("back", "stay"), [([], []), ([1], ["park"])], ids=["none comes back", "one comes back"])
@@ -255,4 +255,4 @@ def test_many_dead_cameras_are_waited_for_together(site: Site) -> None:
     site.owner.revoked([(CAMERAS.name, 0)])
     assert site.running == []
     assert site.clock.monotonic_s() - before_s == pytest.approx(STOP_S)
-    assert all(worker.abandoned for worker in site.made)
+    assert all(stream.abandoned for stream in site.made)

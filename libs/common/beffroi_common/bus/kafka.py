@@ -329,16 +329,16 @@ class GroupConsumer(_KafkaReader):
         names = _names(partitions)
         if self._listener is not None:
             self._listener.revoked(names)
-        self._let_go(names)
+        self._drop(names)
 
     def _on_lost(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
         # Also while the broker is away: librdkafka minds the session's end by its own clock.
         names = _names(partitions)
         if self._listener is not None:
             self._listener.lost(names)
-        self._let_go(names)
+        self._drop(names)
 
-    def _let_go(self, names: set[Partition]) -> None:
+    def _drop(self, names: set[Partition]) -> None:
         self._assigned -= names
         self._at_end -= names
 

@@ -111,7 +111,7 @@ def _carry(visit: Stay, seen: Sighting | None, zone: Zone, scene: _Scene) -> tup
     after = _unseen(visit, scene) if seen is None else _seen(visit, seen, zone, scene)
     if after is None:
         return None, tuple(_close(visit, CloseReason.LEFT, scene.now_us))
-    return (after, ()) if seen is None else _judge(after, scene)
+    return (after, ()) if seen is None else _decide(after, scene)
 
 
 def _unseen(visit: Stay, scene: _Scene) -> Stay | None:
@@ -142,7 +142,7 @@ def _seen(visit: Stay, seen: Sighting, zone: Zone, scene: _Scene) -> Stay | None
     )
 
 
-def _judge(visit: Stay, scene: _Scene) -> tuple[Stay, tuple[Alert, ...]]:
+def _decide(visit: Stay, scene: _Scene) -> tuple[Stay, tuple[Alert, ...]]:
     threshold_us = seconds(scene.parameters.threshold_s)
     if visit.alert is None:
         anchor = stay.ripe(visit.anchors, scene.now_us, threshold_us)

@@ -42,7 +42,7 @@ def main() -> None:
         cameras.start()
         try:
             if partitions := _wait_for_broker(cameras, settings, runtime):
-                asyncio.run(_judge(bus, cameras, partitions, settings, runtime))
+                asyncio.run(_process(bus, cameras, partitions, settings, runtime))
         finally:
             cameras.close()
 
@@ -70,7 +70,7 @@ def _partitions(admin: AdminClient) -> int:
     return 0 if topic.error else len(topic.partitions)
 
 
-async def _judge(
+async def _process(
     bus: KafkaBus, cameras: Table[Camera], partitions: int, settings: RulesSettings, runtime: Runtime
 ) -> None:
     producer = bus.producer()

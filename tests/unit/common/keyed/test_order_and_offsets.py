@@ -70,9 +70,9 @@ class Mortal(MemoryBus):
     def hand_over(self) -> None:
         """All partitions leave as in a rebalance, and come back from what is committed."""
         made = self.made
-        if made is not None and made._told:
+        if made is not None and made._joined:
             made._listener.revoked(made.assignment())
-            made._told = made._paused = False
+            made._joined = made._paused = False
             made._next = {each: self._broker.committed(GROUP, each) for each in made._next}
 
 
