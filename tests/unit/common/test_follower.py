@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from beffroi_common.bus import Start
-from beffroi_common.bus.kafka import Follower
+from beffroi_common.bus.kafka.consumers import Follower
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED
 
 

@@ -6,7 +6,7 @@ import logging
 
 import structlog
 
-from beffroi_common.bus.kafka import QUIET_S, _RdkafkaLog
+from beffroi_common.bus.kafka.rdkafka_log import QUIET_S, RdkafkaLog
 from beffroi_testing import ManualClock
 
 LINE = "FAIL [rdkafka#producer-1] [thrd:127.0.0.1:9]: Connect to ipv4#127.0.0.1:9 failed: Connection refused"
@@ -14,7 +14,7 @@ LINE = "FAIL [rdkafka#producer-1] [thrd:127.0.0.1:9]: Connect to ipv4#127.0.0.1:
 
 def test_lines_of_one_kind_are_written_once_in_a_while_and_as_warnings() -> None:
     clock = ManualClock()
-    voice = _RdkafkaLog(clock)
+    voice = RdkafkaLog(clock)
     with structlog.testing.capture_logs() as written:
         for _ in range(50):
             voice.log(logging.ERROR, LINE)

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from beffroi_common.bus import DeliveryError
-from beffroi_common.bus.kafka import KafkaProducer
+from beffroi_common.bus.kafka.producer import KafkaProducer
 from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
 from beffroi_testing import ManualClock

@@ -1,0 +1,15 @@
+"""The bus on Kafka, by confluent-kafka.
+
+clients            `KafkaBus`, which makes the others for one instance of a service
+configuration      librdkafka's settings
+producer           what is sent, and what of it is acknowledged
+consumers          members of a group, and followers of all partitions
+partition_reader   chosen partitions from a chosen moment on
+reading            one record after the other, as every reader gets them
+rdkafka_log        what librdkafka writes by itself
+"""
+
+from .clients import KafkaBus, admin_client
+from .configuration import connection
+
+__all__ = ["KafkaBus", "admin_client", "connection"]

@@ -1,0 +1,137 @@
+"""What is sent, and what of it the broker has acknowledged."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import takewhile
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import Producer as KafkaProducerClient
+
+from beffroi_common.bus.errors import DeliveryError, TooLarge
+from beffroi_common.contracts import Contract, FrameBatch
+from beffroi_common.errors import RetryLater
+from beffroi_common.runtime import tracing
+from beffroi_common.runtime.clock import Clock, SystemClock
+from beffroi_common.topics import Topic
+
+from .rdkafka_log import RdkafkaLog
+
+log = structlog.get_logger(__name__)
+
+PARTITION_UA = -1
+"""librdkafka: chosen by key."""
+
+CLOSE_FLUSH_S = 5.0
+
+FLUSH_STEP_S = 0.05
+"""librdkafka waits until its queue is empty, which it hardly ever is while several threads send: so it is looked after
+each step whether the messages that are waited for are acknowledged."""
+
+
+class KafkaProducer:
+    """See `Producer`."""
+
+    def __init__(self, config: dict[str, Any], clock: Clock | None = None) -> None:
+        self._client = KafkaProducerClient(config, logger=RdkafkaLog())
+        self._clock = clock or SystemClock()
+        self._refused: str | None = None
+        self._lock = threading.Lock()
+        self._sent = 0
+        self._unacknowledged: dict[int, None] = {}
+
+    def send(
+        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+    ) -> None:
+        """See `Producer.send`."""
+        self._raise_if_refused()
+        payload = None if value is None else value.encode()
+        if payload is not None and len(payload) > topic.max_record_bytes:
+            raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
+        number = self._next_number()
+        try:
+            self._client.produce(
+                topic.name,
+                payload,
+                key.encode(),
+                PARTITION_UA if partition is None else partition,
+                headers=list(tracing.headers().items()),
+                on_delivery=partial(self._done, number),
+            )
+        except BufferError:
+            self._acknowledge(number)
+            self._serve(lambda: self._client.poll(0))
+            raise RetryLater("the queue to the broker is full; it is away or too slow") from None
+        except KafkaException as error:
+            self._acknowledge(number)
+            reason: KafkaError = error.args[0]
+            if reason.code() == KafkaError._FATAL:
+                self._refuse(reason.str())
+                raise self._refusal() from None
+            raise RetryLater(f"{topic.name}: {reason.str()}") from None
+        self._serve(lambda: self._client.poll(0))
+
+    def flush(self, timeout_s: float) -> int:
+        """See `Producer.flush`. Others may send meanwhile; nobody waits for what they send."""
+        with self._lock:
+            end = self._sent
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        while True:
+            wait_s = min(FLUSH_STEP_S, max(0.0, deadline_s - self._clock.monotonic_s()))
+            self._serve(lambda wait_s=wait_s: self._client.flush(wait_s))  # type: ignore[misc]
+            self._raise_if_refused()
+            left = self._unacknowledged_before(end)
+            if not left or self._clock.monotonic_s() >= deadline_s:
+                return left
+
+    def close(self) -> None:
+        """See `Producer.close`."""
+        with suppress(DeliveryError):  # the sender has been called back
+            left = self._serve(lambda: self._client.flush(CLOSE_FLUSH_S))
+            if left:
+                log.warning("messages not delivered at the end", messages=left)
+
+    def _serve(self, ask: Callable[[], int]) -> int:
+        """Serve the client's delivery callbacks. One that broke for good raises, at times without saying what."""
+        try:
+            return ask()
+        except (KafkaException, SystemError) as error:
+            self._refuse(str(error.__cause__ or error))
+            raise self._refusal() from None
+
+    def _next_number(self) -> int:
+        with self._lock:
+            number = self._sent
+            self._sent += 1
+            self._unacknowledged[number] = None
+            return number
+
+    def _acknowledge(self, number: int) -> None:
+        with self._lock:
+            self._unacknowledged.pop(number, None)
+
+    def _unacknowledged_before(self, end: int) -> int:
+        """How many of the messages numbered below `end` nobody acknowledged. The numbers lie there in their order."""
+        with self._lock:
+            return sum(1 for _ in takewhile(lambda number: number < end, self._unacknowledged))
+
+    def _done(self, number: int, error: KafkaError | None, message: Message) -> None:
+        self._acknowledge(number)
+        if error is not None:
+            log.error("message refused", topic=message.topic(), reason=error.str())
+            self._refuse(error.str())
+
+    def _refuse(self, reason: str) -> None:
+        self._refused = self._refused or reason
+
+    def _raise_if_refused(self) -> None:
+        if self._refused is not None:
+            raise self._refusal()
+
+    def _refusal(self) -> DeliveryError:
+        return DeliveryError(f"the broker did not take a message: {self._refused}")

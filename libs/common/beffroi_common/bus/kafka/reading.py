@@ -1,0 +1,64 @@
+"""One record after the other, as every reader gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import structlog
+from confluent_kafka import Consumer as KafkaConsumerClient
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from beffroi_common.bus.interfaces import Partition, Record
+
+log = structlog.get_logger(__name__)
+
+METADATA_TIMEOUT_S = 5.0
+"""How long a broker may be away before that is reported and tried again."""
+
+
+def poll(client: KafkaConsumerClient, timeout_s: float) -> Record | Partition | None:
+    """The next record, or a partition that is read to its end; None: neither came in time.
+
+    Raises:
+        KafkaException: the client is broken for good.
+    """
+    message = client.poll(timeout_s)
+    if message is None:
+        return None
+    error = message.error()
+    if error is None:
+        return _record(message)
+    if error.code() == KafkaError._PARTITION_EOF:
+        return _source(message)
+    if error.fatal():
+        raise KafkaException(error)
+    log.warning("broker", reason=error.str())
+    return None
+
+
+def partitions_of(partitions: Sequence[TopicPartition]) -> set[Partition]:
+    """The client's partitions in our terms."""
+    return {(each.topic, each.partition) for each in partitions}
+
+
+def _source(message: Message) -> Partition:
+    return str(message.topic()), int(message.partition() or 0)
+
+
+def _record(message: Message) -> Record:
+    topic, partition = _source(message)
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=int(message.offset() or 0),
+        key=(message.key() or b"").decode("utf-8", "replace"),
+        value=message.value(),
+        timestamp_ms=message.timestamp()[1],
+        headers=_headers(message),
+    )
+
+
+def _headers(message: Message) -> dict[str, bytes]:
+    pairs = cast("list[tuple[str, str | bytes | None]]", message.headers() or [])
+    return {name: value for name, value in pairs if isinstance(value, bytes)}
