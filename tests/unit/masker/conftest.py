@@ -10,7 +10,9 @@ import av
 import numpy as np
 import pytest
 from av import VideoFrame
+from tests.unit.masker.bench import Bench
 
+from beffroi_common.bus.keyed import InlineExecutor
 from beffroi_common.contracts import AccessUnit, Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
 from beffroi_common.media.encoding import Quality
 from beffroi_masker.stream import Limits
@@ -51,7 +53,7 @@ def make_raw() -> MakeRaw:
     ) -> list[FrameBatch]:
         units = _encoded(pictures, codec, {"g": str(gop), "keyint_min": str(gop), "sc_threshold": "0"} | options)
         batches: list[FrameBatch] = []
-        for group in _mask_raster(units, per_batch):
+        for group in _grouped(units, per_batch):
             batches.append(
                 FrameBatch(
                     camera=camera,
@@ -96,7 +98,7 @@ def _encoded(pictures: Sequence[VideoFrame], codec: Codec, options: dict[str, st
     ]
 
 
-def _mask_raster(units: Sequence[AccessUnit], per_batch: int) -> Iterator[list[AccessUnit]]:
+def _grouped(units: Sequence[AccessUnit], per_batch: int) -> Iterator[list[AccessUnit]]:
     group: list[AccessUnit] = []
     for unit in units:
         if group and (len(group) == per_batch or (unit.key and not all(each.key for each in group))):
@@ -137,6 +139,19 @@ def gate(burn: MaskDecision) -> Camera:
         source=CameraSource(url="pattern:320x240@10"),
         masking=burn,
     )
+
+
+@pytest.fixture
+def bench(limits: Limits, quality: Quality) -> Iterator[Bench]:
+    """A masker that works in the caller's thread."""
+    with Bench.running(limits, quality, InlineExecutor()) as made:
+        yield made
+
+
+@pytest.fixture
+def raw(make_raw: MakeRaw) -> list[FrameBatch]:
+    """Two seconds of `gate`."""
+    return make_raw(noise(20, 160, 96))
 
 
 def decode(batches: Sequence[FrameBatch]) -> list[VideoFrame]:
