@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from beffroi_common.bus import InvalidRecord, Partition, Record, TooLarge
+from beffroi_common.bus import InvalidRecord, LoopOptions, Partition, Producer, Record, TooLarge, run
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, KeyedWork, Output
+from beffroi_common.bus.keyed.executors import Step
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream, Tracks
 from beffroi_common.contracts.frames import from_ns
 from beffroi_common.topics import FRAMES_MASKED, TRACKS
-from beffroi_testing import MemoryBroker, MemoryBus
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 QUEUE_BYTES = 96 * 1024 * 1024
 HANG_S = 60.0
@@ -21,6 +23,9 @@ IDLE_S = 10.0
 FORGET_S = 600.0
 GROUP = "keyed"
 INVALID = b"invalid"
+
+TIMEOUT_S = 30.0
+"""With threads that do not come to their end."""
 
 Work = Callable[[FrameBatch], None]
 
@@ -38,7 +43,7 @@ class HeldBack:
 
     Attributes:
         work: what is done with each batch; it may raise.
-        discarded: whether it was told to let go.
+        discarded: whether it was told to release what it holds.
     """
 
     work: Work
@@ -99,6 +104,24 @@ def _said(batch: FrameBatch) -> Tracks:
     )
 
 
+class Stepped:
+    """Works when it is told to: between two turns of the loop any number of pieces may be done."""
+
+    def __init__(self) -> None:
+        self._step: Step = lambda _wait_s: False
+
+    def start(self, step: Step) -> None:
+        self._step = step
+
+    def work_waits(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def work(self, pieces: int = 1) -> None:
+        for _ in range(pieces):
+            self._step(0.0)
+
+
 @dataclass
 class Stage:
     """A processor on a broker in memory, with every stream it ever made."""
@@ -138,6 +161,27 @@ class Stage:
         """Sequence numbers of what was sent of a camera, in order."""
         return said(self.broker, camera)
 
+    def run(
+        self,
+        stop: threading.Event | None = None,
+        beat: Callable[[], None] = lambda: None,
+        producer: Producer | None = None,
+        commit_interval_s: float = 1.0,
+    ) -> None:
+        """Run the processor in the loop of the bus."""
+        bus = MemoryBus(self.broker)
+        run(
+            bus,
+            self.processor,
+            service=GROUP,
+            topics=[FRAMES_MASKED],
+            producer=producer or bus.producer(),
+            stop=stop or threading.Event(),
+            clock=self.broker.clock,
+            beat=beat,
+            options=LoopOptions(poll_timeout_s=0.001, commit_interval_s=commit_interval_s),
+        )
+
     @property
     def needed(self) -> dict[int, int]:
         """Needed offsets by partition number."""
@@ -147,3 +191,16 @@ class Stage:
 def said(broker: MemoryBroker, camera: str) -> list[int]:
     """Sequence numbers of what was sent of a camera, in order."""
     return [Tracks.decode(each.value or b"").sequence for each in broker.records(TRACKS) if each.key == camera]
+
+
+def turns(stage: Stage, seconds: int) -> None:
+    """Let time go by in turns of the loop that bring nothing."""
+    clock = stage.broker.clock
+    assert isinstance(clock, ManualClock)
+    for _ in range(seconds):
+        clock.advance(1)
+        stage.processor.tick()
+
+
+def wait(event: threading.Event) -> None:
+    assert event.wait(TIMEOUT_S)

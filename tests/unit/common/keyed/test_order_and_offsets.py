@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.common.keyed.streams import GROUP, INVALID, Stage, batch, said
+from tests.unit.common.keyed.streams import GROUP, INVALID, TIMEOUT_S, Stage, Stepped, batch, said
 
 from beffroi_common.bus import Consumer, LoopOptions, Partition, RetryLater, run
 from beffroi_common.bus.keyed import Executor, InlineExecutor, ThreadExecutor
-from beffroi_common.bus.keyed.executors import Step
 from beffroi_common.contracts import DeadLetter, FrameBatch
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
@@ -28,28 +27,7 @@ BATCHES = 12
 TURNS = 100
 """The story is over once all is committed, and not before this: there are fewer actions."""
 
-TIMEOUT_S = 30.0
-"""With a story that does not come to its end."""
-
 STEP_S = 1.0
-
-
-class Stepped:
-    """Works when it is told to: between two turns of the loop any number of pieces may be done."""
-
-    def __init__(self) -> None:
-        self._step: Step = lambda _wait_s: False
-
-    def start(self, step: Step) -> None:
-        self._step = step
-
-    def work_waits(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def work(self, pieces: int) -> None:
-        for _ in range(pieces):
-            self._step(0.0)
 
 
 class Killed(Exception):  # noqa: N818
@@ -105,7 +83,7 @@ class Story:
             stage = Stage(executor, self._work, self.broker, hang_s=math.inf)  # a turn takes a second, and threads more
             with suppress(Killed), stage.processor:
                 run(
-                    bus, stage.processor, group=GROUP, service="test", topics=[FRAMES_MASKED],
+                    bus, stage.processor, service=GROUP, topics=[FRAMES_MASKED],
                     producer=bus.producer(), stop=self.stop, clock=self.clock, beat=lambda: self._beat(bus, executor),  # noqa: B023
                     options=LoopOptions(poll_timeout_s=0.0, commit_interval_s=3.0),
                 )  # fmt: skip

@@ -1,0 +1,133 @@
+"""What ends the process: a bug, a fatal error, a worker that hangs; and that nothing keeps it from ending."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from tests.unit.common.keyed.streams import (
+    GROUP,
+    HANG_S,
+    IDLE_S,
+    Stage,
+    Stepped,
+    batch,
+    said,
+    turns,
+    wait,
+)
+
+from beffroi_common.bus import DeliveryError, InvalidRecord
+from beffroi_common.bus.keyed import Executor, InlineExecutor, Output, ThreadExecutor
+from beffroi_common.bus.keyed.processor import NoRecordToRefuseError
+from beffroi_common.bus.keyed.schedule import WorkerHungError
+from beffroi_common.contracts import FrameBatch
+from beffroi_common.topics import FRAMES_MASKED
+from beffroi_testing import ManualClock, MemoryBroker
+
+
+@pytest.mark.parametrize("executor", [InlineExecutor, lambda: ThreadExecutor(2, "test")], ids=["inline", "threads"])
+@pytest.mark.parametrize("error", [ZeroDivisionError(), DeliveryError("refused")], ids=["bug", "fatal"])
+def test_a_bug_or_a_fatal_error_of_a_worker_ends_the_loop_and_commits_nothing_beyond(
+    executor: Callable[[], Executor], error: Exception
+) -> None:
+    broker = MemoryBroker(slots=1)
+    for number in range(5):
+        one = batch("gate", number, at_ns=broker.clock.now_ns())
+        broker.append(FRAMES_MASKED.name, "gate", one.encode(), 0, {})
+
+    def work(one: FrameBatch) -> None:
+        if one.sequence == 3:
+            raise error
+
+    stage = Stage(executor(), work, broker)
+    with pytest.raises(type(error)), stage.processor:
+        stage.run(commit_interval_s=0.0)
+    assert broker.committed(GROUP, (FRAMES_MASKED.name, 0)) <= 2, "2 is held back"
+    assert said(broker, "gate") == [0, 1]
+
+
+def test_a_worker_that_hangs_ends_the_process() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_one: FrameBatch) -> None:
+        begun.set()
+        wait(go_on)
+
+    stage = Stage(ThreadExecutor(1, "test"), work)
+    with stage.processor:
+        stage.give(batch("gate", 0), 0)
+        wait(begun)
+        turns(stage, 60)
+        with pytest.raises(WorkerHungError, match="camera gate"):
+            turns(stage, 1)
+        with pytest.raises(WorkerHungError):
+            stage.processor.revoked([(FRAMES_MASKED.name, 0)])
+        go_on.set()
+
+
+@pytest.mark.parametrize("slot", [0, 1], ids=["idle", "moved to another slot"])
+def test_what_a_stream_refuses_without_a_record_is_a_bug_and_refuses_no_record(slot: int) -> None:
+    steps = Stepped()
+    stage = Stage(steps)
+    stage.give(batch("gate", 0, at_ns=stage.broker.clock.now_ns()), 0)
+    steps.work()
+    stage.streams[0].rest = _refuse  # type: ignore[method-assign]
+    if slot == 0:
+        turns(stage, int(IDLE_S) + 1)
+    else:
+        stage.give(batch("gate", 1), 0, slot)
+    steps.work()
+    with pytest.raises(NoRecordToRefuseError, match="camera gate"):
+        stage.give(batch("innocent", 0), 1)
+    assert [each.refusal for each in stage.processor.settled()] == [None]
+
+
+def _refuse() -> list[Output]:
+    raise InvalidRecord("what is held back")
+
+
+def test_workers_sleep_once_the_process_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Stepped()
+    stage = Stage(steps, lambda _one: _fail())
+    for slot, camera in enumerate(("left", "right")):
+        stage.give(batch(camera, 0), 0, slot)
+    steps.work()
+    waits: list[float] = []
+    monkeypatch.setattr(stage.processor._schedule._changed, "wait", waits.append)
+    assert stage.processor._schedule.claim(0.5) is None, "the other camera is ready, and left alone"
+    assert waits == [0.5]
+
+
+def _fail() -> None:
+    raise ZeroDivisionError
+
+
+def test_a_worker_that_hangs_keeps_no_process_from_ending() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_one: FrameBatch) -> None:
+        begun.set()
+        go_on.wait()
+
+    broker = MemoryBroker(slots=1)
+    broker.append(FRAMES_MASKED.name, "gate", batch("gate", 0).encode(), 0, {})
+    stage = Stage(ThreadExecutor(1, "test", close_s=0.01), work, broker)
+
+    def beat() -> None:
+        assert isinstance(broker.clock, ManualClock)
+        if begun.is_set():
+            broker.clock.advance(HANG_S + 1)
+
+    def live() -> None:
+        with pytest.raises(WorkerHungError, match="camera gate"), stage.processor:
+            stage.run(beat=beat)
+        ended.set()
+
+    ended = threading.Event()
+    threading.Thread(target=live, daemon=True).start()
+    try:
+        wait(ended)
+    finally:
+        go_on.set()
