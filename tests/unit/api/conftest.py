@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.application import Running, in_memory, running
+from tests.unit.api.desk import Desk, open_desk
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +16,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     around, *_ = in_memory(tmp_path_factory.mktemp("api"))
     with running(around) as started:
         yield started
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A publisher of cameras."""
+    with open_desk(tmp_path) as opened:
+        yield opened
