@@ -97,7 +97,7 @@ def test_a_new_file_that_somebody_else_prepares_is_waited_for(tmp_path: Path, mo
 def test_a_database_that_is_away_is_named_without_its_password(url: str) -> None:
     database = Database(url)
     for act in (migrations.upgrade, migrations.check):
-        with pytest.raises(migrations.DatabaseNotReady, match="check BEFFROI_API_DATABASE_URL") as away:
+        with pytest.raises(migrations.DatabaseNotReady, match="check the setting DATABASE_URL") as away:
             act(database)
         assert "hunter2" not in str(away.value)
     database.close()

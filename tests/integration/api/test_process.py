@@ -76,7 +76,7 @@ def test_it_serves_while_broker_and_store_are_away(process: Callable[..., Proces
         ({"PROT": "80"}, "unknown setting BEFFROI_API_PROT"),
         ({"RETENTION_DAYS": "31"}, "retention_days: Input should be less than or equal to 30"),
         ({"STORES__RECORDINGS__SECRET": "hunter2"}, "stores.recordings.secret"),
-        ({"DATABASE_URL": "sqlite:////nowhere/api.sqlite3"}, "check BEFFROI_API_DATABASE_URL"),
+        ({"DATABASE_URL": "sqlite:////nowhere/api.sqlite3"}, "check the setting DATABASE_URL"),
         ({"DATABASE_URL": "mysql://nobody:hunter2@host/x"}, "BEFFROI_API_*: database_url: String should match"),
     ],
 )
@@ -90,6 +90,20 @@ def test_a_wrong_setting_ends_it_with_a_reason(
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_live_views_end_with_a_reason_until_the_database_is_migrated(tmp_path: Path, postgres: Any) -> None:
+    live = Process(tmp_path, {"DATABASE_URL": postgres.create_database()}, "beffroi_api.live")
+    done = subprocess.run(
+        [sys.executable, "-m", live.module],
+        env=live.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode != 0
+    assert "run `python -m beffroi_api.commands.migrate` first" in done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def check(database: Database) -> None:
         raise DatabaseNotReady(_away(database, error)) from None
     if found != wanted:
         raise DatabaseNotReady(
-            f"the database is at revision {found}, this api needs {wanted}: "
+            f"the database is at revision {found}, this release needs {wanted}: "
             "run `python -m beffroi_api.commands.migrate` first"
         )
 
@@ -68,4 +68,4 @@ def _away(database: Database, error: Any) -> str:
     # The driver's text may hold the address but never the password; the url is shown without it too.
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     url = database.engine.url.render_as_string(hide_password=True)
-    return f"database {url} cannot be used ({reason}): check BEFFROI_API_DATABASE_URL and that the server runs"
+    return f"database {url} cannot be used ({reason}): check the setting DATABASE_URL and that the server runs"
