@@ -39,6 +39,8 @@ class Service(StrEnum):
     RULES = "rules"
     RECORDER = "recorder"
     API = "api"
+    LIVE = "live"
+    """Live views as a process of their own, where a site runs them so."""
 
 
 ALL = frozenset(Service)
@@ -138,10 +140,10 @@ def _small(
 
 
 S = Service
-CAMERAS = replace(_small("cameras.v1", Camera, None, {S.API}, ALL), quoted=False)
+CAMERAS = replace(_small("cameras.v1", Camera, None, {S.API}, ALL - {S.LIVE}), quoted=False)
 FRAMES_RAW = _frames("frames.raw.v1", timedelta(minutes=10), {S.INGEST}, {S.MASKER})
-FRAMES_MASKED = _frames("frames.masked.v1", timedelta(hours=2), {S.MASKER}, {S.VISION, S.RECORDER, S.API})
-FRAMES_ANNOTATED = _frames("frames.annotated.v1", timedelta(minutes=10), {S.VISION}, {S.API})
+FRAMES_MASKED = _frames("frames.masked.v1", timedelta(hours=2), {S.MASKER}, {S.VISION, S.RECORDER, S.API, S.LIVE})
+FRAMES_ANNOTATED = _frames("frames.annotated.v1", timedelta(minutes=10), {S.VISION}, {S.API, S.LIVE})
 TRACKS = _small("tracks.v1", Tracks, timedelta(days=1), {S.VISION}, {S.RULES, S.API})
 ALERTS = _small("alerts.v1", Alert, timedelta(days=14), {S.RULES}, {S.API})
 RECORDINGS = _small("recordings.v1", Recording, None, {S.RECORDER}, {S.API, S.RECORDER}, key="<store>/<object name>")
@@ -150,10 +152,10 @@ STATUS = _small(
     TypeAdapter(Status),
     None,
     ALL,
-    {S.API},
+    {S.API, S.LIVE},
     key="camera/<camera>/<service> or service/<service>/<instance>",
 )
-VIEWERS = _small("viewers.v1", Viewers, None, {S.API}, {S.VISION})
+VIEWERS = _small("viewers.v1", Viewers, None, {S.API, S.LIVE}, {S.VISION, S.API, S.LIVE})
 
 TOPICS: tuple[Topic, ...] = (
     CAMERAS,
@@ -171,13 +173,16 @@ DEAD_LETTER_RETENTION = timedelta(days=7)
 
 
 def dead_letter_topic(topic: Topic) -> Topic:
-    """The topic that takes what cannot be read on `topic`; its readers write it."""
+    """The topic that takes what cannot be read on `topic`.
+
+    Its readers write it; live views leave that to the others, one of whom reads each topic that they read.
+    """
     return Topic(
         name=topic.dead_letters,
         contract=DeadLetter,
         retention=DEAD_LETTER_RETENTION,
         max_record_bytes=MAX_SMALL_RECORD_BYTES,
-        producers=topic.consumers,
+        producers=topic.consumers - {S.LIVE},
         consumers=frozenset(),
     )
 

@@ -16,8 +16,17 @@ import yaml
 from tests.integration.k8s import deployment
 
 ROOT = Path(__file__).parents[3]
-BASE = ROOT / "k8s" / "base"
+K8S = ROOT / "k8s"
 RENDER_TIMEOUT_S = 60.0
+
+CELLS = {"base": K8S / "base", "with_live": Path(__file__).with_name("with_live")}
+"""A cell as it is, and one with the live views as a workload of their own."""
+
+FOLDERS = {
+    "base": {folder.parent.name: folder.parent for folder in (K8S / "base").glob("*/kustomization.yaml")},
+    "with_live": {"live": K8S / "components" / "live" / "workload"},
+}
+"""By cell, the folder of each workload that the ones before it do not have."""
 
 Manifest = dict[str, Any]
 
@@ -54,15 +63,15 @@ def render() -> Callable[[Path], tuple[Manifest, ...]]:
 
 
 @pytest.fixture(scope="session")
-def cell() -> tuple[Manifest, ...]:
+def cell(request: pytest.FixtureRequest) -> tuple[Manifest, ...]:
     """Everything of one cell."""
-    return render_folder(BASE)
+    return render_folder(CELLS[request.param])
 
 
 @pytest.fixture
 def workload_manifests(workload: str) -> tuple[Manifest, ...]:
     """What the folder of `workload` makes by itself."""
-    return render_folder(BASE / workload)
+    return render_folder(_folders("with_live")[workload])
 
 
 @pytest.fixture(scope="session")
@@ -71,9 +80,25 @@ def pods(cell: tuple[Manifest, ...]) -> dict[str, Manifest]:
     return deployment.pods(cell)
 
 
+def _folders(cell: str) -> dict[str, Path]:
+    """The folder of each workload of a cell."""
+    return FOLDERS["base"] | FOLDERS[cell]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `workload` runs for each folder of base/; `service`: for those that are services."""
-    if "workload" in metafunc.fixturenames:
-        metafunc.parametrize("workload", sorted(path.parent.name for path in BASE.glob("*/kustomization.yaml")))
-    if "service" in metafunc.fixturenames:
-        metafunc.parametrize("service", sorted(path.parent.name for path in BASE.glob("*/statefulset.yaml")))
+    """A test that asks for a `cell` runs for each; for a `workload` or `service`: for each that a cell has."""
+    named = metafunc.fixturenames
+    if "workload" in named or "service" in named:
+        argument, file = ("workload", "kustomization.yaml") if "workload" in named else ("service", "statefulset.yaml")
+        pairs = [
+            (cell, name)
+            for cell in CELLS
+            for name, folder in sorted(_folders(cell).items())
+            if (folder / file).exists()
+        ]
+        if "cell" in named:
+            metafunc.parametrize(("cell", argument), pairs, indirect=["cell"], scope="session")
+        else:
+            metafunc.parametrize(argument, sorted({name for _, name in pairs}))
+    elif "cell" in named:
+        metafunc.parametrize("cell", CELLS, indirect=True, scope="session")

@@ -23,6 +23,14 @@ OLDEST_VERSION = "1.34"
 SECRET_NAME = re.compile(r"(?i)(password|secret|access.?key|token)(?!name$|s?_(dir|file)$)")
 """What a variable with a secret in it is called; the name of a Secret or of a folder is none."""
 
+SECRETS = {
+    "api": {"store-api", "database", "database-ca"},
+    "ingest": {"camera-credentials"},
+    "live": {"database", "database-ca"},
+    "recorder": {"store-recorder"},
+}
+"""What workloads are given beside the password of their own user of Kafka: live views hold no key of the store."""
+
 Manifest = dict[str, Any]
 Cell = tuple[Manifest, ...]
 Render = Callable[[Path], Cell]
@@ -43,8 +51,25 @@ def _all_containers(pods: dict[str, Manifest]) -> Iterator[tuple[str, Manifest]]
             yield name, container
 
 
-def test_each_service_of_the_registry_is_a_workload(cell: Cell) -> None:
-    assert _names(cell, "StatefulSet") == {str(service) for service in Service}
+def test_each_service_of_the_registry_is_a_workload(render: Render, root: Path) -> None:
+    services, base = {str(service) for service in Service}, render(root / "k8s" / "base")
+    with_live = render(Path(__file__).with_name("with_live"))
+    assert _names(with_live, "StatefulSet") == services
+    assert _names(base, "StatefulSet") == services - {str(Service.LIVE)}, "by default the api serves live views"
+
+
+def test_live_views_change_nothing_of_the_base_but_whom_policies_let_through(render: Render, root: Path) -> None:
+    base, with_live = (
+        {(each["kind"], each["metadata"]["name"]): each for each in render(folder)}
+        for folder in (root / "k8s" / "base", Path(__file__).with_name("with_live"))
+    )
+    assert base.keys() < with_live.keys()
+    changed = {identity for identity, manifest in base.items() if with_live[identity] != manifest}
+    assert changed == {("NetworkPolicy", name) for name in ("database", "kafka", "public-port")}
+    for identity in changed:
+        (found,) = with_live[identity]["spec"]["podSelector"]["matchExpressions"]
+        assert found["values"].pop() == "live"
+        assert with_live[identity] == base[identity]
 
 
 def test_a_workload_renders_by_itself_and_is_part_of_the_cell(workload_manifests: Cell, cell: Cell) -> None:
@@ -105,6 +130,14 @@ def test_selectors_find_the_pods_of_their_workload(cell: Cell, pods: dict[str, M
         assert found == [name.removesuffix("-admin")]
 
 
+def test_services_lead_to_ports_that_their_pods_have(cell: Cell, pods: dict[str, Manifest]) -> None:
+    for manifest in cell:
+        if manifest["kind"] == "Service":
+            pod = pods[manifest["metadata"]["name"].removesuffix("-admin")]
+            there = {port["name"] for each in pod["spec"]["containers"] for port in each["ports"]}
+            assert {port["targetPort"] for port in manifest["spec"]["ports"]} <= there
+
+
 def test_pods_have_names_that_can_be_looked_up(cell: Cell) -> None:
     headless = {e["metadata"]["name"] for e in cell if e["kind"] == "Service" and e["spec"].get("clusterIP") == "None"}
     for manifest in cell:
@@ -130,6 +163,11 @@ def test_secrets_that_must_exist_are_in_the_documentation(pods: dict[str, Manife
             assert any(f"`{secret}`" in line and f"`{key}`" in line for line in text.splitlines()), (
                 f"{name} needs the key {key} of the secret {secret}: say so in docs/sre.md"
             )
+
+
+def test_each_workload_is_given_its_own_secrets_alone(pods: dict[str, Manifest]) -> None:
+    given = {name: {secret for secret, _ in _secret_keys(pod)} for name, pod in pods.items()}
+    assert given == {name: {f"beffroi-{name}", "kafka-ca"} | SECRETS.get(name, set()) for name in pods}
 
 
 def _secret_keys(pod: Manifest) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 from pydantic import BaseModel
-from tests.integration.k8s.deployment import environment
+from tests.integration.k8s.deployment import containers, environment
 from tests.unit.k8s import dockerfile
 
 from beffroi_common.bus.admin import TopicsSettings
@@ -19,7 +19,7 @@ from beffroi_common.runtime.settings import ServiceSettings, SettingsError, load
 Manifest = dict[str, Any]
 Value = TypeVar("Value")
 
-MODULES = {"vision": "beffroi_detector.vision", "rules": "beffroi_detector.rules"}
+MODULES = {"vision": "beffroi_detector.vision", "rules": "beffroi_detector.rules", "live": "beffroi_api.live"}
 """Programs that are not named after their workload."""
 
 MEMORY_BOUNDS = {"kafka.queue_bytes", "kafka.prefetch_bytes", "outbox_bytes", "in_flight_bytes", "live.buffer_bytes"}
@@ -71,8 +71,9 @@ def test_the_program_accepts_its_environment(
     settings: ServiceSettings, pods: dict[str, Manifest], service: str
 ) -> None:
     (main,) = pods[service]["spec"]["containers"]
-    assert settings.admin_host == "0.0.0.0"
-    assert settings.admin_port == next(p["containerPort"] for p in main["ports"] if p["name"] == "admin")
+    assert settings.admin_host == getattr(settings, "host", "0.0.0.0") == "0.0.0.0"
+    listening = {"admin": settings.admin_port} | ({"http": settings.port} if hasattr(settings, "port") else {})
+    assert {port["name"]: port["containerPort"] for port in main["ports"]} == listening
     assert settings.instance == "workload-0", "the pod's name is the static member's name"
 
 
@@ -133,10 +134,11 @@ def test_the_work_folder_of_the_recorder_fits_its_volume(
     assert settings.work_bytes < int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) * UNITS["Gi"]
 
 
-def test_the_image_starts_the_program_of_the_workload(pods: dict[str, Manifest], service: str) -> None:
+def test_the_image_starts_the_program_of_the_workload(pods: dict[str, Manifest], service: str, root: Path) -> None:
     (main,) = pods[service]["spec"]["containers"]
     arguments = main.get("args") or dockerfile.read().command(target_of(main))
     assert arguments == ["-m", module_of(service)]
+    assert (root / "services" / target_of(main) / module_of(service).replace(".", "/") / "__main__.py").exists()
 
 
 def test_the_topics_job_accepts_its_environment(
@@ -152,8 +154,18 @@ def test_the_topics_job_accepts_its_environment(
 def test_the_database_is_reached_without_a_password_in_its_address(
     pods: dict[str, Manifest], cell: tuple[Manifest, ...]
 ) -> None:
-    spec = pods["api"]["spec"]
-    for container in spec["initContainers"] + spec["containers"]:
-        variables = environment(container, cell)
-        assert variables["BEFFROI_API_DATABASE_URL"].startswith("postgresql+psycopg://beffroi@")
-        assert variables["PGPASSWORD"] == "made-up"
+    for variables in (environment(container, cell) for pod in pods.values() for container in containers(pod)):
+        for name, value in variables.items():
+            if name.endswith("_DATABASE_URL"):
+                assert value.startswith("postgresql+psycopg://beffroi@")
+                assert variables["PGPASSWORD"] == "made-up"
+
+
+def test_what_people_reach_is_reached_by_the_one_address_of_the_site(
+    pods: dict[str, Manifest], cell: tuple[Manifest, ...]
+) -> None:
+    (site,) = (e["data"] for e in cell if e["kind"] == "ConfigMap" and e["metadata"]["name"].startswith("site-"))
+    for name in pods.keys() & {"api", "live"}:
+        variables = environment(pods[name]["spec"]["containers"][0], cell)
+        assert variables[f"BEFFROI_{name.upper()}_PUBLIC_ORIGIN"] == site["public-origin"]
+        assert variables[f"BEFFROI_{name.upper()}_TRUSTED_PROXIES"] == site["trusted-proxies"]

@@ -16,9 +16,16 @@ from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
-from tests.integration.k8s.deployment import Site, containers, faults, pods
+from fastapi import FastAPI
+from pydantic import ValidationError
+from tests.integration.k8s import route
+from tests.integration.k8s.deployment import PUBLIC, Site, containers, environment, faults, pods
 from tests.unit.k8s import dockerfile
 
+from beffroi_api.authz import roles
+from beffroi_api.http.app import create_app, create_live_app
+from beffroi_api.live.settings import LiveProcessSettings
+from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_detector.manifest import GRAPH, MANIFEST, NUMBERS
 
 Manifest = dict[str, Any]
@@ -47,23 +54,40 @@ class Checkout:
 
     @property
     def overlay(self) -> Path:
-        """The folder that the overlay's first line names."""
-        return (self.root / self.block("yaml").splitlines()[0].removeprefix("# ")).parent
+        """The folder that the first line of the overlay names."""
+        return (self.root / self.blocks("yaml")[0].splitlines()[0].removeprefix("# ")).parent
 
-    def block(self, language: str) -> str:
-        """The page's one block in a language."""
-        (found,) = re.findall(rf"```{language}\n(.*?)```", self.page, flags=re.DOTALL)
-        return str(found)
+    def blocks(self, language: str) -> list[str]:
+        """The page's blocks in a language."""
+        return re.findall(rf"```{language}\n(.*?)```", self.page, flags=re.DOTALL)
+
+    def write_overlay(self, *, with_live: bool) -> None:
+        """Write each file where its first line says; what goes to its end belongs to the live views."""
+        for block in self.blocks("yaml"):
+            name, _, place = block.splitlines()[0].removeprefix("# ").partition(", ")
+            assert place in {"", "at its end"}
+            if not place:
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                (self.root / name).write_text(block)
+            elif with_live:
+                (self.root / name).write_text((self.root / name).read_text() + block)
 
 
 @pytest.fixture(scope="session")
-def checkout(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    made = Checkout(tmp_path_factory.mktemp("checkout"), (root / "docs" / "sre.md").read_text())
-    shutil.copytree(root / "k8s", made.root / "k8s")
-    (made.root / ".venv").symlink_to(Path(sys.executable).parents[1])
-    made.overlay.mkdir(parents=True)
-    (made.overlay / "kustomization.yaml").write_text(made.block("yaml"))
+def checkouts(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkout]:
+    """One with the overlay as it is given first, one with live views as a workload of their own."""
+    page = (root / "docs" / "sre.md").read_text()
+    made = {name: Checkout(tmp_path_factory.mktemp("checkout"), page) for name in ("overlay", "with_live")}
+    for name, each in made.items():
+        shutil.copytree(root / "k8s", each.root / "k8s")
+        (each.root / ".venv").symlink_to(Path(sys.executable).parents[1])
+        each.write_overlay(with_live=name == "with_live")
     return made
+
+
+@pytest.fixture(scope="session", params=["overlay", "with_live"])
+def checkout(request: pytest.FixtureRequest, checkouts: dict[str, Checkout]) -> Checkout:
+    return checkouts[request.param]
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +96,14 @@ def overlay(checkout: Checkout, render: Render) -> Cell:
 
 
 @pytest.fixture(scope="session")
-def site(checkout: Checkout) -> Site:
-    hosts = dict(re.findall(r"`(\S+)` in the network `(\S+)`", checkout.page.replace("\n", " ")))
+def overlay_with_live(checkouts: dict[str, Checkout], render: Render) -> Cell:
+    return render(checkouts["with_live"].overlay)
+
+
+@pytest.fixture(scope="session")
+def site(root: Path) -> Site:
+    page = (root / "docs" / "sre.md").read_text()
+    hosts = dict(re.findall(r"`(\S+)` in the network `(\S+)`", page.replace("\n", " ")))
     return Site(registry=REGISTRY, hosts=hosts, camera_networks=CAMERA_NETWORKS)
 
 
@@ -83,14 +113,26 @@ def test_the_overlay_has_no_fault(overlay: Cell, site: Site) -> None:
 
 def test_the_overlay_fits_the_schemas(overlay: Cell) -> None:
     for manifest in overlay:
-        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+        if manifest["kind"] != "HTTPRoute":  # which is not of Kubernetes itself: see route.py
+            kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
 
 
 def test_what_the_site_decided_is_in_the_overlay(overlay: Cell) -> None:
     data = {key: value for each in overlay if each["kind"] == "ConfigMap" for key, value in each["data"].items()}
     assert data["bootstrap-servers"] == "broker.example:9093"
     assert data["slots"] == "12", "what is not said again stays as in the base"
-    assert data["BEFFROI_API_PUBLIC_ORIGIN"] == "https://beffroi.my-commune.example"
+    assert data["public-origin"] == "https://beffroi.my-commune.example"
+
+
+def test_api_and_live_are_told_the_same_of_the_site(overlay_with_live: Cell) -> None:
+    api, live = (
+        environment(pods(overlay_with_live)[name]["spec"]["containers"][0], overlay_with_live)
+        for name in ("api", "live")
+    )
+    for name in ("PUBLIC_ORIGIN", "TRUSTED_PROXIES", "DATABASE_URL", "KAFKA__BOOTSTRAP_SERVERS"):
+        assert api[f"BEFFROI_API_{name}"] == live[f"BEFFROI_LIVE_{name}"]
+    assert live["BEFFROI_LIVE_PUBLIC_ORIGIN"] == "https://beffroi.my-commune.example"
+    assert live["BEFFROI_LIVE_TRUSTED_PROXIES"] == "10.1.2.3"
 
 
 def _named(cell: Cell, kind: str, name: str) -> Manifest:
@@ -165,7 +207,7 @@ BREAKS: list[tuple[str, Callable[[Cell], object]]] = [
     ("ingest: cannot connect to 10.20.0.0/16 TCP/554", lambda c: _rule(c, "cameras")["ports"].pop(0)),
     ("ingest: may connect to 10.0.0.0/8", lambda c: _open_to(c, "cameras", ipBlock={"cidr": "10.0.0.0/8"})),
     ("cannot connect to kube-system", lambda c: _rule(c, "name-service")["ports"].clear()),
-    ("api: is not reached by ingress TCP/8080", lambda c: _rule(c, "api", "ingress")["ports"].clear()),
+    ("api: is not reached by ingress TCP/8080", lambda c: _rule(c, "public-port", "ingress")["ports"].clear()),
     (
         "recorder: is not reached by monitoring TCP/9100",
         lambda c: _rule(c, "admin-port", "ingress")["ports"][0].update(port="metrics"),
@@ -181,6 +223,23 @@ BREAKS: list[tuple[str, Callable[[Cell], object]]] = [
 ]
 
 
+LIVE_BREAKS: list[tuple[str, Callable[[Cell], object]]] = [
+    ("live: beffroi/api:0.1.0 is not from", lambda c: _set_image(c, "live", 0, "beffroi/api:0.1.0")),
+    ("live: cannot connect to 198.51.100.8/29 TCP/9093", lambda c: _users(c, "kafka").remove("live")),
+    ("live: cannot connect to postgresql TCP/5432", lambda c: _users(c, "database").remove("live")),
+    ("live: is not reached by ingress TCP/8080", lambda c: _users(c, "public-port").remove("live")),
+    ("live: may connect to minio TCP/9000", lambda c: _users(c, "store").append("live")),
+    (
+        "live: is reached by ingress TCP/9100",
+        lambda c: _rule(c, "public-port", "ingress")["ports"][0].update(port=9100),
+    ),
+    (
+        "live: is not reached by monitoring TCP/9100",
+        lambda c: _named(c, "NetworkPolicy", "admin-port")["spec"].update(podSelector={"matchLabels": {"x": "y"}}),
+    ),
+]
+
+
 def _namespace(name: str) -> Manifest:
     return {"matchLabels": {"kubernetes.io/metadata.name": name}}
 
@@ -190,6 +249,13 @@ def test_each_fault_is_seen(fault: str, break_it: Callable[[Cell], object], over
     broken = copy.deepcopy(overlay)
     break_it(broken)
     assert any(fault in each for each in faults(broken, site)), faults(broken, site)
+
+
+@pytest.mark.parametrize(("fault", "break_it"), LIVE_BREAKS, ids=[fault for fault, _ in LIVE_BREAKS])
+def test_each_fault_of_the_live_views_is_seen(
+    fault: str, break_it: Callable[[Cell], object], overlay_with_live: Cell, site: Site
+) -> None:
+    test_each_fault_is_seen(fault, break_it, overlay_with_live, site)
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +268,7 @@ def calls(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> list[
         program.write_text(RECORDER.format(python=sys.executable, log=str(log), name=name))
         program.chmod(0o755)
     subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", checkout.block("sh")],
+        ["bash", "-euo", "pipefail", "-c", *checkout.blocks("sh")],
         cwd=checkout.root,
         env=os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
         check=True,
@@ -285,3 +351,89 @@ def _split(call: Sequence[str]) -> list[str]:
     """What stands before `--`, then the program, then its arguments as one text."""
     end = call.index("--")
     return [*call[:end], call[end + 1], "\0".join(call[end + 2 :])]
+
+
+def _route(cell: Cell) -> Manifest:
+    return _named(cell, "HTTPRoute", "beffroi")
+
+
+def _services(cell: Cell) -> list[Manifest]:
+    return [each for each in cell if each["kind"] == "Service"]
+
+
+def _concrete(path: str) -> str:
+    """With `live` for each name in it: what leads to the live views must not mistake a name for the way there."""
+    return re.sub(r"\{\w+\}", "live", path)
+
+
+def _asked(app: FastAPI) -> set[tuple[str, bool]]:
+    """Paths that people ask an application for, and whether by a WebSocket."""
+    return {(_concrete(rule.path), method == "WEBSOCKET") for rule in roles.table(app) for method in rule.methods}
+
+
+def _no_services() -> Any:
+    raise AssertionError("nothing is started")
+
+
+def _destinations(overlay: Cell) -> dict[tuple[str, bool], str]:
+    """Where each request must go: to the live views what their application has a route for, where they run apart."""
+    api = _asked(create_app(None, None)) | {("/", False), ("/assets/index.js", False), ("/cameras/live", False)}
+    settings = LiveProcessSettings(kafka=KafkaSettings(bootstrap_servers="unused:9092"))
+    live = _asked(create_live_app(settings, _no_services)) if "live" in pods(overlay) else set()
+    assert live < api
+    return dict.fromkeys(api, "api") | dict.fromkeys(live, "live")
+
+
+def test_the_route_leads_each_request_to_whom_it_is_for(overlay: Cell) -> None:
+    expected = _destinations(overlay)
+    assert list(route.faults(route.spec_of(_route(overlay)), _services(overlay), expected)) == []
+    assert ("live" in expected.values()) == ("live" in pods(overlay))
+
+
+def test_the_route_is_of_the_sites_gateway_and_address(overlay: Cell) -> None:
+    spec = route.spec_of(_route(overlay))
+    assert {parent.namespace for parent in spec.parents} == {PUBLIC}, "whom the policy `public-port` lets in"
+    origin = _named(overlay, "ConfigMap", "site")["data"]["public-origin"]
+    assert [f"https://{name}" for name in spec.hostnames] == [origin]
+
+
+ROUTE_BREAKS: list[tuple[str, Callable[[list[Manifest]], object]]] = [
+    ("/api/v1/cameras/live/live leads to api", lambda rules: rules.pop()),
+    (
+        "/api/v1/cameras/live/live leads to api",
+        lambda rules: rules[1]["matches"][0]["path"].update(value="/api/v1/cam"),
+    ),
+    ("/api/v1/cameras/live/live leads to api", lambda rules: rules[1]["matches"][0]["headers"][0].update(value="12")),
+    ("/api/v1/cameras/live/still leads to live", lambda rules: rules[1]["matches"][0].pop("headers")),
+    ("/api/v1/session leads to None", lambda rules: rules.pop(0)),
+    ("live has no port 8080", lambda rules: rules[1]["backendRefs"][0].update(port=8080)),
+    ("views has no port 80", lambda rules: rules[1]["backendRefs"][0].update(name="views")),
+]
+
+
+@pytest.mark.parametrize(("fault", "break_it"), ROUTE_BREAKS)
+def test_each_fault_of_a_route_is_seen(
+    fault: str, break_it: Callable[[list[Manifest]], object], overlay_with_live: Cell
+) -> None:
+    broken = copy.deepcopy(_route(overlay_with_live))
+    break_it(broken["spec"]["rules"])
+    found = list(route.faults(route.spec_of(broken), _services(overlay_with_live), _destinations(overlay_with_live)))
+    assert any(fault in each for each in found), found
+
+
+def test_a_slip_of_the_hand_in_a_route_is_seen(overlay_with_live: Cell) -> None:
+    for slip in ({"type": "RegularExpression", "value": "/live$"}, {"type": "Prefix"}, {"value": "api"}, {"pat": "/"}):
+        broken = copy.deepcopy(_route(overlay_with_live))
+        broken["spec"]["rules"][1]["matches"][0]["path"].update(slip)
+        with pytest.raises(ValidationError):
+            route.spec_of(broken)
+
+
+def test_the_regular_expression_of_the_page_finds_the_live_views_and_nothing_else(
+    root: Path, overlay_with_live: Cell
+) -> None:
+    (pattern,) = re.findall(r"`(\^\S+\$)`", (root / "docs" / "sre.md").read_text())
+    expected = {path: service for (path, _), service in _destinations(overlay_with_live).items()}
+    assert {path for path in expected if re.search(pattern, path)} == {
+        path for path, service in expected.items() if service == "live"
+    }
