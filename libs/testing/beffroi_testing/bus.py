@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from beffroi_common.bus import (
     Consumer,
@@ -36,7 +36,7 @@ class MemoryBroker:
         self.clock = clock or ManualClock()
         self._session_timeout_s = session_timeout_s
         self._away_since_s: float | None = None
-        self.arrived = threading.Condition()
+        self._arrived = threading.Condition()
         self._logs: dict[Partition, list[Record]] = defaultdict(list)
         self._committed: dict[tuple[str, Partition], int] = {}
 
@@ -63,11 +63,20 @@ class MemoryBroker:
         number = sum(key.encode()) % self.slots if partition is None else partition
         if not 0 <= number < self.slots:
             raise RetryLater(f"{topic}: there is no partition {number}")
-        with self.arrived:
+        with self._arrived:
             log = self._logs[topic, number]
             stamp_ms = self.clock.now_ns() // 1_000_000
             log.append(Record(topic, number, len(log), key, value, stamp_ms, headers))
-            self.arrived.notify_all()
+            self._arrived.notify_all()
+
+    def wait_for(self, take: Callable[[], Record | None], timeout_s: float) -> Record | None:
+        """What `take` finds, now or once something has arrived; a test does not wait long for nothing."""
+        record = take()
+        if record is None:
+            with self._arrived:
+                self._arrived.wait(min(timeout_s, 0.01))
+            record = take()
+        return record
 
     def records(self, topic: Topic | str) -> list[Record]:
         """All records of a topic, partition by partition."""
@@ -167,12 +176,7 @@ class MemoryConsumer:
             self._lose()
         elif not self._joined and not self._broker.away:
             self._join()
-        record = self._take()
-        if record is None:
-            with self._broker.arrived:
-                self._broker.arrived.wait(min(timeout_s, 0.01))
-            record = self._take()
-        return record
+        return self._broker.wait_for(self._take, timeout_s)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Consumer.commit`."""
@@ -256,12 +260,7 @@ class MemoryPartitionReader:
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `PartitionReader.poll`."""
-        record = self._take()
-        if record is None:
-            with self._broker.arrived:
-                self._broker.arrived.wait(min(timeout_s, 0.01))
-            record = self._take()
-        return record
+        return self._broker.wait_for(self._take, timeout_s)
 
     def followed(self) -> Collection[Partition]:
         """See `PartitionReader.followed`."""

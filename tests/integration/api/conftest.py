@@ -17,6 +17,8 @@ import pytest
 import uvicorn
 from tests.application import FPS, NS, Running, Surroundings, eventually, film, in_memory, running, segment
 
+from beffroi_api.db import migrations
+from beffroi_api.db.database import Database
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.topics import RECORDINGS
@@ -60,6 +62,15 @@ def app(place: Place) -> Iterator[Running]:
     """A running application."""
     with place.start() as started:
         yield started
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Of the newest schema, and empty."""
+    made = Database(database_url)
+    migrations.upgrade(made)
+    yield made
+    made.close()
 
 
 CAMERA = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}, "nominal_fps": 5}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.application import eventually
 
-from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.db.leases import Lease
 from beffroi_common.runtime.clock import SystemClock
@@ -17,14 +16,6 @@ from beffroi_testing import ManualClock
 
 SHORT_S = 0.3
 LONG_S = 60.0
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    made = Database(database_url)
-    migrations.upgrade(made)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from tests.application import SYSTEM, Running, buffered, eventually, film
 
-from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import NewsRow
 from beffroi_api.modules.events import repository
@@ -52,14 +51,6 @@ class Heard:
         with self.database.write(SYSTEM) as session:
             for subject in subjects:
                 self.outbox.add(session, Kind.ALERT, subject)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    made = Database(database_url)
-    migrations.upgrade(made)
-    yield made
-    made.close()
 
 
 @pytest.fixture
