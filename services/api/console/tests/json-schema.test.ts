@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { defaultsOf, fieldsOf, valueOf, type Field } from "../src/rules/json-schema";
+import { defaultsOf, fieldsOf, limitsOf, valueOf, type Field } from "../src/rules/json-schema";
 
 /** As pydantic writes it. */
 const SCHEMA = {
@@ -73,5 +73,23 @@ describe("a form from a JSON Schema", () => {
         .filter((field) => field.name === name)
         .map((field) => valueOf(field, saved)),
     ).toEqual([shown]);
+  });
+
+  it.each([
+    [60, { minValue: 5, maxValue: 3600, step: 5 }],
+    [null, { minValue: 5, maxValue: 3600, step: 5 }],
+    [2, {}],
+    [4000, {}],
+    [12, {}],
+  ])("shows %s as it is saved, whatever the bounds are today", (value, limits) => {
+    expect(limitsOf({ kind: "number", min: 5, max: 3600, step: 5 }, value)).toEqual(limits);
+  });
+
+  it("takes a binary fraction for what people mean by it", () => {
+    expect(limitsOf({ kind: "number", min: 0.01, max: 1, step: 0.01 }, 0.1)).toEqual({
+      minValue: 0.01,
+      maxValue: 1,
+      step: 0.01,
+    });
   });
 });

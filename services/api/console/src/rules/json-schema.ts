@@ -47,6 +47,16 @@ interface Schema {
   readonly "x-step"?: number;
 }
 
+/** As a number field takes them. */
+export interface NumberLimits {
+  readonly minValue?: number;
+  readonly maxValue?: number;
+  readonly step?: number;
+}
+
+/** Of a step: what binary fractions leave over. */
+const ROUNDING = 1e-6;
+
 type Definitions = Readonly<Record<string, Schema>>;
 
 /** The fields of an object's JSON Schema, in its order. */
@@ -64,6 +74,20 @@ export function defaultsOf(fields: readonly Field[]): JsonObject {
 export function valueOf(field: Field, object: JsonObject): Json {
   const value = object[field.name];
   return value === undefined ? field.default : value;
+}
+
+/** Bounds and step for a field that shows `value`: none that would make the field show, or save, another one. */
+export function limitsOf({ min, max, step }: Shape & { readonly kind: "number" }, value: Json): NumberLimits {
+  if (typeof value === "number") {
+    if (value < (min ?? -Infinity) || value > (max ?? Infinity)) return {};
+    const steps = step === undefined ? 0 : (value - (min ?? 0)) / step;
+    if (Math.abs(steps - Math.round(steps)) > ROUNDING) return {};
+  }
+  return {
+    ...(min === undefined ? {} : { minValue: min }),
+    ...(max === undefined ? {} : { maxValue: max }),
+    ...(step === undefined ? {} : { step }),
+  };
 }
 
 function objectFields(schema: Schema, definitions: Definitions): Field[] {

@@ -4,8 +4,11 @@ import { useTranslation } from "react-i18next";
 import type { Rule } from "../api/types";
 import { Check } from "../ui/check";
 import { Pick } from "../ui/pick";
-import { type Field, type Json, type JsonObject, type Shape, valueOf } from "./json-schema";
+import { type Field, type Json, type JsonObject, limitsOf, type Shape, valueOf } from "./json-schema";
 import { fieldWords, labelOf } from "./words";
+
+/** Who passes through a field must not round what is saved. */
+const EXACT: Intl.NumberFormatOptions = { maximumFractionDigits: 15 };
 
 interface ParameterFieldsProps {
   readonly rule: Rule;
@@ -68,9 +71,8 @@ function Value({ rule, field, path, value, change }: ParameterFieldProps) {
         <NumberField
           className="field"
           value={typeof value === "number" ? value : NaN}
-          {...(shape.min === undefined ? {} : { minValue: shape.min })}
-          {...(shape.max === undefined ? {} : { maxValue: shape.max })}
-          {...(shape.step === undefined ? {} : { step: shape.step })}
+          {...limitsOf(shape, value)}
+          formatOptions={EXACT}
           onChange={(number) => {
             if (!Number.isNaN(number)) change(number);
           }}
