@@ -101,6 +101,7 @@ def test_what_nobody_knows_rests_alone(system: System) -> None:
     assert said["level"] == "warning"
     assert RULE_ID in said["message"]
     assert UNKNOWN in said["message"]
+    assert said["resting_rules"] == {RULE_ID: "rule_unknown"}
 
     since = datetime.now(UTC)
     stored = {segment["id"] for segment in system.segments(NAME)}

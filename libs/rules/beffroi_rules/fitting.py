@@ -76,11 +76,12 @@ class FittedRule:
 
 @dataclass(frozen=True)
 class RestingRule:
-    """A rule that cannot run: which, and why."""
+    """A rule that cannot run: which, why, and the paths within it of all that does not fit."""
 
     id: str
     reason: RestReason
     message: str
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ class Plan:
     running: tuple[FittedRule, ...]
     resting: tuple[RestingRule, ...]
     registry: Registry
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why each rule that rests does, by its id: what is said of it on `status.v1`."""
+        return {each.id: each.reason.value for each in self.resting}
 
     def basis(self, rule: AnyRule, at: datetime) -> LegalBasis | None:
         """The act that allows a rule at the capture time `at`, or None."""
@@ -130,7 +136,8 @@ def plan_of(camera: Camera | None, registry: Registry) -> Plan:
         try:
             running.append(fit(configured, () if camera is None else camera.zones, registry))
         except UnfitError as error:
-            resting.append(RestingRule(configured.id, error.faults[0].reason, str(error)))
+            fields = tuple(fault.field for fault in error.faults)
+            resting.append(RestingRule(configured.id, error.faults[0].reason, str(error), fields))
     return Plan(camera, tuple(running), tuple(resting), registry)
 
 

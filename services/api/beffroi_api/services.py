@@ -110,7 +110,8 @@ def build(
         clock,
         settings.slots,
         rules,
-        lambda camera: summary(camera, parts.statuses.of_camera(camera.id), clock.now()),
+        parts.statuses.of_camera,
+        lambda camera, said: summary(camera, said, clock.now()),
         outbox,
     )
     recordings = Recordings(database, trail, stores, clock, retention, outbox)

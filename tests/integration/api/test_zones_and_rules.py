@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.application import Running
+from tests.application import Running, eventually
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.modules.cameras import repository
+from beffroi_common.contracts import CameraStatus, Level
+from beffroi_common.topics import STATUS
+
+from .conftest import Place
 
 V1 = "/api/v1"
 GATE = f"{V1}/cameras/gate"
@@ -179,6 +183,28 @@ def test_a_rule_of_a_later_release_rests_is_said_and_survives_other_changes(app:
     without_its_zone = put(app, [ZONE], [as_input(shown)])
     assert without_its_zone.status_code == 422
     assert saved(app, [ZONE], []) == [], "whoever takes it off means it"
+
+
+def test_what_only_the_detector_knows_is_shown_beside_the_rule_while_it_may_be_believed(
+    app: Running, place: Place, make_camera: Make
+) -> None:
+    make_camera()
+    saved(app, [ZONE], [RULE, RULE | {"id": "other"}])
+    status = CameraStatus(
+        camera="gate",
+        service="vision",
+        level=Level.WARNING,
+        code="rule_class_missing",
+        message="rule r rests",
+        at=place.clock.now(),
+        resting_rules={"r": "rule_class_missing"},
+    )
+    place.around.bus.producer().send(STATUS, status.key, status, partition=0)
+    eventually(lambda: [each["rests"] is None for each in app.operator.get(GATE).json()["rules"]] == [False, True])
+    rests = app.operator.get(GATE).json()["rules"][0]["rests"]
+    assert rests == {"code": "rule_class_missing", "message": "rule r rests", "fields": []}
+    place.clock.advance(60)
+    assert [each["rests"] for each in app.operator.get(GATE).json()["rules"]] == [None, None]
 
 
 def test_the_catalogue_says_all_there_is_to_know_of_a_rule(app: Running) -> None:

@@ -29,7 +29,7 @@ from beffroi_api.modules.events.news.outbox import NewsOutbox
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.workers import Worker
 from beffroi_common.bus import Producer
-from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
+from beffroi_common.contracts import Camera, CameraSource, CameraStatus, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS
 from beffroi_rules import registry
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
@@ -140,10 +140,11 @@ def open_desk(folder: Path) -> Iterator[Desk]:
     database = Database(f"sqlite:///{folder / 'api.sqlite3'}")
     migrations.upgrade(database)
 
-    def fine(_camera: Camera) -> StatusSummary:
+    def fine(_camera: Camera, _said: list[CameraStatus]) -> StatusSummary:
         return StatusSummary(level=Level.OK, code="fine", message="", service=None, at=None)
 
-    cameras = Cameras(database, Trail(database, clock), clock, 2, Rules(registry.load()), fine, NewsOutbox())
+    rules = Rules(registry.load())
+    cameras = Cameras(database, Trail(database, clock), clock, 2, rules, lambda _: [], fine, NewsOutbox())
     body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     cameras.save(WHO, "gate", CameraInput.model_validate(body), None)
     for _ in range(2):

@@ -109,6 +109,7 @@ def test_a_rule_that_rests_is_named_with_why_and_the_others_alert(bench: Bench) 
     assert (status.level, status.code) == (Level.WARNING, "rule_unknown")
     assert "rule later rests" in status.message
     assert "from_the_future" in status.message
+    assert status.resting_rules == {"later": "rule_unknown"}
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,7 @@ def test_a_rule_whose_class_the_model_lacks_rests_alone_and_is_named(bench: Benc
     assert said(bench).code == "rule_class_missing"
     assert "rule cars rests" in said(bench).message
     assert "no car" in said(bench).message
+    assert said(bench).resting_rules == {"cars": "rule_class_missing"}
 
 
 def test_without_a_rule_nothing_is_looked_for_whatever_the_basis_allows(bench: Bench) -> None:

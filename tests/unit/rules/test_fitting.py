@@ -95,6 +95,8 @@ def test_a_rule_that_rests_concerns_no_other() -> None:
     plan = plan_of(at, REGISTRY)
     assert [each.id for each in plan.running] == ["loitering"]
     assert [(each.id, each.reason) for each in plan.resting] == [("later", RestReason.UNKNOWN)]
+    assert plan.reasons == {"later": "rule_unknown"}
+    assert plan.resting[0].fields == ("rule",)
     _, said = run((tracks(at_s, HERE) for at_s in times(0, 11)), at)
     assert [alert.state for alert in said] == [AlertState.OPENED]
 

@@ -35,7 +35,13 @@ class StatusReporter:
         self._lock = threading.Lock()
 
     def camera(
-        self, camera: str, level: Level, code: str, message: str, counters: Mapping[str, float] | None = None
+        self,
+        camera: str,
+        level: Level,
+        code: str,
+        message: str,
+        counters: Mapping[str, float] | None = None,
+        resting_rules: Mapping[str, str] | None = None,
     ) -> None:
         """State how `camera` is as far as this service sees it."""
         if not self._due(f"camera/{camera}", code):
@@ -49,6 +55,7 @@ class StatusReporter:
                 message=message[:MAX_MESSAGE],
                 at=self._clock.now(),
                 counters=dict(counters or {}),
+                resting_rules=dict(resting_rules or {}),
             )
         )
 

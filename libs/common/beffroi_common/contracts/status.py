@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from .base import CameraId, Contract, InvalidMessageError, ShortText, UtcTime, explain
+from .base import CameraId, Contract, InvalidMessageError, ShortText, Slug, UtcTime, explain
+from .camera import MAX_RULES
 
 MAX_MESSAGE = 500
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
+"""What is the matter, for programs and translations, e.g. `connected`, `no_mask_decision`."""
 
 
 class Level(StrEnum):
@@ -27,13 +31,14 @@ class CameraStatus(Contract):
     camera: CameraId
     service: ShortText
     level: Level
-    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
-    """What is the matter, for programs and translations, e.g. `connected`, `no_mask_decision`."""
+    code: Code
     message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE)]
     """The same for a person, with what to do. No secret, no address with a password."""
     at: UtcTime
     counters: dict[str, float] = Field(default_factory=dict, max_length=40)
     """e.g. `frames_in`, `frames_out`, `dropped`, `fps`, `bitrate_bps`."""
+    resting_rules: dict[Slug, Code] = Field(default_factory=dict, max_length=MAX_RULES)
+    """Rules of the camera that the service cannot run as they are configured: why, by their id."""
 
     @property
     def key(self) -> str:
@@ -48,7 +53,7 @@ class ServiceStatus(Contract):
     service: ShortText
     instance: ShortText
     level: Level
-    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
+    code: Code
     message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE)]
     at: UtcTime
     started_at: UtcTime

@@ -107,7 +107,7 @@ class TracksProcessor:
     def _report(self, tracks: Tracks, plan: Plan) -> None:
         age_s = (self.clock.now() - tracks.capture_time).total_seconds()
         metrics.CAPTURE_AGE_SECONDS.labels(camera=tracks.camera).observe(max(0.0, age_s))
-        self.status.camera(tracks.camera, *_situation(plan, tracks.capture_time))
+        self.status.camera(tracks.camera, *_situation(plan, tracks.capture_time), resting_rules=plan.reasons)
 
 
 def _situation(plan: Plan, at: datetime) -> tuple[Level, str, str]:

@@ -152,7 +152,7 @@ class VisionStream:
             self._counters["analysed"] += len(seen.tracks)
         age_s = (self._looking.clock.now_ns() - batch.units[0].capture_time_ns) / NANOSECONDS
         metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(max(0.0, age_s))
-        self._looking.status.camera(batch.camera, *_situation(plan, seen), self._counters)
+        self._looking.status.camera(batch.camera, *_situation(plan, seen), self._counters, plan.reasons)
 
 
 def _situation(plan: Plan, seen: BatchResult) -> tuple[Level, str, str]:

@@ -21,7 +21,7 @@ from beffroi_api.modules.events.news.outbox import NewsOutbox
 from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.rules.schemas import ZonesInput
 from beffroi_api.modules.rules.service import Rules
-from beffroi_common.contracts import Camera, LegalBasis, MaskDecision
+from beffroi_common.contracts import Camera, CameraStatus, LegalBasis, MaskDecision
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import Clock
 
@@ -101,7 +101,8 @@ class Cameras(CameraReader):
     clock: Clock
     slots: int
     rules: Rules
-    summarise: Callable[[Camera], StatusSummary]
+    said_of: Callable[[str], list[CameraStatus]]
+    summarise: Callable[[Camera, list[CameraStatus]], StatusSummary]
     outbox: NewsOutbox
     listeners: list[Listener] = field(default_factory=list)
 
@@ -238,6 +239,7 @@ class Cameras(CameraReader):
     def _view(self, row: CameraRow, who: Identity | None) -> CameraView:
         """A camera as `who` may see it; None: everybody in whose scope it is."""
         camera = repository.document(row)
+        said = self.said_of(camera.id)
         return CameraView(
             id=camera.id,
             name=camera.name,
@@ -248,11 +250,11 @@ class Cameras(CameraReader):
             nominal_fps=camera.nominal_fps,
             masking=camera.masking,
             zones=camera.zones,
-            rules=self.rules.on(camera),
+            rules=self.rules.on(camera, said),
             legal_bases=camera.legal_bases,
             version=camera.version,
             published=row.published_version >= row.version,
-            status=self.summarise(camera),
+            status=self.summarise(camera, said),
         )
 
 

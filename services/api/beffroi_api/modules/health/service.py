@@ -34,14 +34,15 @@ class Statuses:
     own_key: str
     """Our own status. That it comes back by the bus shows that the broker takes and gives messages."""
     table: Table[Status] | None = None
-    _said: dict[str, tuple[Level, str, str]] = field(default_factory=dict)
+    _said: dict[str, tuple[Level, str, str, dict[str, str]]] = field(default_factory=dict)
 
     def changed(self, key: str, now: Status | None) -> None:
         """A status came; on the table's thread."""
         if now is None:
             self._said.pop(key, None)
             return
-        said = (now.level, now.code, now.message)
+        resting = now.resting_rules if isinstance(now, CameraStatus) else {}
+        said = (now.level, now.code, now.message, resting)
         if self._said.get(key) != said:
             self._said[key] = said
             self.on_news(self._judged(now))

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from beffroi_common.contracts import JsonObject, Slug, Term, Zone
 from beffroi_common.contracts.camera import MAX_RULES, MAX_ZONES
-from beffroi_rules.fitting import RestReason
 
 
 class RuleInput(BaseModel):
@@ -36,8 +35,11 @@ class ZonesInput(BaseModel):
 class RestView(BaseModel):
     """Why a rule does not run as it is configured."""
 
-    code: RestReason
+    code: str
+    """One of this release's reasons, or of another release whose detector looks at the camera."""
     message: str
+    fields: list[str]
+    """Paths within the rule of what does not fit, e.g. `parameters.threshold_s`."""
 
 
 class CameraRuleView(BaseModel):

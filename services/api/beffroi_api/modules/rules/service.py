@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from beffroi_api.errors import Invalid
-from beffroi_common.contracts import Camera, CameraRule, Zone
+from beffroi_common.contracts import Camera, CameraRule, CameraStatus, Zone
 from beffroi_rules.fitting import Fault, RestReason, UnfitError, fit, plan_of
 from beffroi_rules.registry import Registry
 from beffroi_rules.rule import AnyRule, ZoneKind
@@ -35,16 +35,10 @@ class Rules:
         """All rules by name."""
         return [_view(rule) for rule in self.registry.rules.values()]
 
-    def on(self, camera: Camera) -> list[CameraRuleView]:
-        """A camera's rules, each with why it rests if it does."""
-        resting = {each.id: each for each in plan_of(camera, self.registry).resting}
-        return [
-            CameraRuleView(
-                **rule.model_dump(),
-                rests=RestView(code=found.reason, message=found.message) if (found := resting.get(rule.id)) else None,
-            )
-            for rule in camera.rules
-        ]
+    def on(self, camera: Camera, said: Iterable[CameraStatus]) -> list[CameraRuleView]:
+        """A camera's rules, each with why it rests if it does: as seen here, or else by the services that run it."""
+        resting = _said_to_rest(said) | self._resting(camera)
+        return [CameraRuleView(**rule.model_dump(), rests=resting.get(rule.id)) for rule in camera.rules]
 
     def settled(self, before: Camera, wanted: ZonesInput) -> tuple[CameraRule, ...]:
         """The rules as they are to be kept, each with its version: the same for the same content, else the next one.
@@ -67,6 +61,12 @@ class Rules:
         if faults:
             raise _invalid(faults)
         return tuple(kept)
+
+    def _resting(self, camera: Camera) -> dict[str, RestView]:
+        return {
+            each.id: RestView(code=each.reason.value, message=each.message, fields=list(each.fields))
+            for each in plan_of(camera, self.registry).resting
+        }
 
     def _wrong(self, zone: Zone, before: Camera) -> Iterator[str]:
         if any(old.model_copy(update={"name": zone.name}) == zone for old in before.zones):
@@ -98,6 +98,15 @@ class Rules:
             return rule.model_copy(update={"parameters": fit(rule, zones, self.registry).stamped})
         except UnfitError:
             return rule
+
+
+def _said_to_rest(said: Iterable[CameraStatus]) -> dict[str, RestView]:
+    """What is only known where rules run: the classes of the detection model, and the rules of that release."""
+    return {
+        rule: RestView(code=code, message=status.message, fields=[])
+        for status in said
+        for rule, code in status.resting_rules.items()
+    }
 
 
 def _content(rule: CameraRule, zones: Iterable[Zone]) -> tuple[object, ...]:

@@ -599,6 +599,10 @@ export interface components {
             counters?: {
                 [key: string]: number;
             };
+            /** Resting Rules */
+            resting_rules?: {
+                [key: string]: string;
+            };
             /** Stale */
             stale: boolean;
         };
@@ -927,19 +931,16 @@ export interface components {
             state: string;
         };
         /**
-         * RestReason
-         * @description Why a rule rests; each is a code with words in the console.
-         * @enum {string}
-         */
-        RestReason: "rule_unknown" | "rule_parameters_unfit" | "rule_geometry_unfit" | "rule_class_missing";
-        /**
          * RestView
          * @description Why a rule does not run as it is configured.
          */
         RestView: {
-            code: components["schemas"]["RestReason"];
+            /** Code */
+            code: string;
             /** Message */
             message: string;
+            /** Fields */
+            fields: string[];
         };
         /**
          * Role

@@ -59,7 +59,7 @@ export function useNews(mayListen: boolean): number | null {
 }
 
 const AFFECTED: Readonly<Record<Exclude<NewsKind, "alert">, readonly (readonly string[])[]>> = {
-  status: [["health"], ["cameras"]],
+  status: [["health"], ["cameras"], ["camera"]],
   camera: [["cameras"], ["camera"]],
   recording: [["recordings"]],
 };
