@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,13 @@ import httpx
 import uvicorn
 from tests.application import PASSWORD, Surroundings, eventually, prepare
 
+from beffroi_api.authz.scope import Scope
 from beffroi_api.http.app import create_app
 from beffroi_api.http.console import BUILT
+from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.services import Services, build
+from beffroi_common import contracts
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import (
     AccessUnit,
@@ -44,6 +48,7 @@ from .footage import FPS, GOP, TICKS, TIME_BASE, Footage
 
 V1 = "/api/v1"
 NS = 1_000_000_000
+SCOPE = Scope.system("a test looks at everything")
 BATCH_S = GOP / FPS
 MASK = [[[0.0, 0.0], [0.4, 0.0], [0.4, 0.2], [0.0, 0.2]]]
 SQUARE = [[0.3, 0.3], [0.9, 0.3], [0.9, 0.9], [0.3, 0.9]]
@@ -223,10 +228,26 @@ class Stage:
         answer = self.administrator.get(f"{V1}/cameras/{camera}/recordings").raise_for_status()
         return [segment["object"] for segment in answer.json()["segments"]]
 
-    def say(self, camera: str, service: str, level: Level, code: str, message: str) -> None:
+    def say(
+        self,
+        camera: str,
+        service: str,
+        level: Level,
+        code: str,
+        message: str,
+        resting_rules: Mapping[str, str] | None = None,
+    ) -> None:
         """What a service says of a camera and of itself."""
         now = datetime.now(UTC)
-        of_camera = CameraStatus(camera=camera, service=service, level=level, code=code, message=message, at=now)
+        of_camera = CameraStatus(
+            camera=camera,
+            service=service,
+            level=level,
+            code=code,
+            message=message,
+            at=now,
+            resting_rules=dict(resting_rules or {}),
+        )
         of_service = ServiceStatus(
             service=service, instance="1", level=level, code="running", message="", at=now, started_at=now
         )
@@ -246,6 +267,23 @@ class Stage:
     def camera(self, camera: str) -> dict[str, Any]:
         """A camera as the api has it."""
         return self._get(f"/cameras/{camera}")
+
+    def document(self, camera: str) -> dict[str, Any]:
+        """A camera as the database has it."""
+        with self.services.database.read(SCOPE) as session:
+            row = repository.find(session, camera)
+            assert row is not None
+            found: dict[str, Any] = json.loads(row.document)
+            return found
+
+    def let_another_release_save(self, camera: str, zone: dict[str, Any], rule: dict[str, Any]) -> None:
+        """Add a zone and a rule that this release might not save so."""
+        with self.services.database.write(SCOPE) as session:
+            row = repository.find(session, camera, for_change=True)
+            assert row is not None
+            before = repository.document(row).model_dump()
+            added = {"zones": [*before["zones"], zone], "rules": [*before["rules"], rule]}
+            repository.write(row, contracts.Camera.model_validate(before | added | {"version": before["version"] + 1}))
 
     def end_views(self) -> None:
         """Cut every live view, as a restart of the api does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,11 +28,21 @@ def codes() -> set[str]:
     return written | masker | set(VISION) | {reason.value for reason in RestReason}
 
 
+def words(language: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8"))
+    return found
+
+
 def test_the_codes_are_found() -> None:
     assert {"connected", "wrong_password", "timeout", "other_shape", "watching", "idle", "analysed"} <= codes()
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_every_code_has_words(language: str) -> None:
-    words = json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8"))["status"]
-    assert codes() - words.keys() == set()
+    assert codes() - words(language)["status"].keys() == set()
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_reason_to_rest_is_said_with_what_to_do(language: str) -> None:
+    said = words(language)["rests"]
+    assert {reason.value for reason in RestReason} == said["why"].keys() - {"other"} == said["remedy"].keys()

@@ -7,6 +7,7 @@ import { useTitle } from "../shell/title";
 import { LevelMark } from "../ui/level-mark";
 import { ProblemNote } from "../ui/problem-note";
 import { useCameras } from "./queries";
+import { RestingLine } from "./resting-line";
 
 export function CameraListPage() {
   const { t } = useTranslation();
@@ -51,6 +52,7 @@ export function CameraListPage() {
                 <td>
                   <LevelMark level={camera.status.level} />{" "}
                   {camera.enabled ? coded("status", camera.status.code, camera.status.message) : t("cameras.disabled")}
+                  <RestingLine camera={camera} />
                 </td>
               </tr>
             ))}

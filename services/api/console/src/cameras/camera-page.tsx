@@ -11,6 +11,7 @@ import { ProblemNote } from "../ui/problem-note";
 import { LegalBasesSection } from "./legal-bases-section";
 import { MaskingSection } from "./masking-section";
 import { useCamera } from "./queries";
+import { RestingLine } from "./resting-line";
 import { SettingsSection } from "./settings-section";
 import { ZonesSection } from "./zones-section";
 
@@ -52,6 +53,7 @@ function Sections({ camera }: { camera: Camera }) {
         <Link className="text-link" href={livePath(camera.id)}>
           {t("alerts.toLive")}
         </Link>
+        <RestingLine camera={camera} />
       </p>
       <Tabs className="tabs">
         <TabList aria-label={t("cameras.sections")} className="tab-list">

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import type { Camera } from "../api/types";
+import type { Camera, Zone } from "../api/types";
 import { fault, type Polygon } from "../drawing/polygon";
 import { PolygonEditor } from "../drawing/polygon-editor";
 import { usePicture } from "../drawing/use-picture";
@@ -91,7 +91,10 @@ export function ZonesSection({ camera }: { camera: Camera }) {
   );
 
   function obstacle(): string | null {
-    if (drawn.some(({ points }) => fault(points) !== null)) return t("drawing.faulty");
+    // What was saved so by another release is kept as it is, and hinders no other change.
+    const isSaved = ({ id, points }: Zone) =>
+      camera.zones.some((saved) => saved.id === id && JSON.stringify(saved.points) === JSON.stringify(points));
+    if (drawn.some((zone) => fault(zone.points) !== null && !isSaved(zone))) return t("drawing.faulty");
     return zones.some(({ name }) => name.trim() === "") ? t("zones.needsName") : null;
   }
 }

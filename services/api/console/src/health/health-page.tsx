@@ -8,6 +8,7 @@ import { useTitle } from "../shell/title";
 import { LevelMark } from "../ui/level-mark";
 import { ProblemNote } from "../ui/problem-note";
 import { useHealth } from "./queries";
+import { RestingRulesSection } from "./resting-rules-section";
 
 interface Row {
   readonly key: string;
@@ -31,6 +32,7 @@ export function HealthPage() {
       {health.isError && <ProblemNote error={health.error} />}
       {health.data !== undefined && (
         <>
+          <RestingRulesSection cameras={cameras} />
           <StatusTable title={t("health.services")} rows={serviceRows(health.data)} at={health.dataUpdatedAt} />
           <StatusTable title={t("health.cameras")} rows={cameraRows(health.data, nameOf)} at={health.dataUpdatedAt} />
           <StatusTable

@@ -2,6 +2,7 @@ import { ToggleButton } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
 import type { Alert, Camera } from "../api/types";
+import { useRestingLine } from "../cameras/use-resting-line";
 import { useRuleName } from "../rules/queries";
 import { LivePicture } from "./live-picture";
 import type { View } from "./live-socket";
@@ -19,6 +20,7 @@ interface TileProps {
 export function Tile({ camera, digit, view, setView, urgent }: TileProps) {
   const { t } = useTranslation();
   const ruleName = useRuleName();
+  const resting = useRestingLine("tile")(camera);
   return (
     <div className="tile" data-urgent={urgent.length > 0}>
       {urgent.length > 0 && (
@@ -27,6 +29,7 @@ export function Tile({ camera, digit, view, setView, urgent }: TileProps) {
           {urgent.length > 1 && ` (${urgent.length})`}
         </p>
       )}
+      {resting !== null && <p className="tile-resting">{resting}</p>}
       <LivePicture
         camera={camera}
         view={view}

@@ -7,6 +7,7 @@ import { AlertStrip } from "../alerts/alert-strip";
 import { useUrgentAlerts } from "../alerts/queries";
 import type { Camera } from "../api/types";
 import { useCameras } from "../cameras/queries";
+import { useRestingLine } from "../cameras/use-resting-line";
 import { livePath } from "../shell/paths";
 import { useShortcuts } from "../shell/shortcuts";
 import { useTitle } from "../shell/title";
@@ -27,6 +28,9 @@ export function WallPage() {
   const watched = (cameras.data ?? []).filter(({ enabled }) => enabled);
   const pages = Math.max(1, Math.ceil(watched.length / TILES));
   const shown = watched.slice(page * TILES, (page + 1) * TILES);
+  const restingLine = useRestingLine("line");
+  // What is read out when a tile gets the focus.
+  const spoken = (camera: Camera) => [camera.name, restingLine(camera)].filter((each) => each !== null).join(". ");
   const turn = (by: number) => setPage((page + by + pages) % pages);
   useTitle(t("live.wall"));
 
@@ -67,13 +71,13 @@ export function WallPage() {
           disallowTypeAhead
           items={shown}
           onAction={(id) => void navigate(livePath(String(id)))}
-          dependencies={[views, urgent, page]}
+          dependencies={[views, urgent, page, restingLine]}
           renderEmptyState={() => (
             <p className="empty">{cameras.isPending ? t("shell.loading") : t("live.noCamera")}</p>
           )}
         >
           {(camera) => (
-            <GridListItem id={camera.id} textValue={camera.name} className="wall-item" data-camera={camera.id}>
+            <GridListItem id={camera.id} textValue={spoken(camera)} className="wall-item" data-camera={camera.id}>
               <Tile
                 camera={camera}
                 digit={shown.indexOf(camera) + 1}

@@ -1,11 +1,12 @@
+import { useId } from "react";
 import { Button } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
 import type { CameraRule, Rule, RuleInput, Zone } from "../api/types";
-import { coded } from "../i18n/coded";
 import { Pick } from "../ui/pick";
 import { fieldsOf, type JsonObject } from "./json-schema";
 import { ParameterFields } from "./parameter-fields";
+import { RestNote } from "./rest-note";
 
 interface CameraRuleCardProps {
   readonly wanted: RuleInput;
@@ -22,20 +23,16 @@ interface CameraRuleCardProps {
 export function CameraRuleCard({ wanted, rule, rests, zones, change, remove }: CameraRuleCardProps) {
   const { t, i18n } = useTranslation();
   const name = rule?.words[i18n.language]?.name ?? wanted.rule;
+  const noteId = useId();
+  // With one role it looks at the zone beside which it stands, unless that is what does not fit.
+  const choosesZones = (rule?.roles.length ?? 0) > 1 || rests?.code === "rule_geometry_unfit";
   return (
-    <fieldset className="card">
+    <fieldset className="card" aria-describedby={rests === null ? undefined : noteId}>
       <legend>{name}</legend>
-      {rests !== null && (
-        <p className="note note-problem">
-          {coded("status", rests.code, rests.message)}{" "}
-          <span className="muted small" lang="en">
-            {rests.message}
-          </span>
-        </p>
-      )}
+      {rests !== null && <RestNote id={noteId} rests={rests} rule={rule} />}
       {rule !== undefined && (
         <div className="fields">
-          {rule.roles.length > 1 &&
+          {choosesZones &&
             rule.roles.map((role) => (
               <Pick
                 key={role.name}
@@ -43,7 +40,7 @@ export function CameraRuleCard({ wanted, rule, rests, zones, change, remove }: C
                 value={wanted.geometry?.[role.name] ?? ""}
                 empty={t("zones.choose")}
                 choices={zones
-                  .filter(({ kind }) => kind === role.kind.name)
+                  .filter(({ id, kind }) => kind === role.kind.name || id === wanted.geometry?.[role.name])
                   .map(({ id, name: label }) => ({ value: id, label }))}
                 change={(zone) => change({ ...wanted, geometry: { ...wanted.geometry, [role.name]: zone } })}
               />

@@ -10,6 +10,16 @@ export function fieldWords(rule: Rule, path: string, language: string): FieldWor
   return rule.words[language]?.parameters[path] ?? { label: path, unit: "", help: "", options: {} };
 }
 
+/** What a part of a rule is called by its path within it, e.g. `parameters.threshold_s` or `geometry.zone`. */
+export function partName(rule: Rule, path: string, language: string): string {
+  const [part, ...rest] = path.split(".");
+  const name = rest.join(".");
+  if (part === "parameters") return labelOf(fieldWords(rule, name, language));
+  const role = rule.roles.find((each) => each.name === name);
+  if (role === undefined) return path;
+  return `${role.words[language] ?? role.name} (${role.kind.words[language] ?? role.kind.name})`;
+}
+
 /** Label of a parameter with its unit. */
 export function labelOf({ label, unit }: Pick<FieldWords, "label" | "unit">): string {
   return unit === "" ? label : `${label} (${unit})`;
