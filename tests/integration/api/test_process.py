@@ -100,7 +100,7 @@ def test_live_views_end_with_a_reason_until_the_database_is_migrated(tmp_path: P
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
     )
     assert done.returncode != 0
     assert "run `python -m beffroi_api.commands.migrate` first" in done.stdout + done.stderr
