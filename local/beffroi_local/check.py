@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -30,13 +29,14 @@ from .mask_change import change_mask
 from .paths import REPOSITORY
 from .process import PartFailedError
 from .programs import VTEST
+from .settings import StackSettings
 from .stored import StoredFigures, StoredWronglyError, read_back
 
 LOOPS = 2
 """Consecutive loops of the clip that are looked at."""
 
-TRUTH_VARIABLE = "BEFFROI_TRUTH"
 TRUTH_FILE = REPOSITORY.parent / "shared" / "truth" / "vtest_mot15.txt"
+"""Where truth is looked for unless BEFFROI_TRUTH names a file."""
 
 START_TIMEOUT_S = 180.0
 """Until the first masked picture: connection, model and first key frame."""
@@ -73,8 +73,9 @@ class Seen:
 class Check:
     """One check of a running demo."""
 
-    def __init__(self, demo: Demo, api: ApiClient) -> None:
+    def __init__(self, demo: Demo, api: ApiClient, truth_file: Path) -> None:
         self._demo = demo
+        self._truth_file = truth_file
         self._api = api
         clip = demo.clip
         self._area = MaskedArea.of(demo.scene.mask, clip.width, clip.height)
@@ -201,12 +202,11 @@ class Check:
         return truth.percentile(delays, 0.95) if delays else None
 
     def _judge(self, loops: list[Loop]) -> tuple[LoopFigures, ...]:
-        file = Path(os.environ.get(TRUTH_VARIABLE, TRUTH_FILE))
-        if not self._demo.scene.has_truth or not file.exists():
+        if not self._demo.scene.has_truth or not self._truth_file.exists():
             say("no truth for this clip on this machine: alerts are counted, not judged")
             return ()
         clip, fps = self._demo.clip, float(self._demo.clip.fps)
-        tracks = truth.load_mot(file.read_text(), clip.width, clip.height)
+        tracks = truth.load_mot(self._truth_file.read_text(), clip.width, clip.height)
         stays = truth.stays(tracks, fps, clip.width / clip.height, scene.RADIUS_HEIGHT, scene.THRESHOLD_S)
         judged = []
         for loop, following in pairwise(loops):
@@ -234,11 +234,12 @@ def _time_s(text: str) -> float:
 
 
 def _run() -> int:
+    truth_file = StackSettings.load().truth or TRUTH_FILE
     with ExitStack() as closing:
         demo = closing.enter_context(running_demo("check"))
         api = closing.enter_context(demo.sign_in("operator"))
         try:
-            figures = Check(demo, api).run()
+            figures = Check(demo, api, truth_file).run()
         except (LoopNotFoundError, StoredWronglyError) as error:
             print(f"missing: {error}", file=sys.stderr)
             return 1

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .clips import CLIP_VARIABLE
@@ -29,7 +29,7 @@ class StackSettingsError(SystemExit):
 
 
 class StackSettings(BaseSettings):
-    """Ports, folders and memory of the one-machine system."""
+    """Ports, folders, memory and truth of the one-machine system."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
@@ -47,6 +47,8 @@ class StackSettings(BaseSettings):
     """Soft limit: MinIO's collector works harder as it comes near."""
     service_memory_mb: int = Field(default=4096, ge=512)
     """Hard limit of each service's own data (RLIMIT_DATA): one that leaks ends with an error and starts again."""
+    truth: FilePath | None = None
+    """Human truth for the clip, for the check; None: the file of this machine, if it has one."""
 
     @property
     def ports(self) -> dict[str, tuple[str, int]]:
