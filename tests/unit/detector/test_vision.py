@@ -139,7 +139,7 @@ def said(bench: Bench) -> CameraStatus:
 
 
 CAR_RULE = CameraRule(id="cars", rule="of_cars", geometry={"zone": "z"})
-LOITERING = next(iter(REGISTRY.rules.values()))
+LOITERING = REGISTRY.rules["loitering"]
 WITH_CARS = Registry.of([LOITERING, replace(LOITERING, name="of_cars", classes=frozenset({"car"}))])
 
 

@@ -15,7 +15,7 @@ from beffroi_rules.registry import Registry, RegistryError, fields
 from beffroi_rules.rule import AnyRule, Parameters, State
 from beffroi_rules.words import FieldWords, RuleWords
 
-SOME: AnyRule = next(iter(registry.load().rules.values()))
+SOME: AnyRule = registry.load().rules["loitering"]
 ROLE = SOME.roles[0]
 
 
