@@ -1,6 +1,6 @@
 # The handful of commands that everyone uses; CI runs the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo demo-check test unit lint bench lock clean
+.PHONY: help install install-test demo demo-check test unit lint bench generated lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -44,6 +44,12 @@ lint: install-test ## Check format, lint, types and import contracts
 
 bench: install-test ## Measure: bus, copies, masker, detector, cameras side by side, live, memory over ten minutes
 	@$(PYTHON) -m bench
+
+generated: install-test ## Write anew what a test compares: AsyncAPI, OpenAPI, the console's types, the contracts' baseline
+	@$(PYTHON) tests/unit/common/test_compatibility.py
+	@$(PYTHON) -m beffroi_common.asyncapi > docs/asyncapi.json
+	@$(PYTHON) -m beffroi_api.commands.openapi
+	@$(NPM) run types
 
 lock: ## Renew the pinned and hashed versions of everything
 	@local/lock.sh

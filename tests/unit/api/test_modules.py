@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from beffroi_api import modules
+from beffroi_api.http import app
 
 FILES = {"__init__.py", "endpoints.py", "service.py", "repository.py", "schemas.py"}
 """What a module may hold itself. Whatever else it needs lies in a folder of its own inside it."""
@@ -36,6 +38,19 @@ def missing(module: Path) -> Iterator[str]:
 def test_a_module_has_the_same_file_names_as_all(module: Path) -> None:
     assert strangers(module) == set(), f"put them into a folder inside modules/{module.name}"
     assert list(missing(module)) == []
+
+
+def test_every_modules_endpoints_are_served() -> None:
+    written = {
+        f"{modules.__name__}.{each.name}.endpoints" for each in folders(ROOT) if (each / "endpoints.py").exists()
+    }
+    assert written - served() == set(), "add their router to http/app.py"
+
+
+def served() -> set[str]:
+    """Modules whose endpoints the application answers."""
+    routes = (route for router in app.ROUTERS for route in router.routes)
+    return {route.endpoint.__module__ for route in routes if isinstance(route, APIRoute | APIWebSocketRoute)}
 
 
 @pytest.mark.parametrize(("name", "found"), [("service.py", set()), ("buffer.py", {"buffer.py"})])

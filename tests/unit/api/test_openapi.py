@@ -22,7 +22,7 @@ def refs(value: Any) -> set[str]:
 
 def test_checked_in() -> None:
     checked_in = (ROOT / openapi.CHECKED_IN).read_text(encoding="utf-8")
-    assert checked_in == openapi.text(), "run `python -m beffroi_api.commands.openapi` and check the result in"
+    assert checked_in == openapi.text(), "run: make generated"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The console has words, in both languages, for every code that a service says of itself or of a camera."""
+"""Every code that a service says of itself or of a camera has words in both languages, and a line in the runbook."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from beffroi_rules.fitting import RestReason
 
 SERVICES = Path(__file__).parents[3] / "services"
 WORDS = SERVICES / "api/console/src/i18n"
+RUNBOOK = SERVICES.parent / "docs/operations/README.md"
+
+FINE = {"analysed", "connected", "disabled", "masked", "recording", "running", "watching"}
+"""Codes of what runs as it should: there is nothing to do."""
 
 SAID = re.compile(r"(?:Level\.[A-Z]+,|SourceError\(|Error,)\s*\"([a-z_]+)\"")
 """A code in a report of a service, or in or beside an error of a camera's source."""
@@ -46,3 +50,11 @@ def test_every_code_has_words(language: str) -> None:
 def test_every_reason_to_rest_is_said_with_what_to_do(language: str) -> None:
     said = words(language)["rests"]
     assert {reason.value for reason in RestReason} == said["why"].keys() - {"other"} == said["remedy"].keys()
+
+
+def test_the_runbook_says_what_to_do_about_every_code() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \|", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    named = set(re.findall(r"`([a-z_]+)`", "".join(rows)))
+    assert codes() - FINE - named == set()
+    source = "".join(file.read_text(encoding="utf-8") for file in SERVICES.parent.glob("[ls]*/*/beffroi_*/**/*.py"))
+    assert {code for code in named if f'"{code}"' not in source} == set(), "nobody says them any more"

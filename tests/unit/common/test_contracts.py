@@ -134,7 +134,7 @@ def test_burning_needs_a_polygon_and_open_needs_a_reason() -> None:
     ("url", "told"),
     [
         ("rtsp://user:secret@host/1", "must not hold a user or a password"),
-        ("http://host/1", "url must begin with"),
+        ("gopher://host/1", "url must begin with"),
         ("rtsp:///1", "needs a host"),
     ],
 )

@@ -14,6 +14,7 @@ from tests.unit.ingest.conftest import Pauses
 
 from beffroi_common import pattern
 from beffroi_common.contracts import CameraSource, Codec
+from beffroi_common.contracts.camera import SOURCE_SCHEMES
 from beffroi_common.media.nal import nal_units
 from beffroi_ingest.sources import EncodedUnit, Source, SourceError, SourceOptions, open_source
 from beffroi_testing import ManualClock
@@ -90,6 +91,13 @@ def test_another_codec_is_refused_and_it_is_said_how_to_convert(make_clip: MakeC
     with pytest.raises(SourceError, match=r"convert the file: ffmpeg .*libx264") as refused:
         opened(f"file://{make_clip(name, codec)}")
     assert refused.value.code == "unsupported_codec"
+
+
+@pytest.mark.parametrize("scheme", SOURCE_SCHEMES)
+def test_every_address_that_a_camera_may_have_has_a_source(scheme: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        opened(f"{scheme}://127.0.0.1:1")
+    assert "No source opens" not in refused.value.message
 
 
 @pytest.mark.parametrize(

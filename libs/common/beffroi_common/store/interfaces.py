@@ -1,4 +1,4 @@
-"""The seam of the object store."""
+"""What every object store is."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from beffroi_ingest.batching import StreamInfo
 from beffroi_ingest.in_band import InBandSets
 
 from .errors import PictureSizeUnknownError, SourceError
-from .seam import EncodedUnit
+from .interfaces import EncodedUnit
 from .stamping import Stamper
 
 av.logging.set_level(None)

@@ -11,7 +11,7 @@ from beffroi_ingest.batching import StreamInfo
 
 from .demuxing import Demuxer
 from .errors import SourceError
-from .seam import EncodedUnit, Pause
+from .interfaces import EncodedUnit, Pause
 
 OPTIONS = {
     "protocol_whitelist": "file",

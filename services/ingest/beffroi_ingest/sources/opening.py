@@ -12,9 +12,9 @@ from beffroi_common.runtime.clock import Clock
 from .credentials import address
 from .errors import SourceError
 from .file import FileSource
+from .interfaces import Pause, Source
 from .pattern import PatternSource
 from .rtsp import RtspSource
-from .seam import Pause, Source
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def open_source(source: CameraSource, options: SourceOptions, clock: Clock, paus
     Raises:
         SourceError: it cannot be opened, and why.
     """
-    match urlsplit(source.url).scheme:
+    scheme = urlsplit(source.url).scheme
+    match scheme:
         case "rtsp":
             whole = address(source, options.secrets_dir)
             return RtspSource(whole, pause, options.open_timeout_s, options.read_timeout_s)
@@ -47,7 +48,7 @@ def open_source(source: CameraSource, options: SourceOptions, clock: Clock, paus
         case "pattern":
             return PatternSource(source.url, clock, pause)
         case _:
-            raise SourceError("wrong_address", "The address begins with neither rtsp:, file: nor pattern:.")
+            raise SourceError("wrong_address", f"No source opens an address that begins with {scheme}:.")
 
 
 def _path(url: str) -> Path:

@@ -17,7 +17,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_ingest.batching import StreamInfo
 
 from .errors import SourceError
-from .seam import EncodedUnit, Pause
+from .interfaces import EncodedUnit, Pause
 
 TIME_BASE = Fraction(1, 90_000)
 """That of RTP video."""

@@ -8,7 +8,7 @@ from beffroi_ingest.batching import StreamInfo
 
 from .demuxing import Demuxer
 from .errors import PictureSizeUnknownError
-from .seam import EncodedUnit, Pause
+from .interfaces import EncodedUnit, Pause
 
 OPTIONS = {
     "rtsp_transport": "tcp",

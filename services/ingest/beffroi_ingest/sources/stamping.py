@@ -13,7 +13,7 @@ from typing import Any
 from av.packet import Packet
 
 from .errors import SourceError
-from .seam import EncodedUnit
+from .interfaces import EncodedUnit
 
 ASSUMED_FPS = 25
 """Places the first units a little before the next, where the stream does not say its rate."""

@@ -1,4 +1,4 @@
-"""What the documentation names is there: rights on Kafka, files, links, programs and settings."""
+"""What the documentation names is there: topics and rights on Kafka, files, links, programs and settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.settings import ApiSettings
 from beffroi_common.bus.admin import TopicsSettings
 from beffroi_common.runtime.settings import StrictSettings, unknown_variables
-from beffroi_common.topics import TOPICS, Service
+from beffroi_common.topics import TOPICS, Service, Topic
 from beffroi_detector.rules.settings import RulesSettings
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_ingest.settings import IngestSettings
@@ -49,6 +49,27 @@ def test_rights_on_kafka_are_those_of_the_registry() -> None:
     text = (ROOT / "docs" / "sre.md").read_text()
     written = re.findall(r"^\| `([a-z.]+\.v\d+)` \| ([a-z, ]+) \| ([a-z, ]+) \|$", text, flags=re.MULTILINE)
     assert written == [(topic.name, _names(topic.producers), _names(topic.consumers)) for topic in TOPICS]
+
+
+def test_the_table_of_topics_is_the_registry() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| `([a-z.]+\.v\d+)` \|[^|]*\|[^|]*\| (.+) \| (.+) \| (.+) \|$", text, flags=re.MULTILINE)
+    written = [(name, kept, _read(writers), _read(readers)) for name, kept, writers, readers in rows]
+    assert written == [(topic.name, _kept(topic), topic.producers, topic.consumers) for topic in TOPICS]
+
+
+def _read(cell: str) -> frozenset[Service]:
+    """The services that a cell of the table says: "all", "all but live", "**masker alone**", "vision, api"."""
+    everybody, names = cell.startswith("all"), set(re.findall(r"[a-z]+", cell)) - {"all", "but", "alone"}
+    return frozenset(Service) - names if everybody else frozenset(map(Service, names))
+
+
+def _kept(topic: Topic) -> str:
+    if topic.retention is None:
+        return "latest of each"
+    seconds = topic.retention.total_seconds()
+    unit, size = next(each for each in (("day", 86400), ("hour", 3600), ("minute", 60)) if seconds >= each[1])
+    return f"{seconds / size:g} {unit}{'s' if seconds > size else ''}"
 
 
 def missing(page: Path, text: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A contract changes only so that yesterday's messages still mean the same; else the topic gets a new version.
 
 `baseline.json` holds the schemas of what runs. After a compatible change write it anew with
-`python tests/contract/common/test_compatibility.py`, which refuses an incompatible one.
+`make generated`, which refuses an incompatible one.
 """
 
 from __future__ import annotations
@@ -40,14 +40,12 @@ def test_no_contract_breaks_what_was_sent_before(name: str) -> None:
 
 
 def test_the_baseline_is_what_the_contracts_say_today() -> None:
-    assert baseline() == json.loads(json.dumps(current())), "write it anew, see the head of this file"
+    assert baseline() == json.loads(json.dumps(current())), "run: make generated"
 
 
 def test_the_asyncapi_document_is_up_to_date() -> None:
     checked_in = json.loads((REPOSITORY / "docs/asyncapi.json").read_text())
-    assert checked_in == json.loads(json.dumps(document())), (
-        "run: python -m beffroi_common.asyncapi > docs/asyncapi.json"
-    )
+    assert checked_in == json.loads(json.dumps(document())), "run: make generated"
 
 
 def test_the_protobuf_code_is_what_the_proto_file_says(tmp_path: Path) -> None:
