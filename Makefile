@@ -24,7 +24,7 @@ demo: install ## Run all of Beffroi on this machine, until Ctrl-C
 demo-check: install ## Run the demo without a person, check what must be seen, print the figures
 	@$(PYTHON) -m beffroi_local.check
 
-unit: install-test ## Run the fast tests alone (under a minute)
+unit: install-test ## Run the fast tests alone (a minute or two)
 	@$(PYTEST) -q tests/unit
 	@$(NPM) test
 
