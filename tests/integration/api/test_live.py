@@ -7,15 +7,19 @@ import struct
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
+from structlog.testing import capture_logs
 from tests.application import NS, SYSTEM, Running, eventually, film, number_of
 
+from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.stills.pictures import Still
+from beffroi_api.modules.live.streaming import session
 from beffroi_common.contracts import FrameBatch, Viewers
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
 
@@ -234,6 +238,93 @@ def test_an_open_view_keeps_its_session_in_use(place: Any, make_camera: Make, ap
             show(film(1, start_ns=start_ns(place), first_sequence=index))
             receive(live)
     assert app.operator.get("/api/v1/session").status_code == 200
+
+
+@pytest.fixture
+def away(app: Running, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """`away(True)`: the database does not answer; `away(False)`: it does again."""
+    monkeypatch.setattr(session, "RETRY_S", 0.01)
+    database, found = app.services.database, (app.services.database.read, app.services.database.write)
+
+    def gone(_scope: object) -> NoReturn:
+        raise OperationalError("SELECT", {}, OSError("gone"))
+
+    def set_to(is_away: bool) -> None:
+        read, write = (gone, gone) if is_away else found
+        monkeypatch.setattr(database, "read", read)
+        monkeypatch.setattr(database, "write", write)
+
+    return set_to
+
+
+def test_a_view_outlives_a_database_that_is_away(
+    place: Any, app: Running, make_camera: Make, show: Any, away: Callable[[bool], None]
+) -> None:
+    make_camera()
+    with app.operator.websocket_connect(LIVE) as live:
+        assert reason(live) == "waiting"
+        away(True)
+        place.clock.advance(app.services.settings.live.session_check_s)
+        show(film(1, start_ns=start_ns(place)))
+        assert reason(live) == "database_away"
+        away(False)
+        show(film(1, start_ns=start_ns(place), first_sequence=1))
+        assert receive(live)["sequence"] == 1
+
+
+def test_a_view_whose_session_ended_while_the_database_was_away_shows_nothing_after_it(
+    place: Any, app: Running, make_camera: Make, show: Any, away: Callable[[bool], None]
+) -> None:
+    make_camera()
+    with app.operator.websocket_connect(LIVE) as live:
+        assert reason(live) == "waiting"
+        app.operator.delete("/api/v1/session").raise_for_status()
+        away(True)
+        place.clock.advance(app.services.settings.live.session_check_s)
+        show(film(1, start_ns=start_ns(place)))
+        assert reason(live) == "database_away"
+        away(False)
+        show(film(1, start_ns=start_ns(place), first_sequence=1))
+        assert live.receive()["code"] == 4401
+
+
+def test_the_end_of_a_view_waits_for_the_database(
+    app: Running, make_camera: Make, audited: Any, away: Callable[[bool], None]
+) -> None:
+    make_camera()
+    waits = "the database does not answer: the end of a live view waits"
+    with capture_logs() as logs, app.operator.websocket_connect(LIVE) as live:
+        assert reason(live) == "waiting"
+        away(True)
+        live.close()
+        eventually(lambda: any(entry["event"] == waits for entry in logs))
+        away(False)
+        eventually(lambda: app.services.open_views == 0)
+    assert [row["action"] for row in audited("live_started", "live_ended")] == ["live_started", "live_ended"]
+
+
+def test_a_view_that_could_not_begin_leaves_no_row(
+    app: Running, make_camera: Make, audited: Any, away: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_camera()
+    record = app.services.trail.record
+
+    def too_late(entry: Entry) -> None:
+        away(entry.action is Action.LIVE_STARTED)
+        record(entry)
+
+    monkeypatch.setattr(app.services.trail, "record", too_late)
+    refused = denied(app, LIVE)
+    away(False)
+    assert (refused.status_code, refused.json()["code"]) == (503, "database_away")
+    assert app.services.open_views == 0
+    assert audited("live_started", "live_ended") == []
+
+
+@pytest.mark.parametrize("address", ["/api/v1/cameras/Gate!/live", f"{LIVE}?view=raw"])
+def test_an_address_of_no_view_is_said_to_be_wrong(app: Running, address: str) -> None:
+    refused = denied(app, address)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
 
 
 def test_views_are_bounded(place: Any) -> None:

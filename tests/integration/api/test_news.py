@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from tests.application import SYSTEM, Running, buffered, eventually, film
 
+from beffroi_api.authz.territory import Territory
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import NewsRow
 from beffroi_api.modules.events import repository
@@ -21,6 +22,7 @@ from beffroi_api.modules.events.news import follower
 from beffroi_api.modules.events.news.follower import NewsFollower
 from beffroi_api.modules.events.news.outbox import NewsOutbox
 from beffroi_api.modules.events.repository import Kind
+from beffroi_api.modules.live.streaming.session import OUT_OF_SCOPE
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_testing import ManualClock
 
@@ -214,3 +216,27 @@ def test_signed_in_on_one_holds_on_the_other_until_signed_out(two: tuple[Running
     assert same.get("/api/v1/session").status_code == 200
     first.operator.delete("/api/v1/session").raise_for_status()
     assert same.get("/api/v1/session").status_code == 401
+
+
+def test_a_live_view_asks_whose_the_camera_is_before_it_shows_it(
+    place: Any, two: tuple[Running, Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two
+    make_gate(first)
+    eventually(lambda: second.services.decisions.shows("gate", 1))
+    place.around.territories["operator"] = Territory(communes=frozenset({"Lille"}))
+    read = second.services.news._read
+
+    def read_for_a_view() -> bool:
+        if threading.current_thread().name == "news":  # so that nobody knows but who asks
+            raise OperationalError("SELECT", {}, OSError("gone"))
+        return read()
+
+    monkeypatch.setattr(second.services.news, "_read", read_for_a_view)
+    monkeypatch.setattr(second.services.news, "is_current", lambda: False)
+    with second.operator.websocket_connect(f"{GATE}/live") as live:
+        assert live.receive_json()["code"] == "waiting"
+        first.administrator.put(GATE, json=BODY | {"commune": "Hellemmes"}).raise_for_status()
+        for batch in film(1, start_ns=place.clock.now_ns()):
+            place.around.bus.producer().send(FRAMES_MASKED, "gate", batch, partition=0)
+        assert live.receive()["code"] == OUT_OF_SCOPE

@@ -17,6 +17,7 @@ from beffroi_api.authz import roles
 from beffroi_api.authz.roles import API_PREFIX, Role, Rule
 from beffroi_api.authz.territory import EVERYWHERE, Territory
 from beffroi_api.http.app import create_app
+from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.streaming.session import OUT_OF_SCOPE
 from beffroi_common.contracts import Alert, AlertState, CameraStatus, Level
 from beffroi_common.topics import ALERTS, FRAMES_MASKED, STATUS
@@ -296,3 +297,19 @@ def test_a_scope_is_that_of_the_session(place: Any, communes: Running) -> None:
     fresh = TestClient(communes.asgi, base_url=ADDRESS, headers={"x-beffroi-request": "1"})
     fresh.post(f"{V1}/session", json={"username": "dpo", "password": PASSWORD}).raise_for_status()
     assert [each["id"] for each in fresh.get(f"{V1}/cameras").json()] == [OURS]
+
+
+def test_a_still_of_a_camera_that_gets_out_of_scope_meanwhile_is_not_shown(
+    place: Any, communes: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.around.territories["administrator"] = EVERYWHERE
+    record = communes.services.trail.record
+
+    def record_late(entry: Entry) -> None:
+        body = CAMERA | {"commune": "Hellemmes"}
+        communes.administrator.put(f"{V1}/cameras/{OURS}", json=body).raise_for_status()
+        record(entry)
+
+    monkeypatch.setattr(communes.services.trail, "record", record_late)
+    refused = communes.operator.get(f"{V1}/cameras/{OURS}/still")
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
@@ -71,6 +71,7 @@ def install(app: FastAPI) -> None:
     """Let every error leave `app` as a problem."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(WebSocketRequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_exception)
     for away in AWAY:
         app.add_exception_handler(away, _database_away)
@@ -84,7 +85,7 @@ async def _api_error(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    assert isinstance(error, RequestValidationError | WebSocketRequestValidationError)  # noqa: S101 - registered for it
     fields = [{"field": ".".join(str(each) for each in item["loc"]), "message": item["msg"]} for item in error.errors()]
     detail = "; ".join(f"{each['field']}: {each['message']}" for each in fields)
     return render(Invalid(detail, fields=fields))

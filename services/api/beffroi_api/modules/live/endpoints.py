@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response, WebSocket
 from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import Identity, Watcher
 from beffroi_api.authz.scope import Scope
-from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway, UnknownStore
+from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway, UnknownStore, no_camera
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import Responses, problems
 from beffroi_api.live.services import LiveServicesOf
@@ -76,10 +76,12 @@ def picture(
     """A still as an answer, after a row in the trail."""
     taken = found.captured_at.isoformat()
     services.trail.record(Entry.of(who, action, camera=camera, subject=subject, captured_at=taken))
-    # The row may have waited for the transaction of a new decision on masks, which is in force by now; another process
-    # may have taken one, too.
+    # The row may have waited for the transaction of a new decision on masks, or of a new commune, which is in force by
+    # now; another process may have made one, too.
     if not services.news.catch_up():
         raise NoPicture(DATABASE_AWAY.message)
+    if not Scope.of(who).covers(camera, services.decisions.commune(camera)):
+        raise no_camera(camera)
     services.stills.refuse_outdated(camera, found)
     headers = {"X-Capture-Time": taken}
     if found.mask_version is not None:

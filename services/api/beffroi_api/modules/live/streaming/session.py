@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
+import structlog
 from anyio import CancelScope
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -11,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import COOKIE, Identity
 from beffroi_api.authz.scope import Scope
+from beffroi_api.db.database import AWAY
 from beffroi_api.errors import Busy, no_camera
 from beffroi_api.live.services import LiveServices
 from beffroi_api.modules.audit.schemas import Action
@@ -22,12 +25,16 @@ from beffroi_common.runtime.metrics import LIVE_VIEWERS
 from .viewer import Held, Viewer
 from .wire import message
 
+log = structlog.get_logger(__name__)
+
 SESSION_ENDED = 4401
 """Close code: sign in again."""
 OUT_OF_SCOPE = 4404
 """Close code: whoever watches may not know of this camera any more."""
 GOING_AWAY = 1001
 """Close code of RFC 6455: the server stops."""
+RETRY_S = 1.0
+"""Between attempts to write down the end of a view while the database does not answer."""
 
 
 class LiveSession:
@@ -41,6 +48,8 @@ class LiveSession:
         self._view = view
         self._batches = 0
         self._said: LiveState | None = None
+        self._is_in_trail = True
+        """Whether the row at the start may be there, so that one at the end belongs to it."""
 
     async def run(self) -> None:
         """Serve until one side leaves.
@@ -56,16 +65,13 @@ class LiveSession:
         self._services.open_views += 1
         started_s = self._services.clock.monotonic_s()
         try:
-            await self._remember(Action.LIVE_STARTED)
+            await self._remember_start()
             await self._websocket.accept()
             await self._watch()
         finally:
+            if self._is_in_trail:
+                await self._remember_end(round(self._services.clock.monotonic_s() - started_s))
             self._services.open_views -= 1
-            seconds = round(self._services.clock.monotonic_s() - started_s)
-            # The end belongs in the trail also when the server stops and cancels this: it waits for the row here,
-            # since a task left to itself ends with the loop.
-            with CancelScope(shield=True):
-                await self._remember(Action.LIVE_ENDED, seconds=seconds, batches=self._batches)
 
     async def _watch(self) -> None:
         viewer = self._services.buffer.watch(Scope.of(self._who), self._camera, self._view)
@@ -106,19 +112,28 @@ class LiveSession:
                 await self._websocket.close(GOING_AWAY)
                 return
             if clock.monotonic_s() >= check_at_s:
+                try:
+                    is_in_force = await self._in_force()
+                except AWAY:
+                    await self._say(DATABASE_AWAY)
+                    continue  # nothing is shown before somebody knows
                 check_at_s = clock.monotonic_s() + settings.session_check_s
-                if not await self._in_force():
+                if not is_in_force:
                     await self._websocket.close(SESSION_ENDED, "Your session has ended: sign in again.")
                     return
+            knows = await self._knows_decisions()
+            # Looked at after that: the camera may have got another commune, and nobody here knew.
             if self._is_out_of_scope():
                 await self._websocket.close(OUT_OF_SCOPE, no_camera(self._camera).detail)
                 return
-            await (self._picture(held) if held is not None else self._state())
+            if not knows:
+                await self._say(DATABASE_AWAY)
+            elif held is None:
+                await self._say(self._services.reasons.why(self._camera, self._view))
+            else:
+                await self._picture(held)
 
     async def _picture(self, held: Held) -> None:
-        if not await self._knows_decisions():
-            await self._state()
-            return
         # Looked at once more here: a batch may have waited in the queue while a new decision was taken.
         if not self._services.decisions.shows(self._camera, held.batch.mask_version):
             return
@@ -127,9 +142,8 @@ class LiveSession:
         self._batches += 1
         self._said = None
 
-    async def _state(self) -> None:
-        knows = await self._knows_decisions()
-        state = self._services.reasons.why(self._camera, self._view) if knows else DATABASE_AWAY
+    async def _say(self, state: LiveState) -> None:
+        """Why there is no picture, once."""
         if state != self._said:
             self._said = state
             await self._websocket.send_text(state.model_dump_json())
@@ -152,6 +166,23 @@ class LiveSession:
             return False
         self._who = now
         return True
+
+    async def _remember_start(self) -> None:
+        try:
+            await self._remember(Action.LIVE_STARTED)
+        except AWAY:
+            self._is_in_trail = False
+            raise
+
+    async def _remember_end(self, seconds: int) -> None:
+        """Write the end down, as soon as the database answers. Only the end of the process ends the wait for it."""
+        while True:
+            # Also when the server stops and cancels this: a task left to itself ends with the loop.
+            with CancelScope(shield=True), suppress(*AWAY):
+                await self._remember(Action.LIVE_ENDED, seconds=seconds, batches=self._batches)
+                return
+            log.warning("the database does not answer: the end of a live view waits", camera=self._camera)
+            await asyncio.sleep(RETRY_S)
 
     async def _remember(self, action: Action, **details: int) -> None:
         full = {"view": self._view.value, **details}
