@@ -45,7 +45,7 @@ class Heard:
         def start_over() -> None:
             self.told.append("everything")
 
-        tell: dict[Kind, Callable[[str], None]] = dict.fromkeys(Kind, self.told.append)
+        tell: dict[str, Callable[[str], None]] = dict.fromkeys(Kind, self.told.append)
         self.follower = NewsFollower(self.database, self.outbox, tell, start_over, self.clock, LAG_S, lambda: None)
         self.follower.begin()
 
@@ -240,3 +240,11 @@ def test_a_live_view_asks_whose_the_camera_is_before_it_shows_it(
         for batch in film(1, start_ns=place.clock.now_ns()):
             place.around.bus.producer().send(FRAMES_MASKED, "gate", batch, partition=0)
         assert live.receive()["code"] == OUT_OF_SCOPE
+
+
+def test_news_of_a_kind_of_a_later_release_are_passed_over(heard: Heard) -> None:
+    with heard.database.write(SYSTEM) as session:
+        session.add(NewsRow(kind="later", subject="x"))
+    heard.write("a")
+    assert heard.follower.catch_up()
+    assert heard.told == ["a"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
@@ -206,7 +206,7 @@ class Parts:
         """Who must know of a decision before a picture is shown."""
         return DecisionNews(cameras, [self.decisions.changed, self.buffer.changed])
 
-    def news(self, tell: dict[Kind, Tell], start_over: Callable[[], None]) -> NewsFollower:
+    def news(self, tell: Mapping[str, Tell], start_over: Callable[[], None]) -> NewsFollower:
         """Follows what any process changed; see there."""
         return NewsFollower(
             self.database,

@@ -10,7 +10,6 @@ import structlog
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import AWAY, Database
 from beffroi_api.modules.events import repository
-from beffroi_api.modules.events.repository import Kind
 from beffroi_common.runtime.clock import Clock
 
 from .outbox import NewsOutbox
@@ -36,7 +35,8 @@ class NewsFollower:
     """Tells this process what changed in the database, whoever changed it.
 
     Args:
-        tell: who hears of each kind; others are passed over. Telling twice must change nothing.
+        tell: who hears of each kind; others are passed over, as those of a later release that is beside this one for
+            a while. Telling twice must change nothing.
         start_over: called where news were missed for good: everything may have changed.
         max_lag_s: see `is_current`.
     """
@@ -45,7 +45,7 @@ class NewsFollower:
         self,
         database: Database,
         outbox: NewsOutbox,
-        tell: Mapping[Kind, Tell],
+        tell: Mapping[str, Tell],
         start_over: Callable[[], None],
         clock: Clock,
         max_lag_s: float,
@@ -100,7 +100,7 @@ class NewsFollower:
             # Numbers that went back: the database was restored, or fails over to a copy that lacks the last ones.
             missed = number < self._last or repository.oldest(session) > self._last + 1
             rows = [] if missed else repository.after(session, self._last, PAGE)
-            news = dict.fromkeys((Kind(row.kind), row.subject) for row in rows)
+            news = dict.fromkeys((row.kind, row.subject) for row in rows)
         if missed:
             log.warning("news were missed: everything is read again", after=self._last)
             self._start_over()
