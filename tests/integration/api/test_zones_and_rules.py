@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.application import Running, eventually
 from beffroi_api.authz.scope import Scope
 from beffroi_api.modules.cameras import repository
 from beffroi_common.contracts import CameraStatus, Level
-from beffroi_common.topics import STATUS
+from beffroi_common.topics import CAMERAS, STATUS
 
 from .conftest import Place
 
@@ -205,6 +206,31 @@ def test_what_only_the_detector_knows_is_shown_beside_the_rule_while_it_may_be_b
     assert rests == {"code": "rule_class_missing", "message": "rule r rests", "fields": []}
     place.clock.advance(60)
     assert [each["rests"] for each in app.operator.get(GATE).json()["rules"]] == [None, None]
+
+
+def test_a_camera_that_would_be_too_large_to_be_sent_is_not_kept(app: Running, make_camera: Make) -> None:
+    make_camera()
+    name, long_id = "\1" * 200, "x" * 60  # as JSON, such a character is as long as six others
+    points = [[each / 123456789, each / 987654321] for each in range(1, 65)]
+    zones = [FUTURE_ZONE | {"id": f"{each}-{long_id}", "name": name, "points": points} for each in range(64)]
+    geometry = {f"role_{each}_{long_id[:30]}": zones[0]["id"] for each in range(16)}
+    rules = [FUTURE | {"id": str(each), "parameters": {"x": "y" * 4080}, "geometry": geometry} for each in range(32)]
+    let_another_release_save(app, zones, rules)
+    basis = {
+        "analytic": "loitering",
+        "purpose": f"a{name[2:]}z",
+        "reference": f"a{name[2:]}z",
+        "starts_at": "2026-01-01T00:00:00Z",
+        "ends_at": "2027-01-01T00:00:00Z",
+    }
+    app.administrator.put(f"{GATE}/legal-bases", json=[basis] * 16).raise_for_status()
+    before = document(app)
+    turns = [each * math.tau / 64 for each in range(64)]
+    circle = [[0.5 + math.cos(turn) / 3, 0.5 + math.sin(turn) / 3] for turn in turns]
+    refused = app.administrator.put(f"{GATE}/masking", json={"mode": "burn", "polygons": [circle] * 32})
+    assert refused.status_code == 422
+    assert f"and {CAMERAS.max_record_bytes} can be sent" in refused.json()["detail"]
+    assert document(app) == before
 
 
 def test_the_catalogue_says_all_there_is_to_know_of_a_rule(app: Running) -> None:

@@ -24,6 +24,7 @@ from beffroi_api.modules.rules.service import Rules
 from beffroi_common.contracts import Camera, CameraStatus, LegalBasis, MaskDecision
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import Clock
+from beffroi_common.topics import CAMERAS
 
 from . import repository
 from .registry.slots import least_loaded
@@ -270,9 +271,16 @@ def _present(row: CameraRow | None, camera: str) -> CameraRow:
 
 def _validated(fields: dict[str, Any]) -> Camera:
     try:
-        return Camera.model_validate(fields)
+        camera = Camera.model_validate(fields)
     except ValidationError as error:
         raise Invalid(explain(error)) from None
+    size_bytes = len(camera.encode())
+    if size_bytes > CAMERAS.max_record_bytes:  # kept, it could never be sent, nor any camera after it
+        raise Invalid(
+            f"Camera {camera.id} would be {size_bytes} bytes, and {CAMERAS.max_record_bytes} can be sent: remove zones "
+            "or rules, or draw with fewer corners."
+        )
+    return camera
 
 
 def _decided(action: Action, camera: Camera) -> dict[str, Any]:
