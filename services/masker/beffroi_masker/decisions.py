@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-
-from beffroi_common.bus import Bus, Record, Table
+from beffroi_common.bus import Absent, Bus, Table
 from beffroi_common.contracts import Camera, MaskDecision
 from beffroi_common.topics import CAMERAS
 
@@ -15,16 +13,7 @@ class Decisions:
     """Follows `cameras.v1`."""
 
     def __init__(self, bus: Bus) -> None:
-        self._unreadable: set[str] = set()
-        self._lock = threading.Lock()
-        self._cameras: Table[Camera] = Table(
-            bus,
-            CAMERAS,
-            Camera.decode,
-            on_change=self._changed,
-            on_invalid=self._invalid,
-            name="decisions",
-        )
+        self._cameras = Table(bus, CAMERAS, Camera.decode, name="decisions")
 
     def start(self) -> None:
         """Begin to follow."""
@@ -41,19 +30,10 @@ class Decisions:
     def of(self, camera: str, source_version: int) -> MaskDecision | Reason:
         """The decision in force on pictures of this source of a camera, or why there is none."""
         known = self._cameras.get(camera)
-        if known is not None:
-            if known.source_version != source_version:
-                return Reason.OTHER_SOURCE
-            return known.masking or Reason.NO_MASK_DECISION
-        with self._lock:
-            unreadable = camera in self._unreadable
-        return Reason.UNREADABLE_CONFIGURATION if unreadable else Reason.UNKNOWN_CAMERA
-
-    def _invalid(self, record: Record, _why: str) -> None:
-        with self._lock:
-            self._unreadable.add(record.key)
-
-    def _changed(self, camera: str, value: Camera | None) -> None:
-        if value is not None:
-            with self._lock:
-                self._unreadable.discard(camera)
+        if known is Absent.MISSING:
+            return Reason.UNKNOWN_CAMERA
+        if known is Absent.UNREADABLE:
+            return Reason.UNREADABLE_CONFIGURATION
+        if known.source_version != source_version:
+            return Reason.OTHER_SOURCE
+        return known.masking or Reason.NO_MASK_DECISION

@@ -44,8 +44,9 @@ def published(stage: Stage) -> Camera:
 def let_people_sit(stage: Stage, at: datetime, for_s: int) -> None:
     """Four persons on the lawn, as the detector counts them, five pictures a second."""
     clock = SystemClock()
+    camera = published(stage)
     processor = TracksProcessor(
-        cameras={"parc": published(stage)}.get,
+        cameras=lambda _: camera,
         producer=stage.producer,
         dead_letters=DeadLetters(stage.producer, "rules", {TRACKS.name: TRACKS}, clock),
         status=StatusReporter(stage.producer, "rules", "1", clock),

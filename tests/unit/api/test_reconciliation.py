@@ -61,15 +61,16 @@ def test_where_the_bus_is_ahead_the_decision_ends_and_the_numbers_go_on(
     assert desk.cameras.get(SYSTEM, "gate").source_version == 2, "nor two sources"
 
 
-BEHIND: dict[str, tuple[Camera | None, ...]] = {
+BEHIND: dict[str, tuple[Camera | bytes | None, ...]] = {
     "nothing": (),
     "the version before": (of(version=2, mask=1),),
     "a removed camera": (of(version=2, mask=1), None),
+    "a removed camera that nobody could read": (b"{", None),
 }
 
 
 @pytest.mark.parametrize("messages", BEHIND.values(), ids=BEHIND)
-def test_where_the_bus_is_behind_the_decision_goes_on(desk: Desk, messages: tuple[Camera | None, ...]) -> None:
+def test_where_the_bus_is_behind_the_decision_goes_on(desk: Desk, messages: tuple[Camera | bytes | None, ...]) -> None:
     desk.on_the_bus(*messages)
     desk.publish()
     assert desk.on_bus(after=len(messages)) == [desk.cameras.get(SYSTEM, "gate")]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
-from beffroi_common.bus import Producer, Record, RetryLater, StatusReporter
+from beffroi_common.bus import Absent, Producer, Record, RetryLater, StatusReporter
 from beffroi_common.bus.dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters, TooManyDeadLettersError
-from beffroi_common.contracts import Alert, AlertState, CameraRule, CameraStatus, DeadLetter, Level, Tracks
+from beffroi_common.contracts import Alert, AlertState, Camera, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
@@ -31,10 +31,10 @@ class Bench:
     def __init__(self) -> None:
         self.broker = MemoryBroker(clock=ManualClock(START))
         self.producer = MemoryBus(self.broker).producer()
-        self.configured = {"cam": camera()}
+        self.configured: dict[str, Camera | Absent] = {"cam": camera()}
         clock = self.broker.clock
         self.processor = TracksProcessor(
-            cameras=self.configured.get,
+            cameras=lambda name: self.configured.get(name, Absent.MISSING),
             producer=self.producer,
             dead_letters=DeadLetters(self.producer, "rules", {TRACKS.name: TRACKS}, clock),
             status=StatusReporter(self.producer, "rules", "test", clock),
@@ -89,12 +89,16 @@ def test_what_another_version_remembered_is_forgotten(bench: Bench) -> None:
     assert bench.processor.process(record(tracks(0, {"a": HERE})), '{"shape": "of old"}') is not None
 
 
-def test_a_camera_nobody_configured_is_said(bench: Bench) -> None:
-    bench.configured.clear()
+@pytest.mark.parametrize(
+    ("configured", "code"),
+    [(Absent.MISSING, "unknown_camera"), (Absent.UNREADABLE, "unreadable_configuration")],
+)
+def test_a_camera_without_a_configuration_is_said_with_why(bench: Bench, configured: Absent, code: str) -> None:
+    bench.configured["cam"] = configured
     bench.processor.process(record(tracks(0, {"a": HERE})), None)
     status = decode_status(bench.broker.records(STATUS)[-1].value or b"")
     assert isinstance(status, CameraStatus)
-    assert status.code == "unknown_camera"
+    assert status.code == code
 
 
 def test_a_rule_that_rests_is_named_with_why_and_the_others_alert(bench: Bench) -> None:

@@ -80,6 +80,15 @@ def test_a_configuration_that_becomes_unreadable_stops_the_picture(
     assert bench.last_status().code == "unreadable_configuration"
 
 
+def test_an_unreadable_camera_that_is_removed_is_unknown(bench: Bench, gate: Camera, raw: list[FrameBatch]) -> None:
+    bench.configure(b"{")
+    bench.masker.handle(record(raw[0], 0))
+    assert bench.last_status().code == "unreadable_configuration"
+    bench.configure(None)
+    bench.masker.handle(record(raw[1], 1))
+    assert bench.last_status().code == "unknown_camera"
+
+
 def test_one_camera_in_trouble_stops_no_other(bench: Bench, gate: Camera, make_raw: MakeRaw, noise: Noise) -> None:
     bench.configure(gate)
     good, unknown = (make_raw(noise(10, 160, 96), camera=camera) for camera in ("gate", "ghost"))

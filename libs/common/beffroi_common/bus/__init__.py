@@ -31,9 +31,10 @@ from .interfaces import (
 )
 from .loop import LoopOptions, run
 from .reporter import StatusReporter
-from .table import Table
+from .table import Absent, Table
 
 __all__ = [
+    "Absent",
     "Bus",
     "Consumer",
     "Deferred",

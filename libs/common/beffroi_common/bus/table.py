@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from enum import Enum
 from typing import Generic, TypeVar
 
 import structlog
@@ -25,12 +26,17 @@ class TableDeadError(Fatal):
     """What the table says may be out of date for ever: a bug, which ends the process of whoever relies on it."""
 
 
-class Table(Generic[Value]):
-    """Follows all partitions of a compacted topic from the beginning, in a thread of its own.
+class Absent(Enum):
+    """Why a key has no value."""
 
-    A message that cannot be read removes its key and is reported through `on_invalid`: who reads fails closed, as
-    with a key that never was there.
-    """
+    MISSING = "missing"
+    """It never was there, or was removed."""
+    UNREADABLE = "unreadable"
+    """Its latest message breaks its contract. The value before it is not in force any more: who reads fails closed."""
+
+
+class Table(Generic[Value]):
+    """Follows all partitions of a compacted topic from the beginning, in a thread of its own."""
 
     def __init__(
         self,
@@ -38,16 +44,14 @@ class Table(Generic[Value]):
         topic: Topic,
         decode: Callable[[bytes], Value],
         *,
-        on_change: Callable[[str, Value | None], None] | None = None,
-        on_invalid: Callable[[Record, str], None] | None = None,
+        on_change: Callable[[str, Value | Absent], None] | None = None,
         name: str = "table",
     ) -> None:
         self._bus = bus
         self._topic = topic
         self._decode = decode
         self._on_change = on_change
-        self._on_invalid = on_invalid
-        self._values: dict[str, Value] = {}
+        self._latest: dict[str, Value | Absent] = {}
         self._lock = threading.Lock()
         self._caught_up = threading.Event()
         self._stop = threading.Event()
@@ -73,25 +77,25 @@ class Table(Generic[Value]):
         self._raise_if_dead()
         return caught_up
 
-    def get(self, key: str) -> Value | None:
-        """Latest value of `key`.
+    def get(self, key: str) -> Value | Absent:
+        """Latest value of `key`, or why there is none.
 
         Raises:
             TableDeadError: it is followed no more.
         """
         self._raise_if_dead()
         with self._lock:
-            return self._values.get(key)
+            return self._latest.get(key, Absent.MISSING)
 
     def values(self) -> dict[str, Value]:
-        """A copy of all values by key.
+        """All values by key, without what cannot be read.
 
         Raises:
             TableDeadError: it is followed no more.
         """
         self._raise_if_dead()
         with self._lock:
-            return dict(self._values)
+            return {key: value for key, value in self._latest.items() if not isinstance(value, Absent)}
 
     def _raise_if_dead(self) -> None:
         if self._death is not None:
@@ -117,18 +121,20 @@ class Table(Generic[Value]):
             consumer.close()
 
     def _take(self, record: Record) -> None:
-        value: Value | None = None
-        if record.value is not None:
-            try:
-                value = self._decode(record.value)
-            except InvalidMessageError as reason:
-                log.error("unreadable configuration", record=repr(record), reason=str(reason))
-                if self._on_invalid is not None:
-                    self._on_invalid(record, str(reason))
+        value = self._decoded(record)
         with self._lock:
-            if value is None:
-                self._values.pop(record.key, None)
+            if value is Absent.MISSING:
+                self._latest.pop(record.key, None)
             else:
-                self._values[record.key] = value
+                self._latest[record.key] = value
         if self._on_change is not None:
             self._on_change(record.key, value)
+
+    def _decoded(self, record: Record) -> Value | Absent:
+        if record.value is None:
+            return Absent.MISSING
+        try:
+            return self._decode(record.value)
+        except InvalidMessageError as reason:
+            log.error("unreadable message", record=repr(record), reason=str(reason))
+            return Absent.UNREADABLE

@@ -25,7 +25,7 @@ from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.users.service import LOCAL
-from beffroi_common.bus import Bus, Record, Table
+from beffroi_common.bus import Absent, Bus, Table
 from beffroi_common.contracts import Camera, CameraRule, CameraSource, LegalBasis, MaskDecision, Zone
 from beffroi_common.topics import CAMERAS
 
@@ -58,22 +58,20 @@ class BusSnapshot:
     """What was on the topic when it was read to its end.
 
     Attributes:
-        cameras: those that it describes, and that are hence filmed if they are enabled.
+        latest: by camera. What is described is filmed if it is enabled; what is unreadable may be ahead of any row.
         numbers: by camera, of all its messages that the broker still has; removed ones included.
-        unreadable: cameras of which nobody can say what they are at.
     """
 
-    cameras: Mapping[str, Camera]
+    latest: Mapping[str, Camera | Absent]
     numbers: Mapping[str, Numbers]
-    unreadable: frozenset[str]
 
     def is_ahead_of(self, row: CameraRow) -> bool:
         """Whether the bus knows of a change that the row does not, or that the row's is not the same as."""
         numbers = self.numbers.get(row.id, Numbers())
-        if row.id in self.unreadable or numbers.version > row.version or numbers.mask_version > row.mask_version:
+        camera = self.latest.get(row.id, Absent.MISSING)
+        if camera is Absent.UNREADABLE or numbers.version > row.version or numbers.mask_version > row.mask_version:
             return True
-        camera = self.cameras.get(row.id)
-        if camera is None:
+        if camera is Absent.MISSING:
             return False
         return camera.slot != row.slot or _differ(camera.masking, repository.document(row).masking)
 
@@ -82,14 +80,11 @@ class BusSnapshotReader:
     """Follows `cameras.v1`: what is there when its end is reached first, and what is undone from then on."""
 
     def __init__(self, bus: Bus) -> None:
-        self._cameras: dict[str, Camera] = {}
+        self._latest: dict[str, Camera | Absent] = {}
         self._numbers: dict[str, Numbers] = {}
-        self._unreadable: set[str] = set()
         self._undone: set[str] = set()
         self._lock = threading.Lock()
-        self._table: Table[Camera] = Table(
-            bus, CAMERAS, _decode, on_change=self._changed, on_invalid=self._invalid, name="publisher"
-        )
+        self._table = Table(bus, CAMERAS, _decode, on_change=self._changed, name="publisher")
         self._table.start()
 
     def wait(self, timeout_s: float) -> BusSnapshot | None:
@@ -102,7 +97,7 @@ class BusSnapshotReader:
             return None
         with self._lock:
             self._undone.clear()  # whoever gets the snapshot sees to that
-            return BusSnapshot(dict(self._cameras), dict(self._numbers), frozenset(self._unreadable))
+            return BusSnapshot(dict(self._latest), dict(self._numbers))
 
     def undone(self) -> dict[str, int]:
         """Cameras of which an older version came after a newer one since last asked, and the highest version seen.
@@ -120,21 +115,15 @@ class BusSnapshotReader:
         """Stop reading."""
         self._table.close()
 
-    def _changed(self, key: str, camera: Camera | None) -> None:
+    def _changed(self, key: str, camera: Camera | Absent) -> None:
         with self._lock:
-            if camera is None:
-                self._cameras.pop(key, None)
+            self._latest[key] = camera
+            if isinstance(camera, Absent):
                 return
             before = self._numbers.get(key, Numbers())
             if camera.version < before.version:
                 self._undone.add(key)
-            self._cameras[key] = camera
             self._numbers[key] = before.with_those_of(camera)
-            self._unreadable.discard(key)
-
-    def _invalid(self, record: Record, _why: str) -> None:
-        with self._lock:
-            self._unreadable.add(record.key)
 
 
 @dataclass(frozen=True)
@@ -151,8 +140,9 @@ class Reconciler:
         """
         with self.cameras.database.read(SCOPE) as session:
             rows = {row.id: row for row in repository.every(session)}
-        for name in snapshot.cameras.keys() - rows.keys():
-            self._take_in(snapshot.cameras[name], snapshot.numbers[name])
+        for name, camera in snapshot.latest.items():
+            if name not in rows and isinstance(camera, Camera):
+                self._take_in(camera, snapshot.numbers[name])
         for name, row in rows.items():
             if snapshot.is_ahead_of(row):
                 self._end_decision(name, snapshot)
@@ -163,7 +153,7 @@ class Reconciler:
             if row is None or not snapshot.is_ahead_of(row):
                 return
             before, numbers = row.version, snapshot.numbers.get(name, Numbers())
-            camera = _without_decision(row, snapshot.cameras.get(name), numbers)
+            camera = _without_decision(row, snapshot.latest.get(name), numbers)
             _write(row, camera, numbers)
             log.error(
                 "the bus is ahead of the database, which seems restored from a backup: the decision on masks ends and "
@@ -201,13 +191,12 @@ class Reconciler:
         self.cameras.outbox.add(session, Kind.CAMERA, camera)
 
 
-def _without_decision(row: CameraRow, on_bus: Camera | None, numbers: Numbers) -> Camera:
+def _without_decision(row: CameraRow, on_bus: Camera | Absent | None, numbers: Numbers) -> Camera:
     before = repository.document(row)
     return before.model_copy(
         update={
-            "slot": on_bus.slot
-            if on_bus
-            else row.slot,  # in another partition the camera would go on as it was configured
+            # In another partition the camera would go on as it was configured.
+            "slot": on_bus.slot if isinstance(on_bus, Camera) else row.slot,
             "masking": None,
             "version": max(row.version, numbers.version) + 1,
             "source_version": max(before.source_version, numbers.source_version) + 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from beffroi_api.modules.cameras.registry.decisions import Decisions
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
-from beffroi_common.bus import Bus, Producer, RetryLater, Table
+from beffroi_common.bus import Absent, Bus, Producer, RetryLater, Table
 from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
 
@@ -16,9 +16,7 @@ class ViewersSender:
         self._leases = leases
         self._decisions = decisions
         self._producer = producer
-        self._heard: Table[Viewers] = Table(
-            bus, VIEWERS, Viewers.decode, on_change=lambda _, heard: leases.heard(heard), name="api"
-        )
+        self._heard = Table(bus, VIEWERS, Viewers.decode, on_change=self._changed, name="api")
         self._heard.start()
 
     def send(self) -> None:
@@ -38,3 +36,7 @@ class ViewersSender:
     def close(self) -> None:
         """See `Sender.close`."""
         self._heard.close()
+
+    def _changed(self, _camera: str, viewers: Viewers | Absent) -> None:
+        if isinstance(viewers, Viewers):
+            self._leases.heard(viewers)

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 from pydantic import ValidationError
 
-from beffroi_common.bus import InvalidRecord, Producer, Record, StatusReporter
+from beffroi_common.bus import Absent, InvalidRecord, Producer, Record, StatusReporter
 from beffroi_common.bus.dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters
 from beffroi_common.bus.of_camera import decode_of_camera
 from beffroi_common.contracts import Alert, Camera, Level, Tracks
@@ -28,7 +28,7 @@ class TracksProcessor:
     """Turns tracks into alerts.
 
     Attributes:
-        cameras: looks a camera's configuration up; None: there is none that can be read.
+        cameras: looks a camera's configuration up, see `Table.get`.
         producer: takes alerts; they are safe once it is flushed.
         dead_letters: takes what can never be read.
         status: takes how cameras are.
@@ -37,7 +37,7 @@ class TracksProcessor:
         refusals: ends a release that does not understand its input, as the loop of the other services does.
     """
 
-    cameras: Callable[[str], Camera | None]
+    cameras: Callable[[str], Camera | Absent]
     producer: Producer
     dead_letters: DeadLetters
     status: StatusReporter
@@ -67,14 +67,15 @@ class TracksProcessor:
 
     def _process(self, record: Record, remembered: str | None) -> str | None:
         tracks = decode_of_camera(record, Tracks.decode)
-        plan = self.plans.of(tracks.camera, self.cameras(tracks.camera))
+        configured = self.cameras(tracks.camera)
+        plan = self.plans.of(tracks.camera, configured if isinstance(configured, Camera) else None)
         before = self._recall(record, remembered)
         after, alerts = advance(before, tracks, plan)
         if after is before:
             return None
         for alert in alerts:
             self._say(alert, record)
-        self._report(tracks, plan)
+        self._report(tracks, configured, plan)
         written = after.model_dump_json(exclude_defaults=True)
         self._recalled[tracks.camera] = (written, after)
         return written
@@ -104,15 +105,18 @@ class TracksProcessor:
             reason=alert.closed_reason,
         )
 
-    def _report(self, tracks: Tracks, plan: Plan) -> None:
+    def _report(self, tracks: Tracks, configured: Camera | Absent, plan: Plan) -> None:
         age_s = (self.clock.now() - tracks.capture_time).total_seconds()
         metrics.CAPTURE_AGE_SECONDS.labels(camera=tracks.camera).observe(max(0.0, age_s))
-        self.status.camera(tracks.camera, *_situation(plan, tracks.capture_time), resting_rules=plan.reasons)
+        situation = _situation(configured, plan, tracks.capture_time)
+        self.status.camera(tracks.camera, *situation, resting_rules=plan.reasons)
 
 
-def _situation(plan: Plan, at: datetime) -> tuple[Level, str, str]:
+def _situation(configured: Camera | Absent, plan: Plan, at: datetime) -> tuple[Level, str, str]:
     """How a camera is for the rules: level, code and message."""
-    if plan.camera is None:
+    if configured is Absent.UNREADABLE:
+        return Level.WARNING, "unreadable_configuration", "Tracks arrive of a camera whose settings cannot be read."
+    if configured is Absent.MISSING:
         return Level.WARNING, "unknown_camera", "Tracks arrive of a camera that is not configured."
     if plan.resting:
         said = "; ".join(f"rule {each.id} rests: {each.message}" for each in plan.resting)

@@ -34,9 +34,10 @@ class BusConfiguration:
 
     def plan(self, camera: str) -> Plan:
         """See `processor.Configuration`."""
-        return self._plans.of(camera, self._cameras.get(camera))
+        configured = self._cameras.get(camera)
+        return self._plans.of(camera, configured if isinstance(configured, Camera) else None)
 
     def watched(self, camera: str) -> bool:
         """See `processor.Configuration`."""
         viewers = self._viewers.get(camera)
-        return viewers is not None and self._clock.now() < viewers.annotated_until
+        return isinstance(viewers, Viewers) and self._clock.now() < viewers.annotated_until

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.modules.cameras.schemas import StatusSummary
-from beffroi_common.bus import Table
+from beffroi_common.bus import Absent, Table
 from beffroi_common.contracts import Camera, CameraStatus, Level, ServiceStatus
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectStore, StoreDenied, StoreUnavailable
@@ -36,9 +36,9 @@ class Statuses:
     table: Table[Status] | None = None
     _said: dict[str, tuple[Level, str, str, dict[str, str]]] = field(default_factory=dict)
 
-    def changed(self, key: str, now: Status | None) -> None:
+    def changed(self, key: str, now: Status | Absent) -> None:
         """A status came; on the table's thread."""
-        if now is None:
+        if isinstance(now, Absent):
             self._said.pop(key, None)
             return
         resting = now.resting_rules if isinstance(now, CameraStatus) else {}
@@ -79,8 +79,8 @@ class Statuses:
 
     def broker(self) -> Dependency:
         """Whether our own status came back lately."""
-        own = self.table.get(self.own_key) if self.table is not None else None
-        if own is None:
+        own = self.table.get(self.own_key) if self.table is not None else Absent.MISSING
+        if isinstance(own, Absent):
             return Dependency(
                 reachable=False,
                 message="The broker has not answered since the api started: is it running, and are its topics made?",

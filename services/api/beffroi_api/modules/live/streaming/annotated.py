@@ -50,10 +50,8 @@ class AnnotatedLeases:
             self._watching = +self._watching
         return messages
 
-    def heard(self, viewers: Viewers | None) -> None:
+    def heard(self, viewers: Viewers) -> None:
         """Somebody said until when a camera is watched: another process may have ended a lease that is needed here."""
-        if viewers is None:
-            return
         with self._lock:
             is_ended = viewers.annotated_until <= self._clock.now() and self._watching[viewers.camera] > 0
             if is_ended:
