@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from tests.application import eventually
 
+from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.leases import Lease
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_testing import ManualClock
 
@@ -49,6 +52,24 @@ def test_it_is_over_for_its_holder_before_it_is_over_in_the_database(lease: Call
     assert not second.hold()
 
 
+def test_it_counts_from_before_the_database_was_asked(
+    lease: Callable[..., Lease], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, write = ManualClock(), database.write
+
+    @contextmanager
+    def slow(scope: Scope) -> Iterator[ScopedSession]:
+        clock.advance(LONG_S / 2)  # before the answer, whenever the database wrote down its own time
+        with write(scope) as session:
+            yield session
+
+    monkeypatch.setattr(database, "write", slow)
+    first = lease(LONG_S, clock)
+    assert first.hold()
+    clock.advance(LONG_S / 2)
+    assert not first.is_held()
+
+
 def test_a_renewal_every_third_keeps_it_and_its_term(lease: Callable[..., Lease]) -> None:
     clock = ManualClock()
     first = lease(LONG_S, clock)
@@ -67,3 +88,10 @@ def test_let_go_it_is_free_at_once(lease: Callable[..., Lease]) -> None:
     assert second.hold()
     first.release()
     assert not lease().hold(), "who does not hold it releases nothing"
+
+
+def test_who_let_go_may_take_it_again_at_once(lease: Callable[..., Lease]) -> None:
+    first = lease()
+    assert first.hold()
+    first.release()
+    assert first.hold()

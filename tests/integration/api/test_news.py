@@ -16,6 +16,7 @@ from tests.application import SYSTEM, Running, buffered, eventually, film
 
 from beffroi_api.authz.territory import Territory
 from beffroi_api.db.database import Database
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import NewsRow
 from beffroi_api.modules.events import repository
 from beffroi_api.modules.events.news import follower
@@ -143,6 +144,25 @@ def test_it_is_current_for_so_long_after_reading(heard: Heard) -> None:
     assert heard.follower.is_current()
     heard.clock.advance(0.1)
     assert not heard.follower.is_current()
+
+
+def test_with_pages_left_it_is_not_current(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "PAGE", 2)
+    heard.write("a", "b", "c")
+    after = repository.after
+
+    def first_page(session: ScopedSession, number: int, limit: int) -> list[NewsRow]:
+        if heard.told:
+            raise OperationalError("SELECT", {}, OSError("gone"))
+        return after(session, number, limit)
+
+    monkeypatch.setattr(repository, "after", first_page)
+    assert not heard.follower.catch_up()
+    assert heard.told == ["a", "b"]
+    assert not heard.follower.is_current()
+    monkeypatch.setattr(repository, "after", after)
+    assert heard.follower.catch_up()
+    assert heard.follower.is_current()
 
 
 def test_without_a_database_it_is_not_current(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -289,6 +289,31 @@ def test_events_are_filtered(
     assert removed["id"] == OURS
 
 
+def test_an_open_event_stream_follows_the_scope_of_whoever_listens(
+    place: Any, communes: Running, news: Callable[[], tuple[str, dict[str, Any]]]
+) -> None:
+    place.around.territories["administrator"] = EVERYWHERE
+
+    def change(camera: str) -> None:
+        communes.administrator.put(f"{V1}/cameras/{camera}/zones", json={"zones": []}).raise_for_status()
+
+    def heard() -> str:
+        found: str = news()[1]["id"]
+        return found
+
+    change(OURS)
+    assert heard() == OURS
+    (subscription,) = communes.services.fanout._subscriptions
+    place.around.territories["operator"] = HELLEMMES
+    place.clock.advance(communes.services.settings.event_heartbeat_s)
+    change(OURS)
+    assert heard() == OURS, "the scope is looked at after what is sent now"
+    eventually(lambda: subscription.scope.territory == HELLEMMES)
+    for camera in (OURS, THEIRS):  # ours first: had it been sent, it would have come before theirs
+        change(camera)
+    assert heard() == THEIRS
+
+
 def test_a_scope_is_that_of_the_session(place: Any, communes: Running) -> None:
     """Two people at once, each with their own."""
     place.around.territories["administrator"] = HELLEMMES

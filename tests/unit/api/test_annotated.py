@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
+from beffroi_common.contracts import Viewers
 from beffroi_testing import ManualClock
 
 
@@ -39,3 +40,26 @@ def test_a_lease_that_was_not_sent_is_due_again() -> None:
     assert leases.due()
     leases.unsent("gate")
     assert leases.due()
+
+
+def test_a_lease_that_another_process_ended_is_due_again_at_once() -> None:
+    clock, woken = ManualClock(), list[bool]()
+    leases = AnnotatedLeases(clock, 15.0, lambda: woken.append(True))
+    leases.open("gate")
+    assert leases.due()
+    woken.clear()
+    leases.heard(Viewers(camera="gate", annotated_until=clock.now()))
+    assert woken
+    assert [lease.camera for lease in leases.due()] == ["gate"]
+
+
+def test_of_what_else_is_said_on_the_bus_nothing_is_due() -> None:
+    clock, woken = ManualClock(), list[bool]()
+    leases = AnnotatedLeases(clock, 15.0, lambda: woken.append(True))
+    leases.open("gate")
+    assert leases.due()
+    woken.clear()
+    leases.heard(Viewers(camera="gate", annotated_until=clock.now() + timedelta(seconds=15)))
+    leases.heard(Viewers(camera="yard", annotated_until=clock.now()))
+    assert not woken
+    assert leases.due() == []

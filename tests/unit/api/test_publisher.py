@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from annotated_types import Le
 from sqlalchemy import text
 from tests.application import SYSTEM, eventually
-from tests.unit.api.desk import Desk, Failing, masking_of, of
+from tests.unit.api.desk import WALL, WHO, Desk, Failing, masking_of, of
 
 from beffroi_api.bus.cameras import LEASE, SNAPSHOT_WAIT_S, CamerasSender
 from beffroi_api.bus.publisher import ROUND_S
 from beffroi_api.db.leases import Lease
+from beffroi_api.modules.cameras.schemas import CameraInput
 from beffroi_api.settings import ApiSettings
 from beffroi_common.bus import RetryLater
 from beffroi_common.contracts import Camera
+from beffroi_common.topics import CAMERAS
 from beffroi_testing import ManualClock, MemoryBus
 
 
@@ -65,6 +68,39 @@ def test_whoever_lost_the_lease_sends_nothing_more(desk: Desk) -> None:
     stalled.send()
     assert [each and each.version for each in desk.on_bus()] == [3]
     stalled.close()
+
+
+@pytest.mark.parametrize("when", ["at the start of its term", "in a later round"])
+def test_a_lease_that_ends_within_a_round_ends_the_sending(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    body = CameraInput.model_validate({"name": "Yard", "commune": "Lille", "source": {"url": "pattern:160x96@5"}})
+    desk.cameras.save(WHO, "yard", body, None)
+    bus, clock = MemoryBus(desk.broker), ManualClock()
+    producer = bus.producer()
+    sender = CamerasSender(bus, desk.cameras, Lease(desk.cameras.database, clock, LEASE, "one", 9.0), producer)
+
+    def sent() -> int:
+        sender.send()
+        return len(desk.broker.records(CAMERAS))
+
+    if when == "in a later round":
+        eventually(sent)
+        desk.decide()
+        desk.cameras.decide_masking(WHO, "yard", WALL, None)
+    before, send = len(desk.broker.records(CAMERAS)), producer.send
+
+    def stall(*arguments: Any, **named: Any) -> None:
+        send(*arguments, **named)
+        clock.advance(9.0)
+
+    monkeypatch.setattr(producer, "send", stall)
+    assert eventually(lambda: sent() - before) == 1
+    monkeypatch.undo()
+    sent()  # the lease is held again: the other follows
+    for camera, slot in (("gate", 0), ("yard", 1)):
+        assert desk.on_bus(camera, slot=slot)[-1] == desk.cameras.get(SYSTEM, camera)
+    sender.close()
 
 
 def test_what_could_not_be_sent_at_the_start_of_a_term_is_sent_in_the_next_round(
