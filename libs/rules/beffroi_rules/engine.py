@@ -74,13 +74,13 @@ def advance(state: CameraState | None, message: Tracks, plan: Plan) -> tuple[Cam
     if state is not None and message.epoch in epochs[:-1]:
         return state, ()  # a replay: a connection is over once a message of the next one came
     if state is not None and message.epoch != state.epoch and state.last_us - now_us > seconds(CLOCK_SET_S):
-        alerts.extend(_close_all(state, plan, CloseReason.NO_PICTURE, state.last_us))
+        alerts.extend(_close_all(state, CloseReason.NO_PICTURE, state.last_us))
         state = None
     if state is not None and now_us <= state.last_us:
         _refuse_earlier(state, message)
         return state, ()
     if state is not None and now_us - state.last_us > seconds(_longest_gap_s(plan)):
-        alerts.extend(_close_all(state, plan, CloseReason.NO_PICTURE, now_us))
+        alerts.extend(_close_all(state, CloseReason.NO_PICTURE, now_us))
         state = None
     picture = _Picture(
         message=message,
@@ -127,7 +127,7 @@ def _watch_all(before: Mapping[str, Watch], picture: _Picture, plan: Plan) -> It
         if name in unknown and plan.registry.find(watch.rule) is None:
             yield name, watch, ()  # the release that knows the rule goes on with it
         elif name not in wanted or wanted[name].fingerprint != watch.fingerprint:
-            yield name, None, tuple(_close_watch(watch, plan, CloseReason.RULE_CHANGED, picture.now_us))
+            yield name, None, _close_watch(watch, CloseReason.RULE_CHANGED, picture.now_us)
     for name, fitted in wanted.items():
         old = before.get(name)
         same = old if old is not None and old.fingerprint == fitted.fingerprint else None
@@ -139,11 +139,10 @@ def _watch_one(fitted: FittedRule, watch: Watch | None, picture: _Picture, plan:
     basis = plan.basis(fitted.rule, at)
     reason = CloseReason.NO_LEGAL_BASIS if basis is None else fitted.parameters.reason_to_pause(at)
     if basis is None or reason is not None:
-        said = _close_watch(watch, plan, reason or CloseReason.NO_LEGAL_BASIS, picture.now_us)
-        return fitted.id, None, tuple(said)
+        return fitted.id, None, _close_watch(watch, reason or CloseReason.NO_LEGAL_BASIS, picture.now_us)
     state = None if watch is None else _recalled(fitted.rule, watch)
     if state is None:
-        ended = tuple(_close_watch(watch, plan, CloseReason.RULE_CHANGED, picture.now_us))
+        ended = _close_watch(watch, CloseReason.RULE_CHANGED, picture.now_us)
         watch, state = None, fitted.rule.state()
     else:
         ended = ()
@@ -190,21 +189,14 @@ def _recalled(rule: AnyRule, watch: Watch) -> State | None:
     return read
 
 
-def _close_watch(watch: Watch | None, plan: Plan, reason: CloseReason, now_us: int) -> Iterator[Alert]:
-    """End what is open: by the rule, and where nobody can ask it for want of the rule or its state, as it was said."""
-    if watch is None:
-        return
-    rule = plan.registry.find(watch.rule)
-    state = None if rule is None else _recalled(rule, watch)
-    ended = () if rule is None or state is None else tuple(rule.close(state, reason, now_us))
-    yield from ended
-    known = {alert.id for alert in ended}
-    yield from (closed(alert, reason, now_us) for alert in watch.open if alert.id not in known)
+def _close_watch(watch: Watch | None, reason: CloseReason, now_us: int) -> tuple[Alert, ...]:
+    """End what is open, for a reason that the rule itself does not see."""
+    return () if watch is None else tuple(closed(alert, reason, now_us) for alert in watch.open)
 
 
-def _close_all(state: CameraState, plan: Plan, reason: CloseReason, now_us: int) -> Iterator[Alert]:
+def _close_all(state: CameraState, reason: CloseReason, now_us: int) -> Iterator[Alert]:
     for watch in state.watches.values():
-        yield from _close_watch(watch, plan, reason, now_us)
+        yield from _close_watch(watch, reason, now_us)
 
 
 def _longest_gap_s(plan: Plan) -> float:

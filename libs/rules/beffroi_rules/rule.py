@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -81,8 +81,8 @@ class Rule(Generic[ParametersT, StateT]):
         roles: of geometry; alerts name the zone of the first.
         parameters: model of what can be set.
         state: model of what is remembered.
-        step: one picture further: what is remembered after it, and what is said.
-        close: ends what is open, for a reason that does not lie in the picture, at a capture time in microseconds.
+        step: one picture further: what is remembered after it, and what is said. What is still open when the rule is
+            interrupted (no picture, no legal basis, other parameters) is closed for it.
         words: by language.
     """
 
@@ -93,7 +93,6 @@ class Rule(Generic[ParametersT, StateT]):
     parameters: type[ParametersT]
     state: type[StateT]
     step: Callable[[StateT, Scene[ParametersT]], tuple[StateT, tuple[Alert, ...]]]
-    close: Callable[[StateT, CloseReason, int], Iterable[Alert]]
     words: Mapping[str, RuleWords]
 
 

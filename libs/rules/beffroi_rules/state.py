@@ -21,7 +21,7 @@ class Watch(_State):
     fingerprint: str
     """Of the rule as it was configured: another one starts the watch again."""
     open: tuple[Alert, ...] = ()
-    """Alerts whose event goes on, as last said: they are closed also where nobody can read `state`."""
+    """Alerts whose event goes on, as last said. What interrupts the rule closes them, be `state` readable or not."""
     state: SerializeAsAny[State] | dict[str, JsonValue] = {}
     """What the rule remembers; as read from JSON until the rule itself looks at it, since only it knows its fields."""
 

@@ -81,17 +81,6 @@ def step(state: LoiteringState, scene: _Scene) -> tuple[LoiteringState, tuple[Al
     return LoiteringState(visits=tuple(kept)), tuple(alerts)
 
 
-def close(state: LoiteringState, reason: CloseReason, now_us: int) -> Iterator[Alert]:
-    """Close every alert that is open."""
-    for visit in state.visits:
-        yield from _close(visit, reason, now_us)
-
-
-def _close(visit: Stay, reason: CloseReason, now_us: int) -> Iterator[Alert]:
-    if visit.alert is not None:
-        yield events.closed(visit.alert, reason, now_us)
-
-
 def _arrivals(zone: Zone, scene: _Scene, followed: set[str]) -> Iterator[Stay]:
     for each in scene.present.values():
         if each.track not in followed and contains(zone.points, each.foot):
@@ -110,7 +99,7 @@ def _arrivals(zone: Zone, scene: _Scene, followed: set[str]) -> Iterator[Stay]:
 def _carry(visit: Stay, seen: Sighting | None, zone: Zone, scene: _Scene) -> tuple[Stay | None, tuple[Alert, ...]]:
     after = _unseen(visit, scene) if seen is None else _seen(visit, seen, zone, scene)
     if after is None:
-        return None, tuple(_close(visit, CloseReason.LEFT, scene.now_us))
+        return None, _left(visit.alert, scene)
     return (after, ()) if seen is None else _decide(after, scene)
 
 
@@ -150,7 +139,7 @@ def _decide(visit: Stay, scene: _Scene) -> tuple[Stay, tuple[Alert, ...]]:
             return visit, ()
         return _say(visit, events.opened(scene, visit.first_track, visit.box, anchor.at_us))
     if not stay.lasts(visit.anchors, scene.now_us, threshold_us):
-        return visit.model_copy(update={"alert": None}), tuple(_close(visit, CloseReason.LEFT, scene.now_us))
+        return visit.model_copy(update={"alert": None}), _left(visit.alert, scene)
     if not events.is_update_due(visit.alert, scene.now_us):
         return visit, ()
     return _say(visit, events.updated(visit.alert, visit.box, scene.now_us))
@@ -158,6 +147,10 @@ def _decide(visit: Stay, scene: _Scene) -> tuple[Stay, tuple[Alert, ...]]:
 
 def _say(visit: Stay, alert: Alert) -> tuple[Stay, tuple[Alert, ...]]:
     return visit.model_copy(update={"alert": alert}), (alert,)
+
+
+def _left(alert: Alert | None, scene: _Scene) -> tuple[Alert, ...]:
+    return () if alert is None else (events.closed(alert, CloseReason.LEFT, scene.now_us),)
 
 
 SENSITIVE = ZoneKind("sensitive", POLYGON, {"fr": "Lieu sensible", "en": "Sensitive place"})
@@ -170,7 +163,6 @@ RULE = Rule(
     parameters=LoiteringParameters,
     state=LoiteringState,
     step=step,
-    close=close,
     words={
         "fr": RuleWords(
             "Présence prolongée",

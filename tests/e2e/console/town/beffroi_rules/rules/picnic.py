@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -38,19 +37,14 @@ def step(state: PicnicState, scene: Scene[PicnicParameters]) -> tuple[PicnicStat
     """Count who is on the lawn."""
     present = [each for each in scene.present.values() if contains(scene.zones["lawn"].points, each.foot)]
     if len(present) < scene.parameters.persons:
-        return PicnicState(), tuple(close(state, CloseReason.LEFT, scene.now_us))
+        ended = () if state.alert is None else (events.closed(state.alert, CloseReason.LEFT, scene.now_us),)
+        return PicnicState(), ended
     since_us = scene.now_us if state.since_us is None else state.since_us
     if state.alert is not None or scene.now_us - since_us < seconds(scene.parameters.threshold_s):
         return state.model_copy(update={"since_us": since_us}), ()
     first = min(present, key=lambda each: each.track)
     alert = events.opened(scene, first.track, first.box, since_us)
     return PicnicState(since_us=since_us, alert=alert), (alert,)
-
-
-def close(state: PicnicState, reason: CloseReason, now_us: int) -> Iterator[Alert]:
-    """Close the alert, if there is one."""
-    if state.alert is not None:
-        yield events.closed(state.alert, reason, now_us)
 
 
 LAWN = ZoneKind("lawn", POLYGON, {"fr": "Pelouse", "en": "Lawn"})
@@ -63,7 +57,6 @@ RULE = Rule(
     parameters=PicnicParameters,
     state=PicnicState,
     step=step,
-    close=close,
     words={
         "fr": RuleWords(
             "Pique-nique",
