@@ -13,7 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select, text
-from sqlalchemy.orm import Session
+from tests.application import SYSTEM
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
@@ -26,7 +26,7 @@ def test_they_fit_the_tables(database_url: str) -> None:
     migrations.upgrade(database)
     migrations.upgrade(database)
     migrations.check(database)
-    with database.engine.connect() as connection:
+    with database.for_migrations(writes=False) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     database.close()
@@ -35,9 +35,10 @@ def test_they_fit_the_tables(database_url: str) -> None:
 def test_they_can_be_undone(database_url: str) -> None:
     database = Database(database_url)
     migrations.upgrade(database)
-    with database.engine.execution_options(beffroi_writes=True).begin() as connection:
+    with database.for_migrations(writes=True) as connection:
         command.downgrade(migrations._config(connection), "base")
-    assert inspect(database.engine).get_table_names() == ["alembic_version"]
+    with database.for_migrations(writes=False) as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
     with pytest.raises(migrations.DatabaseNotReady, match=r"python -m beffroi_api\.commands\.migrate"):
         migrations.check(database)
     database.close()
@@ -45,9 +46,8 @@ def test_they_can_be_undone(database_url: str) -> None:
 
 def test_cameras_of_an_older_release_keep_their_commune(database_url: str) -> None:
     database = Database(database_url)
-    engine = database.engine.execution_options(beffroi_writes=True)
     document = '{"id": "gate", "commune": "Hellemmes"}'
-    with engine.begin() as connection:
+    with database.for_migrations(writes=True) as connection:
         command.upgrade(migrations._config(connection), "0002")
         connection.execute(
             text(
@@ -57,7 +57,7 @@ def test_cameras_of_an_older_release_keep_their_commune(database_url: str) -> No
             {"document": document},
         )
     migrations.upgrade(database)
-    with engine.begin() as connection:
+    with database.for_migrations(writes=True) as connection:
         assert connection.execute(text("SELECT commune, document FROM cameras")).all() == [("Hellemmes", document)]
     database.close()
 
@@ -115,11 +115,11 @@ def test_a_recording_from_before_stores_had_names_is_of_the_one_there_was(databa
         f"INSERT INTO recordings (id, object_name, sha256, changed_at, {columns}) "
         f"VALUES ('{'0' * 24}', '{name}', '{'0' * 64}', :at, {values})"
     )
-    with database.engine.execution_options(beffroi_writes=True).begin() as connection:
+    with database.for_migrations(writes=True) as connection:
         command.upgrade(migrations._config(connection), "0004")
         connection.execute(insert, {"at": told})
     migrations.upgrade(database)
-    with Session(database.engine) as session:
+    with database.read(SYSTEM) as session:
         (row,) = session.scalars(select(RecordingRow)).all()
     assert (row.store, row.object_name, row.id) == ("recordings", name, segment_id(f"recordings/{name}"))
     database.close()

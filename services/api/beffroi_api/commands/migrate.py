@@ -8,7 +8,7 @@ from beffroi_api.commands.database import database_from_environment
 def main() -> None:
     """Bring the database named by BEFFROI_API_DATABASE_URL up to date."""
     database = database_from_environment()
-    print(f"database {database.engine.url.render_as_string(hide_password=True)}: up to date")
+    print(f"database {database.address}: up to date")
     database.close()
 
 

@@ -33,9 +33,8 @@ class Database:
     """Hands out short transactions, each for somebody. Made without connecting."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
-        self.engine = _engine(url, pool_size)
-        """For migrations; whatever else speaks with the database goes through `read` and `write`."""
-        self._writer = self.engine.execution_options(beffroi_writes=True)
+        self._engine = _engine(url, pool_size)
+        self._writer = self._engine.execution_options(beffroi_writes=True)
         # SQLite's writers poll for their turn, and one that commits and begins again at once wins nearly always: the
         # others would fail. Here they wait for each other.
         self._turn = threading.Lock() if self.is_sqlite else nullcontext()
@@ -43,12 +42,17 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         """Whether it is a file of our own."""
-        return self.engine.dialect.name == "sqlite"
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: without the password."""
+        return self._engine.url.render_as_string(hide_password=True)
 
     @contextmanager
     def read(self, scope: Scope) -> Iterator[ScopedSession]:
         """A transaction that only reads, and sees what is in scope."""
-        with Session(self.engine) as session:
+        with Session(self._engine) as session:
             yield ScopedSession(session, scope)
 
     @contextmanager
@@ -60,9 +64,15 @@ class Database:
         with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield ScopedSession(session, scope)
 
+    @contextmanager
+    def for_migrations(self, *, writes: bool) -> Iterator[Connection]:
+        """A transaction on the tables themselves, which no scope filters. A test sees that nobody else asks for it."""
+        with (self._writer if writes else self._engine).begin() as connection:
+            yield connection
+
     def close(self) -> None:
         """Let all connections go."""
-        self.engine.dispose()
+        self._engine.dispose()
 
 
 def _engine(url: str, pool_size: int) -> Engine:

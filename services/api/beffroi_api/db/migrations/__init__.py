@@ -29,7 +29,7 @@ def upgrade(database: Database) -> None:
         DatabaseNotReady: it cannot be reached.
     """
     try:
-        with database.engine.execution_options(beffroi_writes=True).begin() as connection:
+        with database.for_migrations(writes=True) as connection:
             if not database.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             command.upgrade(_config(connection), "head")
@@ -44,7 +44,7 @@ def check(database: Database) -> None:
         DatabaseNotReady: it is not, or cannot be reached.
     """
     try:
-        with database.engine.connect() as connection:
+        with database.for_migrations(writes=False) as connection:
             found = MigrationContext.configure(connection).get_current_revision()
             wanted = ScriptDirectory.from_config(_config(connection)).get_current_head()
     except SQLAlchemyError as error:
@@ -67,5 +67,5 @@ def _config(connection: Connection) -> Config:
 def _away(database: Database, error: Any) -> str:
     # The driver's text may hold the address but never the password; the url is shown without it too.
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    url = database.engine.url.render_as_string(hide_password=True)
-    return f"database {url} cannot be used ({reason}): check the setting DATABASE_URL and that the server runs"
+    where = database.address
+    return f"database {where} cannot be used ({reason}): check the setting DATABASE_URL and that the server runs"
