@@ -17,12 +17,13 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from beffroi_api.authz.roles import API_PREFIX, Role
+from beffroi_api.authz.roles import Role
 from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import EVERYWHERE, Territory
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.http.app import create_app
+from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.security import CSRF_HEADER
 from beffroi_api.live.services import LiveServices
 from beffroi_api.modules.live.schemas import View

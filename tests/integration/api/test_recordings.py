@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from tests.application import Running, eventually
 
-from beffroi_api.authz.roles import COOKIE, Identity
+from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
+from beffroi_api.http.access import COOKIE
 from beffroi_common.contracts import RecordingState
 
 RECORDINGS = "/api/v1/cameras/gate/recordings"

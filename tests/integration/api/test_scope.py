@@ -13,10 +13,12 @@ from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketT
 from starlette.websockets import WebSocketDisconnect
 from tests.application import ADDRESS, PASSWORD, SYSTEM, Running, eventually, film
 
-from beffroi_api.authz import roles
-from beffroi_api.authz.roles import API_PREFIX, Role, Rule
+from beffroi_api.authz.roles import WATCHING, Role
 from beffroi_api.authz.territory import EVERYWHERE, Territory
+from beffroi_api.http import access
+from beffroi_api.http.access import Rule
 from beffroi_api.http.app import create_app
+from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.streaming.session import OUT_OF_SCOPE
 from beffroi_common.contracts import Alert, AlertState, CameraStatus, Level
@@ -45,7 +47,7 @@ def order(rule: Rule) -> int:
     return ("WEBSOCKET", "GET", "POST", "PUT", "DELETE").index(next(iter(rule.methods)))
 
 
-RULES = sorted((rule for rule in roles.table(create_app(None, None)) if rule.roles), key=order)
+RULES = sorted((rule for rule in access.table(create_app(None, None)) if rule.roles), key=order)
 OF_AN_OBJECT = [rule for rule in RULES if "{" in rule.path]
 OF_ALL = [
     rule for rule in RULES if "{" not in rule.path and "GET" in rule.methods and not rule.path.endswith("/events")
@@ -173,7 +175,7 @@ def test_every_route_of_many_things(communes: Running, segments: dict[str, str],
         assert not [secret for secret in secrets if secret in answer.text], title(rule)
         if rule.path.removeprefix(V1) not in OF_NO_CAMERA:
             assert OURS in answer.text, title(rule)
-    if role in roles.WATCHING:
+    if role in WATCHING:
         assert client.get(f"{V1}/alerts", params={"camera": THEIRS}).json() == {"items": [], "next": None}
         foreign = client.get(f"{V1}/cameras/{OURS}/recordings/{segments[THEIRS]}/video")
         assert foreign.status_code == 404

@@ -22,7 +22,7 @@ from tests.integration.k8s import route
 from tests.integration.k8s.deployment import PUBLIC, Site, containers, environment, faults, pods
 from tests.unit.k8s import dockerfile
 
-from beffroi_api.authz import roles
+from beffroi_api.http import access
 from beffroi_api.http.app import create_app, create_live_app
 from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_common.runtime.settings import KafkaSettings
@@ -368,7 +368,7 @@ def _concrete(path: str) -> str:
 
 def _asked(app: FastAPI) -> set[tuple[str, bool]]:
     """Paths that people ask an application for, and whether by a WebSocket."""
-    return {(_concrete(rule.path), method == "WEBSOCKET") for rule in roles.table(app) for method in rule.methods}
+    return {(_concrete(rule.path), method == "WEBSOCKET") for rule in access.table(app) for method in rule.methods}
 
 
 def _no_services() -> Any:

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.testclient import WebSocketDenialResponse
 from tests.application import Running
 
-from beffroi_api.authz import roles as access
-from beffroi_api.authz.roles import Role, Rule, everyone, watchers
+from beffroi_api.authz.roles import Role
+from beffroi_api.http import access
+from beffroi_api.http.access import Rule, everyone, watchers
 from beffroi_api.http.app import create_app
 
 EXAMPLES = {

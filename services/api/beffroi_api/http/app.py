@@ -12,8 +12,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from beffroi_api.authz import roles as access
-from beffroi_api.http import console, document, problems
+from beffroi_api.http import access, console, document, problems
+from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.security import SecurityMiddleware
 from beffroi_api.live.services import LiveServices
 from beffroi_api.live.settings import LiveProcessSettings
@@ -105,7 +105,7 @@ def _assemble(
         openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    api = APIRouter(prefix=access.API_PREFIX)
+    api = APIRouter(prefix=API_PREFIX)
     for router in routers:
         api.include_router(router)
     for router in (api, *others):

@@ -7,8 +7,8 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import FileResponse, HTMLResponse, Response
 
-from beffroi_api.authz.roles import API_PREFIX
 from beffroi_api.errors import NotFound
+from beffroi_api.http.paths import API_PREFIX
 
 BUILT = Path(__file__).parents[1] / "static"
 

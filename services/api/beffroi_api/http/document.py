@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from beffroi_api.authz import roles as access
 from beffroi_api.errors import ApiError, ForeignOrigin, Invalid, NotAllowed, NotSignedIn, TooLarge
+from beffroi_api.http import access
 from beffroi_api.http.problems import MEDIA_TYPE, Problem
 from beffroi_api.modules.events.schemas import News
 from beffroi_api.modules.live.schemas import LiveHeader, LiveState

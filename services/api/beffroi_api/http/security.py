@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from beffroi_api.authz.roles import API_PREFIX
 from beffroi_api.errors import ApiError, ForeignOrigin, TooLarge
+from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.problems import render
 from beffroi_common.runtime.metrics import HTTP_REQUESTS
 

@@ -104,11 +104,11 @@ class LiveServices:
         self.buffer.end_views()
 
     def authenticate(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
-        """See `authz.roles.Authenticator`."""
+        """See `http.access.Authenticator`."""
         return self.sessions.authenticate(token, address, is_use=is_use)
 
     def record_denial(self, identity: Identity, method: str, path: str) -> None:
-        """See `authz.roles.Authenticator`."""
+        """See `http.access.Authenticator`."""
         self.trail.record(Entry.of(identity, Action.DENIED, subject=f"{method} {path}", role=identity.role.value))
 
 

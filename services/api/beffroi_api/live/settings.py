@@ -22,7 +22,7 @@ class SessionSettings(BaseModel):
 
     idle_timeout_s: float = Field(default=3600.0, ge=60.0)
     """Without a request made by hand or an open live view for so long, a session ends: an operator who left the room.
-    What a console reads again by itself does not count (see `authz.roles.Requires`)."""
+    What a console reads again by itself does not count (see `http.access.Requires`)."""
     absolute_timeout_s: float = Field(default=13 * 3600.0, ge=300.0)
     """A shift of twelve hours and the hand-over; then the password again, whatever happens."""
     throttle_window_s: float = Field(default=300.0, ge=1.0)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from beffroi_api.authz.roles import Watcher, WatchingConsole
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import (
     AlreadyAcknowledged,
@@ -18,6 +17,7 @@ from beffroi_api.errors import (
     StoreAway,
     UnknownStore,
 )
+from beffroi_api.http.access import Watcher, WatchingConsole
 from beffroi_api.http.problems import problems
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.live.endpoints import JPEG, picture

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from beffroi_api.authz.roles import Auditor
+from beffroi_api.http.access import Auditor
 from beffroi_api.services import ServicesOf
 from beffroi_common.contracts import CameraId
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
 
-from beffroi_api.authz.roles import Administrator, AnyConsole, Identity
+from beffroi_api.authz.roles import Identity
 from beffroi_api.errors import ChangedInBetween, Invalid, NotFound
+from beffroi_api.http.access import Administrator, AnyConsole
 from beffroi_api.http.problems import problems
 from beffroi_api.modules.rules.schemas import ZonesInput
 from beffroi_api.services import Services, ServicesOf

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from beffroi_api.authz.roles import COOKIE, Identity, WatchingConsole
+from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy
+from beffroi_api.http.access import COOKIE, WatchingConsole
 from beffroi_api.http.problems import Responses, problems
 from beffroi_api.services import Services, ServicesOf
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from beffroi_api.authz.roles import AnyConsole
 from beffroi_api.authz.scope import Scope
+from beffroi_api.http.access import AnyConsole
 from beffroi_api.services import ServicesOf
 
 from .schemas import HealthView

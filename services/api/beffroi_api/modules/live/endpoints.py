@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, WebSocket
 
 from beffroi_api.authz.policies import may_watch, require
-from beffroi_api.authz.roles import Identity, Watcher
+from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway, UnknownStore, no_camera
+from beffroi_api.http.access import Watcher
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import Responses, problems
 from beffroi_api.live.services import LiveServicesOf

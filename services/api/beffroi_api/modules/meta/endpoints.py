@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Depends
 
-from beffroi_api.authz.roles import everyone
+from beffroi_api.http.access import everyone
 from beffroi_api.services import ServicesOf
 
 from .schemas import Meta

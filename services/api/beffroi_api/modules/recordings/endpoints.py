@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import StreamingResponse
 
-from beffroi_api.authz.roles import AnyConsole, Watcher
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Destroyed, NotFound, RangeNotSatisfiable, StoreAway, UnknownStore
+from beffroi_api.http.access import AnyConsole, Watcher
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import problems
 from beffroi_api.services import ServicesOf

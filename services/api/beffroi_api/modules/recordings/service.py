@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import IntegrityError
 
-from beffroi_api.authz.roles import API_PREFIX, Identity
+from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import RecordingRow
 from beffroi_api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreAway
+from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.events.news.outbox import NewsOutbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from beffroi_api.authz.roles import AnyConsole
+from beffroi_api.http.access import AnyConsole
 from beffroi_api.services import ServicesOf
 
 from .schemas import RuleView

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from beffroi_api.authz.roles import API_PREFIX, COOKIE, AnyConsole, Identity, SignedIn, address_of, everyone
+from beffroi_api.authz.roles import Identity
 from beffroi_api.errors import SignInFailed, Throttled
+from beffroi_api.http.access import COOKIE, AnyConsole, SignedIn, address_of, everyone
+from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.problems import problems
 from beffroi_api.services import ServicesOf
 

@@ -11,10 +11,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from beffroi_api.authz.policies import may_watch, require
-from beffroi_api.authz.roles import COOKIE, Identity
+from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import AWAY
 from beffroi_api.errors import Busy, no_camera
+from beffroi_api.http.access import COOKIE
 from beffroi_api.live.services import LiveServices
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
