@@ -31,7 +31,7 @@ from tests.application import SYSTEM, film
 from beffroi_api.bus.frames import FrameReader
 from beffroi_api.bus.live_intake import LiveIntake
 from beffroi_api.live.settings import LiveSettings
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
@@ -133,12 +133,12 @@ def reads_all(bus: KafkaBus) -> float:
 
 
 @contextmanager
-def intake(bus: CountingBus, decisions: Decisions, linger_s: float) -> Iterator[LiveBuffer]:
+def intake(bus: CountingBus, directory: CameraDirectory, linger_s: float) -> Iterator[LiveBuffer]:
     """The live intake as a process has it."""
     settings = LiveSettings(linger_s=linger_s)
-    buffer = LiveBuffer(settings, decisions, CLOCK)
+    buffer = LiveBuffer(settings, directory, CLOCK)
     stop = threading.Event()
-    reading = LiveIntake(bus, buffer, decisions, settings, CLOCK, lambda: None)
+    reading = LiveIntake(bus, buffer, directory, settings, CLOCK, lambda: None)
     thread = threading.Thread(target=reading.run, args=(stop,))
     thread.start()
     try:
@@ -198,18 +198,18 @@ def main() -> int:
         create_topics(settings, slots=SLOTS)
         bus = CountingBus(settings, "bench", "live")
         cameras = [camera(number) for number in range(CAMERAS)]
-        decisions = Decisions()
-        decisions.load(cameras, {each.id: each.commune for each in cameras})
+        directory = CameraDirectory()
+        directory.load(cameras, {each.id: each.commune for each in cameras})
         stop = threading.Event()
         playing = threading.Thread(target=play, args=(KafkaBus(settings, "bench", "cameras"), cameras, stop))
         playing.start()
         try:
             everything = reads_all(bus)
-            with intake(bus, decisions, linger_s=60.0) as buffer:
+            with intake(bus, directory, linger_s=60.0) as buffer:
                 watched = asyncio.run(reads_watched(bus, buffer))
-            with intake(bus, decisions, linger_s=0.0) as buffer:
+            with intake(bus, directory, linger_s=0.0) as buffer:
                 opened = asyncio.run(first_pictures_s(buffer))
-            frames = FrameReader(bus, decisions, StillSettings(), CLOCK)
+            frames = FrameReader(bus, directory, StillSettings(), CLOCK)
             newest, past = stills_s(frames, None), stills_s(frames, 20.0)
             frames.close()
         finally:

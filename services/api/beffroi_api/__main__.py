@@ -15,7 +15,7 @@ from beffroi_common.store.minio import MinioStore
 
 
 def main() -> None:
-    """Run until stopped; end with status 1 when a part broke."""
+    """Run until stopped; end with status 1 when a part broke or it did not start."""
     wanted = settings.load(ApiSettings)
 
     def services(runtime: Runtime, on_bug: OnBug) -> Services:

@@ -99,9 +99,9 @@ def build(
         on_status=lambda news: fanout.publish("status", news, _camera_of(news)),
         senders=[lambda producer: CamerasSender(bus, cameras, lease, producer)],
     )
-    database, trail, outbox, decisions = parts.database, parts.trail, parts.outbox, parts.decisions
+    database, trail, outbox, directory = parts.database, parts.trail, parts.outbox, parts.directory
     retention = timedelta(days=settings.retention_days)
-    fanout = Fanout(settings.max_event_streams, settings.event_queue, decisions.commune)
+    fanout = Fanout(settings.max_event_streams, settings.event_queue, directory.commune)
     lease = Lease(database, clock, LEASE, settings.instance, settings.publisher_lease_s)
     rules = Rules(registry.load())
     cameras = Cameras(
@@ -120,13 +120,13 @@ def build(
         trail,
         clock,
         retention,
-        lambda name: decisions.camera(name) or cameras.known(NAMES, name),
+        lambda name: directory.camera(name) or cameras.known(NAMES, name),
         outbox,
     )
-    frames = FrameReader(bus, decisions, settings.stills, clock)
+    frames = FrameReader(bus, directory, settings.stills, clock)
     stills = Stills(
         frames,
-        decisions,
+        directory,
         recordings,
         stores,
         settings.stills,
@@ -172,7 +172,7 @@ def build(
         sessions=parts.sessions,
         cameras=cameras,
         rules=rules,
-        decisions=decisions,
+        directory=directory,
         news=news,
         buffer=parts.buffer,
         leases=parts.leases,

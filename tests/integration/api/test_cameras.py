@@ -129,7 +129,7 @@ def test_another_source_ends_the_decision_on_masks(place: Any, app: Running, mak
     assert same["zones"][0]["id"] == "crossroads"
     other = app.administrator.put(GATE, json=CAMERA | {"source": {"url": "pattern:320x240@5"}}).json()
     assert other["masking"] is None
-    assert app.services.decisions.shows("gate", 1) is False
+    assert app.services.directory.shows("gate", 1) is False
     again = app.administrator.put(f"{GATE}/masking", json=BURN).json()
     assert again["masking"]["version"] == 2
     assert latest_published(place, app).source_version == 2

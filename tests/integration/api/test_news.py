@@ -193,14 +193,14 @@ def make_gate(app: Running) -> None:
 def test_a_decision_on_one_hides_pictures_on_the_other(place: Any, two: tuple[Running, Running]) -> None:
     first, second = two
     make_gate(first)
-    eventually(lambda: second.services.decisions.shows("gate", 1))
+    eventually(lambda: second.services.directory.shows("gate", 1))
     producer = place.around.bus.producer()
     for batch in film(2, start_ns=place.clock.now_ns()):
         producer.send(FRAMES_MASKED, "gate", batch, partition=0)
     eventually(lambda: second.operator.get(f"{GATE}/still").status_code == 200)
     first.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
     assert second.operator.get(f"{GATE}/still").json()["code"] == "no_picture", "at once, heard or not"
-    assert not second.services.decisions.shows("gate", 1)
+    assert not second.services.directory.shows("gate", 1)
 
 
 def test_a_live_view_asks_before_it_shows_when_it_may_be_behind(
@@ -208,7 +208,7 @@ def test_a_live_view_asks_before_it_shows_when_it_may_be_behind(
 ) -> None:
     first, second = two
     make_gate(first)
-    eventually(lambda: second.services.decisions.shows("gate", 1))
+    eventually(lambda: second.services.directory.shows("gate", 1))
 
     def away() -> bool:
         raise OperationalError("SELECT", {}, OSError("gone"))
@@ -243,7 +243,7 @@ def test_a_live_view_asks_whose_the_camera_is_before_it_shows_it(
 ) -> None:
     first, second = two
     make_gate(first)
-    eventually(lambda: second.services.decisions.shows("gate", 1))
+    eventually(lambda: second.services.directory.shows("gate", 1))
     place.around.territories["operator"] = Territory(communes=frozenset({"Lille"}))
     read = second.services.news._read
 

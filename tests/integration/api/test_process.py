@@ -87,7 +87,7 @@ def test_a_wrong_setting_ends_it_with_a_reason(
     done = subprocess.run(
         command, env=process(**variables).environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
     )
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert said in done.stdout + done.stderr
     assert "hunter2" not in done.stdout + done.stderr
 
@@ -102,7 +102,7 @@ def test_live_views_end_with_a_reason_until_the_database_is_migrated(tmp_path: P
         check=False,
         timeout=TIMEOUT_S,
     )
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert "run `python -m beffroi_api.commands.migrate` first" in done.stdout + done.stderr
 
 

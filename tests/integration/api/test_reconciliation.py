@@ -67,7 +67,7 @@ def test_a_database_from_a_backup_shows_nothing_that_was_masked_since(place: Any
         eventually(lambda: on_bus(place, "yard")[-1] is None and len(on_bus(place, "gate")) > before["gate"])
         seen = app.operator.get(gate).json()
         assert (seen["version"], seen["masking"], seen["status"]["code"]) == (4, None, "no_mask_decision")
-        assert not app.services.decisions.shows("gate", 2)
+        assert not app.services.directory.shows("gate", 2)
         assert [camera["id"] for camera in app.operator.get(f"{V1}/cameras").json()] == ["gate"]
         rows = app.dpo.get(f"{V1}/audit", params={"user": "(system)"}).json()["items"]
         assert {(row["action"], row["camera"]) for row in rows} == {

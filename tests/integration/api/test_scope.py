@@ -207,9 +207,9 @@ def test_a_camera_cannot_be_made_in_or_handed_to_another_commune(communes: Runni
     for camera in ("new", OURS):
         answer = communes.administrator.put(f"{V1}/cameras/{camera}", json=theirs)
         assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
-    assert communes.services.decisions.commune(OURS) == "Lille"
+    assert communes.services.directory.commune(OURS) == "Lille"
     assert communes.administrator.put(f"{V1}/cameras/new", json=CAMERA).status_code == 200
-    assert communes.services.decisions.commune("new") == "Lille"
+    assert communes.services.directory.commune("new") == "Lille"
 
 
 def test_a_camera_that_another_commune_removed_stays_its_own(place: Any, communes: Running) -> None:

@@ -22,7 +22,7 @@ from beffroi_api.db.leases import Lease
 from beffroi_api.db.tables import AuditTableRow, CameraRow
 from beffroi_api.modules.audit.service import Trail
 from beffroi_api.modules.cameras import repository
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.events.news.outbox import NewsOutbox
@@ -75,7 +75,7 @@ class Desk:
 
     broker: MemoryBroker
     cameras: Cameras
-    decisions: Decisions
+    directory: CameraDirectory
     bugs: list[BaseException] = field(default_factory=list)
 
     def on_the_bus(self, *values: Camera | bytes | None, camera: str = "gate", slot: int = 0) -> None:
@@ -115,7 +115,7 @@ class Desk:
             return CamerasSender(bus, self.cameras, lease, producer)
 
         publisher = Publisher(bus, [make], "api", "test", clock, lambda: None)
-        self.cameras.listeners[:] = [self.decisions.changed, lambda *_: publisher.wake()]
+        self.cameras.listeners[:] = [self.directory.changed, lambda *_: publisher.wake()]
         worker = Worker("publisher", publisher.run, self.bugs.append, nudge=publisher.wake)
         worker.start()
         yield publisher
@@ -149,7 +149,7 @@ def open_desk(folder: Path) -> Iterator[Desk]:
     cameras.save(WHO, "gate", CameraInput.model_validate(body), None)
     for _ in range(2):
         cameras.decide_masking(WHO, "gate", WALL, None)
-    decisions = Decisions()
-    decisions.load(cameras.every(SYSTEM), cameras.communes(SYSTEM))
-    yield Desk(MemoryBroker(clock=clock), cameras, decisions)
+    directory = CameraDirectory()
+    directory.load(cameras.every(SYSTEM), cameras.communes(SYSTEM))
+    yield Desk(MemoryBroker(clock=clock), cameras, directory)
     database.close()

@@ -48,7 +48,7 @@ def test_a_lease_that_another_process_ended_is_due_again_at_once() -> None:
     leases.open("gate")
     assert leases.due()
     woken.clear()
-    leases.heard(Viewers(camera="gate", annotated_until=clock.now()))
+    leases.observe(Viewers(camera="gate", annotated_until=clock.now()))
     assert woken
     assert [lease.camera for lease in leases.due()] == ["gate"]
 
@@ -59,7 +59,7 @@ def test_of_what_else_is_said_on_the_bus_nothing_is_due() -> None:
     leases.open("gate")
     assert leases.due()
     woken.clear()
-    leases.heard(Viewers(camera="gate", annotated_until=clock.now() + timedelta(seconds=15)))
-    leases.heard(Viewers(camera="yard", annotated_until=clock.now()))
+    leases.observe(Viewers(camera="gate", annotated_until=clock.now() + timedelta(seconds=15)))
+    leases.observe(Viewers(camera="yard", annotated_until=clock.now()))
     assert not woken
     assert leases.due() == []

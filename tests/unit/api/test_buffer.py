@@ -13,7 +13,7 @@ from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import Territory
 from beffroi_api.errors import NotFound
 from beffroi_api.live.settings import MIB, LiveSettings
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import Channel, LiveBuffer
 from beffroi_api.modules.live.streaming.viewer import Viewer
@@ -33,9 +33,9 @@ def camera(mask: int, name: str = "gate") -> Camera:
 class Bench:
     def __init__(self, settings: LiveSettings) -> None:
         self.clock = ManualClock()
-        self.decisions = Decisions()
-        self.decisions.load([camera(1), camera(1, "yard")], {})
-        self.buffer = LiveBuffer(settings, self.decisions, self.clock)
+        self.directory = CameraDirectory()
+        self.directory.load([camera(1), camera(1, "yard")], {})
+        self.buffer = LiveBuffer(settings, self.directory, self.clock)
 
     def put(self, *batches: FrameBatch, view: View = View.MASKED) -> list[bool]:
         return [self.buffer.offer(view, batch) for batch in batches]
@@ -46,7 +46,7 @@ class Bench:
         return [held.batch.sequence for held in channel.from_last_key()]
 
     def decide(self, mask: int) -> None:
-        self.decisions.changed("gate", mask, camera(mask))
+        self.directory.changed("gate", mask, camera(mask))
         self.buffer.changed("gate", mask, camera(mask))
 
 
@@ -105,7 +105,7 @@ def test_a_decision_at_the_very_moment_a_batch_comes_in_leaves_nothing_of_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever decides does so in another thread, right after it was found that the batch may be shown."""
-    shows, decides = bench.decisions.shows, threading.Thread(target=bench.decide, args=(2,))
+    shows, decides = bench.directory.shows, threading.Thread(target=bench.decide, args=(2,))
 
     def shows_and_then_a_decision(camera: str, mask_version: int) -> bool:
         answer = shows(camera, mask_version)
@@ -114,7 +114,7 @@ def test_a_decision_at_the_very_moment_a_batch_comes_in_leaves_nothing_of_it(
             decides.join(0.2)  # as far as it gets
         return answer
 
-    monkeypatch.setattr(bench.decisions, "shows", shows_and_then_a_decision)
+    monkeypatch.setattr(bench.directory, "shows", shows_and_then_a_decision)
     bench.put(*film(1, start_ns=START_NS))
     decides.join()
     channel = bench.buffer._channels["gate", View.MASKED]
@@ -228,7 +228,7 @@ async def test_the_views_are_separate(bench: Bench) -> None:
 @pytest.mark.parametrize(("communes", "is_seen"), [({"Lille"}, True), ({"Hellemmes"}, False), (set(), False)])
 @pytest.mark.asyncio
 async def test_pictures_of_a_camera_out_of_scope_do_not_leave(bench: Bench, communes: set[str], is_seen: bool) -> None:
-    bench.decisions.load([camera(1)], {"gate": "Lille"})
+    bench.directory.load([camera(1)], {"gate": "Lille"})
     scope = Scope("somebody", Territory(communes=frozenset(communes)))
     if is_seen:
         bench.buffer.watch(scope, "gate", View.MASKED)

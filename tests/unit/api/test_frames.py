@@ -11,7 +11,7 @@ from tests.application import NS, SYSTEM, film
 from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import Territory
 from beffroi_api.bus.frames import FrameReader
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.settings import MIB, StillSettings
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.topics import FRAMES_MASKED
@@ -31,9 +31,9 @@ class Bench:
     def __init__(self, **settings: Any) -> None:
         self.clock = ManualClock(START)
         self.broker = MemoryBroker(slots=2, clock=self.clock)
-        self.decisions = Decisions()
-        self.decisions.load([camera(1), camera(1, "yard")], {"gate": "Lille", "yard": "Lille"})
-        self.frames = FrameReader(MemoryBus(self.broker), self.decisions, StillSettings(**settings), self.clock)
+        self.directory = CameraDirectory()
+        self.directory.load([camera(1), camera(1, "yard")], {"gate": "Lille", "yard": "Lille"})
+        self.frames = FrameReader(MemoryBus(self.broker), self.directory, StillSettings(**settings), self.clock)
 
     def play(self, *batches: FrameBatch, slot: int = 0) -> None:
         """A batch a second, each on the bus as soon as its second is over."""
@@ -89,7 +89,7 @@ def test_only_its_own_masked_main_stream(bench: Bench) -> None:
 
 
 def test_nothing_older_than_the_decision_in_force(bench: Bench) -> None:
-    bench.decisions.changed("gate", 2, camera(2))
+    bench.directory.changed("gate", 2, camera(2))
     assert bench.sequences(None) == bench.sequences(3.0) == []
     bench.play(*film(1, start_ns=START_NS + 6 * NS, first_sequence=6, mask_version=2))
     assert bench.sequences(None) == bench.sequences(6.5) == [6]
@@ -127,7 +127,7 @@ def test_a_broker_that_is_away_has_no_pictures(bench: Bench) -> None:
 
 
 def test_the_slot_of_the_camera_is_read(bench: Bench) -> None:
-    bench.decisions.changed("gate", 2, camera(1, slot=1))
+    bench.directory.changed("gate", 2, camera(1, slot=1))
     assert bench.sequences(None) == []
     bench.play(*film(1, start_ns=START_NS + 6 * NS, first_sequence=6), slot=1)
     assert bench.sequences(None) == [6]

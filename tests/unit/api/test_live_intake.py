@@ -14,7 +14,7 @@ from tests.application import SYSTEM, eventually, film
 
 from beffroi_api.bus.live_intake import LiveIntake
 from beffroi_api.live.settings import LiveSettings
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.live.streaming.viewer import Viewer
@@ -53,12 +53,12 @@ class Bench:
         self.clock = ManualClock()
         self.broker = MemoryBroker(slots=3, clock=self.clock)
         self.bus = WatchedBus(self.broker)
-        self.decisions = Decisions()
-        self.decisions.load([camera("gate", 0), camera("yard", 0), camera("park", 1)], {})
+        self.directory = CameraDirectory()
+        self.directory.load([camera("gate", 0), camera("yard", 0), camera("park", 1)], {})
         settings = LiveSettings(linger_s=LINGER_S)
-        self.buffer = LiveBuffer(settings, self.decisions, self.clock)
+        self.buffer = LiveBuffer(settings, self.directory, self.clock)
         self.rounds = 0
-        self._intake = LiveIntake(self.bus, self.buffer, self.decisions, settings, self.clock, self._beat)
+        self._intake = LiveIntake(self.bus, self.buffer, self.directory, settings, self.clock, self._beat)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._intake.run, args=(self._stop,))
 
@@ -187,7 +187,7 @@ async def test_a_camera_that_moves_to_another_slot_is_followed(bench: Bench) -> 
     viewer = bench.watch("gate")
     bench.send(*film(1, start_ns=START_NS))
     assert await sequence(viewer) == 0
-    bench.decisions.changed("gate", 2, camera("gate", 2, version=2))
+    bench.directory.changed("gate", 2, camera("gate", 2, version=2))
     await bench.follows((MASKED, 0), (MASKED, 2))
     bench.send(*film(1, start_ns=START_NS, first_sequence=1))  # the masker has not heard of it yet
     assert await sequence(viewer) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +82,7 @@ def live(broker: MemoryBroker, bus: WatchedBus, tmp_path: Path) -> Iterator[Live
     bugs: list[BaseException] = []
     made = build(settings, bus, broker.clock, Health(broker.clock, settings.heartbeat_timeout_s), bugs.append)
     made.start()
-    made.decisions.load([GATE], {})
+    made.directory.load([GATE], {})
     yield made
     made.close()
     assert not bugs
@@ -103,6 +104,14 @@ async def test_it_touches_the_topics_that_the_registry_grants(
     await asyncio.to_thread(eventually, lambda: bus.read >= may_read and written(broker) >= may_write)
     assert bus.read == may_read
     assert written(broker) == may_write
+
+
+def test_its_threads_bear_its_name(live: LiveServices) -> None:
+    def followed() -> set[str]:
+        names = (thread.name for thread in threading.enumerate())
+        return {name for name in names if name.endswith((f"-{VIEWERS.name}", f"-{STATUS.name}"))}
+
+    eventually(lambda: followed() >= {f"live-{VIEWERS.name}", f"live-{STATUS.name}"})
 
 
 @pytest.mark.asyncio

@@ -56,7 +56,7 @@ def test_where_the_bus_is_ahead_the_decision_ends_and_the_numbers_go_on(
     assert sent is not None
     assert (sent.version, sent.masking) == (version + 1, None)
     assert desk.by_the_system() == [("camera_saved", "gate")]
-    assert not desk.decisions.shows("gate", 100), "the api's own gate knows it"
+    assert not desk.directory.shows("gate", 100), "the api's own gate knows it"
     assert desk.decide().version > mask_version, "no number means two decisions"
     assert desk.cameras.get(SYSTEM, "gate").source_version == 2, "nor two sources"
 
@@ -74,7 +74,7 @@ def test_where_the_bus_is_behind_the_decision_goes_on(desk: Desk, messages: tupl
     desk.on_the_bus(*messages)
     desk.publish()
     assert desk.on_bus(after=len(messages)) == [desk.cameras.get(SYSTEM, "gate")]
-    assert desk.decisions.shows("gate", 2)
+    assert desk.directory.shows("gate", 2)
 
 
 def test_where_the_bus_says_the_same_the_decision_goes_on(desk: Desk) -> None:

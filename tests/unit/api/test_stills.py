@@ -13,7 +13,7 @@ from tests.application import NS, SYSTEM, film
 
 from beffroi_api.bus.frames import FrameReader
 from beffroi_api.errors import Busy, NoPicture
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.stills.pictures import Still
 from beffroi_api.modules.live.stills.service import Stills
@@ -49,16 +49,16 @@ class Turn(threading.BoundedSemaphore):
 
 class Bench:
     def __init__(self) -> None:
-        self.decisions = Decisions()
-        self.decisions.load([camera(1)], {})
+        self.directory = CameraDirectory()
+        self.directory.load([camera(1)], {})
         clock = ManualClock(START + timedelta(seconds=2))
         self.broker = MemoryBroker(slots=1, clock=clock)
         self.turn = Turn()
         # No recording covers any moment.
         recordings = SimpleNamespace(refuse_past_retention=lambda _: None, covering=lambda *_: None)
         self.stills = Stills(
-            FrameReader(MemoryBus(self.broker), self.decisions, StillSettings(wait_s=0.01), clock),
-            self.decisions,
+            FrameReader(MemoryBus(self.broker), self.directory, StillSettings(wait_s=0.01), clock),
+            self.directory,
             cast("Recordings", recordings),
             Stores([MemoryStore()]),
             StillSettings(wait_s=0.01),
@@ -71,7 +71,7 @@ class Bench:
             self.broker.append(FRAMES_MASKED.name, batch.camera, batch.encode(), 0, {})
 
     def decide(self) -> None:
-        self.decisions.changed("gate", 2, camera(2))
+        self.directory.changed("gate", 2, camera(2))
 
 
 @pytest.fixture

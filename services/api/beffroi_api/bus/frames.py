@@ -7,7 +7,7 @@ import threading
 import structlog
 
 from beffroi_api.authz.scope import Scope
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.settings import StillSettings
 from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Record, RetryLater
 from beffroi_common.bus.batches import masked_batch
@@ -33,9 +33,9 @@ pictures for longer has none at present."""
 class FrameReader:
     """Reads the group of masked pictures around a moment. One at a time: a read takes a few tenths of a second."""
 
-    def __init__(self, bus: Bus, decisions: Decisions, settings: StillSettings, clock: Clock) -> None:
+    def __init__(self, bus: Bus, directory: CameraDirectory, settings: StillSettings, clock: Clock) -> None:
         self._bus = bus
-        self._decisions = decisions
+        self._directory = directory
         self._settings = settings
         self._clock = clock
         self._turn = threading.Lock()
@@ -47,8 +47,8 @@ class FrameReader:
         There are none of a camera out of scope, of a moment longer ago than `from_bus_s` (it has a recording), and
         where not all of the way to that moment could be read within the bounds.
         """
-        known = self._decisions.camera(camera)
-        if known is None or not scope.covers(camera, self._decisions.commune(camera)):
+        known = self._directory.camera(camera)
+        if known is None or not scope.covers(camera, self._directory.commune(camera)):
             return []
         now_ns = self._clock.now_ns()
         if at_ns is not None and now_ns - at_ns > self._settings.from_bus_s * NS_PER_S:
@@ -117,4 +117,4 @@ class FrameReader:
             return None  # the recorder, which reads the topic in a group, says so
         if batch.stream is not Stream.MAIN or batch.codec is not Codec.H264:
             return None
-        return batch if self._decisions.shows(batch.camera, batch.mask_version) else None
+        return batch if self._directory.shows(batch.camera, batch.mask_version) else None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import structlog
 
 from beffroi_api.live.settings import LiveSettings
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Record, RetryLater
@@ -61,14 +61,14 @@ class LiveIntake:
         self,
         bus: Bus,
         buffer: LiveBuffer,
-        decisions: Decisions,
+        directory: CameraDirectory,
         settings: LiveSettings,
         clock: Clock,
         beat: Callable[[], None],
     ) -> None:
         self._bus = bus
         self._buffer = buffer
-        self._decisions = decisions
+        self._directory = directory
         self._settings = settings
         self._clock = clock
         self._beat = beat
@@ -76,7 +76,7 @@ class LiveIntake:
     def run(self, stop: threading.Event) -> None:
         """Read until `stop` is set."""
         reader = self._bus.partition_reader()
-        reading = _Reading(reader, self._buffer, self._decisions, self._settings, self._clock)
+        reading = _Reading(reader, self._buffer, self._directory, self._settings, self._clock)
         expire_at_s = self._clock.monotonic_s()
         try:
             while not stop.is_set():
@@ -97,11 +97,16 @@ class _Reading:
     """What one reader reads at present."""
 
     def __init__(
-        self, reader: PartitionReader, buffer: LiveBuffer, decisions: Decisions, settings: LiveSettings, clock: Clock
+        self,
+        reader: PartitionReader,
+        buffer: LiveBuffer,
+        directory: CameraDirectory,
+        settings: LiveSettings,
+        clock: Clock,
     ) -> None:
         self._reader = reader
         self._buffer = buffer
-        self._decisions = decisions
+        self._directory = directory
         self._backlog_ms = round(settings.backlog_s * 1000)
         self._clock = clock
         self._places = Lingering(settings.linger_s)
@@ -153,7 +158,7 @@ class _Reading:
 
     def _needed(self) -> Iterator[Place]:
         for watched in self._buffer.watched():
-            camera = self._decisions.camera(watched[0])
+            camera = self._directory.camera(watched[0])
             if camera is not None:
                 yield watched, (TOPICS[watched[1]], camera.slot)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_common.bus import Absent, Bus, Producer, RetryLater, Table
 from beffroi_common.contracts import Viewers
@@ -12,17 +12,19 @@ from beffroi_common.topics import VIEWERS
 class ViewersSender:
     """Sends the leases of this process, see `Sender`. It listens too: another process ends what is watched here."""
 
-    def __init__(self, bus: Bus, leases: AnnotatedLeases, decisions: Decisions, producer: Producer) -> None:
+    def __init__(
+        self, bus: Bus, leases: AnnotatedLeases, directory: CameraDirectory, producer: Producer, process: str
+    ) -> None:
         self._leases = leases
-        self._decisions = decisions
+        self._directory = directory
         self._producer = producer
-        self._heard = Table(bus, VIEWERS, Viewers.decode, on_change=self._changed, name="api")
+        self._heard = Table(bus, VIEWERS, Viewers.decode, on_change=self._changed, name=process)
         self._heard.start()
 
     def send(self) -> None:
         """See `Sender.send`."""
         for lease in self._leases.due():
-            camera = self._decisions.camera(lease.camera)
+            camera = self._directory.camera(lease.camera)
             if camera is None:
                 continue
             try:
@@ -39,4 +41,4 @@ class ViewersSender:
 
     def _changed(self, _camera: str, viewers: Viewers | Absent) -> None:
         if isinstance(viewers, Viewers):
-            self._leases.heard(viewers)
+            self._leases.observe(viewers)

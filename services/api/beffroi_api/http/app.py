@@ -35,7 +35,7 @@ ROUTERS = (meta, session, rules, cameras, stills, views, alerts, recordings, eve
 
 
 class SecuredApp(FastAPI):
-    """Has the shell around all else: around a middleware there is still what answers a bug, and would do so bare."""
+    """Puts `SecurityMiddleware` outermost: starlette's own answer to a bug would otherwise lack its headers."""
 
     def __init__(self, settings: LiveProcessSettings | None, **fields: Any) -> None:
         self._settings = settings

@@ -39,8 +39,12 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """See uvicorn."""
-        await super().startup(sockets)  # type: ignore[arg-type]
+        """See uvicorn, which ends the process here with a status of its own."""
+        try:
+            await super().startup(sockets)  # type: ignore[arg-type]
+        except SystemExit:
+            self.failed = self.should_exit = True
+            return
         self._health.set_ready(LISTENING, self.started)
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
@@ -77,7 +81,7 @@ def serve(
     create: Callable[[Callable[[], Services]], FastAPI],
     build: Callable[[lifecycle.Runtime, OnBug], Services],
 ) -> None:
-    """Run until stopped; end with status 1 when a part broke.
+    """Run until stopped; end with status 1 when a part broke or it did not start.
 
     Args:
         service: name of the process.
@@ -89,6 +93,5 @@ def serve(
         app = create(lambda: build(runtime, server.fail))
         server = Server(config(wanted, app), app, runtime.health)
         server.run()
-        failed = server.failed or not server.started
-    if failed:
+    if server.failed:
         sys.exit(1)

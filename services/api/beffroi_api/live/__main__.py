@@ -13,7 +13,7 @@ from .settings import LiveProcessSettings
 
 
 def main() -> None:
-    """Run until stopped; end with status 1 when a part broke."""
+    """Run until stopped; end with status 1 when a part broke or it did not start."""
     wanted = settings.load(LiveProcessSettings)
 
     def services(runtime: Runtime, on_bug: OnBug) -> LiveServices:

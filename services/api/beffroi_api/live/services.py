@@ -20,7 +20,7 @@ from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.cameras.service import CameraReader
 from beffroi_api.modules.events.news.decisions import DecisionNews
 from beffroi_api.modules.events.news.follower import NewsFollower, Tell
@@ -64,7 +64,7 @@ class LiveServices:
     trail: Trail
     sessions: Sessions
     cameras: CameraReader
-    decisions: Decisions
+    directory: CameraDirectory
     news: NewsFollower
     buffer: LiveBuffer
     leases: AnnotatedLeases
@@ -83,7 +83,7 @@ class LiveServices:
         """
         (migrations.upgrade if self.database.is_sqlite else migrations.check)(self.database)
         self.news.begin()
-        self.decisions.load(self.cameras.every(STARTING), self.cameras.communes(STARTING))
+        self.directory.load(self.cameras.every(STARTING), self.cameras.communes(STARTING))
         self.table.start()
         self._running = self.workers()
         for worker in self._running:
@@ -132,7 +132,7 @@ class Parts:
     database: Database
     trail: Trail
     outbox: NewsOutbox
-    decisions: Decisions
+    directory: CameraDirectory
     sessions: Sessions
     buffer: LiveBuffer
     leases: AnnotatedLeases
@@ -168,11 +168,11 @@ class Parts:
             on_status: hears of each status that differs from the one before.
             senders: what it publishes besides who watches.
         """
-        database, decisions = Database(settings.database_url, settings.database_pool), Decisions()
+        database, directory = Database(settings.database_url, settings.database_pool), CameraDirectory()
         trail = Trail(database, clock)
         publisher = Publisher(
             bus,
-            [*senders, lambda producer: ViewersSender(bus, leases, decisions, producer)],
+            [*senders, lambda producer: ViewersSender(bus, leases, directory, producer, service)],
             service,
             settings.instance,
             clock,
@@ -192,19 +192,19 @@ class Parts:
             database=database,
             trail=trail,
             outbox=NewsOutbox(),
-            decisions=decisions,
+            directory=directory,
             sessions=Sessions(database, trail, passwords, clock, settings.session, territory_of),
-            buffer=LiveBuffer(settings.live, decisions, clock),
+            buffer=LiveBuffer(settings.live, directory, clock),
             leases=leases,
             statuses=statuses,
             table=table,
-            reasons=Reasons(decisions, statuses.of_camera, lambda: statuses.broker().reachable),
+            reasons=Reasons(directory, statuses.of_camera, lambda: statuses.broker().reachable),
             publisher=publisher,
         )
 
     def decision_news(self, cameras: CameraReader) -> DecisionNews:
         """Who must know of a decision before a picture is shown."""
-        return DecisionNews(cameras, [self.decisions.changed, self.buffer.changed])
+        return DecisionNews(cameras, [self.directory.changed, self.buffer.changed])
 
     def news(self, tell: Mapping[str, Tell], start_over: Callable[[], None]) -> NewsFollower:
         """Follows what any process changed; see there."""
@@ -221,7 +221,7 @@ class Parts:
     def workers(self, news: NewsFollower) -> list[Worker]:
         """Threads that live views need."""
         live = LiveIntake(
-            self.bus, self.buffer, self.decisions, self.settings.live, self.clock, lambda: self.health.beat("live")
+            self.bus, self.buffer, self.directory, self.settings.live, self.clock, lambda: self.health.beat("live")
         )
         return [
             Worker("live", live.run, self.on_bug),
@@ -250,7 +250,7 @@ def build(
         trail=parts.trail,
         sessions=parts.sessions,
         cameras=cameras,
-        decisions=parts.decisions,
+        directory=parts.directory,
         news=news,
         buffer=parts.buffer,
         leases=parts.leases,

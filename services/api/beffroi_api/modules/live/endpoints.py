@@ -81,7 +81,7 @@ def picture(
     # now; another process may have made one, too.
     if not services.news.catch_up():
         raise NoPicture(DATABASE_AWAY.message)
-    if not Scope.of(who).covers(camera, services.decisions.commune(camera)):
+    if not Scope.of(who).covers(camera, services.directory.commune(camera)):
         raise no_camera(camera)
     services.stills.refuse_outdated(camera, found)
     headers = {"X-Capture-Time": taken}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_common.contracts import CameraStatus, Level
 
 from .schemas import LiveState, View
@@ -21,14 +21,14 @@ DATABASE_AWAY = LiveState(
 class Reasons:
     """Looks at the configuration first, then at the bus, then at what the services say."""
 
-    decisions: Decisions
+    directory: CameraDirectory
     statuses: Callable[[str], list[CameraStatus]]
     """What the services say of a camera, and may be believed; the worst first."""
     broker_reachable: Callable[[], bool]
 
     def why(self, camera: str, view: View = View.MASKED) -> LiveState:
         """Why `camera` shows nothing at present."""
-        known = self.decisions.camera(camera)
+        known = self.directory.camera(camera)
         if known is None:
             return LiveState(code="removed", message="This camera was removed.")
         if not known.enabled:

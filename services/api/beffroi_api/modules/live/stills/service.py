@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol, cast
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, Destroyed, NoPicture, StoreAway
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.object_file import ObjectFile
 from beffroi_api.modules.recordings.video.stores import Stores
@@ -35,7 +35,7 @@ class Stills:
     """Makes one picture of a camera."""
 
     frames: Frames
-    decisions: Decisions
+    directory: CameraDirectory
     recordings: Recordings
     stores: Stores
     settings: StillSettings
@@ -78,7 +78,7 @@ class Stills:
         """
         if still.recorded:
             return
-        if still.mask_version is None or not self.decisions.shows(camera, still.mask_version):
+        if still.mask_version is None or not self.directory.shows(camera, still.mask_version):
             raise NoPicture("The masks of this camera were just changed: try again in a moment.")
 
     def _from_bus(self, scope: Scope, camera: str, at: datetime) -> Still | None:

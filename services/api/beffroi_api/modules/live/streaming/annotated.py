@@ -50,7 +50,7 @@ class AnnotatedLeases:
             self._watching = +self._watching
         return messages
 
-    def heard(self, viewers: Viewers) -> None:
+    def observe(self, viewers: Viewers) -> None:
         """Somebody said until when a camera is watched: another process may have ended a lease that is needed here."""
         with self._lock:
             is_ended = viewers.annotated_until <= self._clock.now() and self._watching[viewers.camera] > 0

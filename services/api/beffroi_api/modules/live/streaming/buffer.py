@@ -12,7 +12,7 @@ from itertools import dropwhile
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import no_camera
 from beffroi_api.live.settings import LiveSettings
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.media.nal import codec_string
@@ -77,9 +77,9 @@ class Channel:
 class LiveBuffer:
     """Recent batches by camera and view."""
 
-    def __init__(self, settings: LiveSettings, decisions: Decisions, clock: Clock) -> None:
+    def __init__(self, settings: LiveSettings, directory: CameraDirectory, clock: Clock) -> None:
         self._settings = settings
-        self._decisions = decisions
+        self._directory = directory
         self._clock = clock
         self._channels: dict[tuple[str, View], Channel] = {}
         self._lock = threading.Lock()
@@ -161,7 +161,7 @@ class LiveBuffer:
                     viewer.end()
 
     def _covers(self, scope: Scope, camera: str) -> bool:
-        return scope.covers(camera, self._decisions.commune(camera))
+        return scope.covers(camera, self._directory.commune(camera))
 
     def _refusal(self, batch: FrameBatch) -> str | None:
         if batch.stream is not Stream.MAIN:
@@ -171,7 +171,7 @@ class LiveBuffer:
         return None if self._may_show(batch) else "not_allowed"
 
     def _may_show(self, batch: FrameBatch) -> bool:
-        return self._decisions.shows(batch.camera, batch.mask_version)
+        return self._directory.shows(batch.camera, batch.mask_version)
 
     def _hold(self, channel: Channel, batch: FrameBatch) -> Held:
         if batch.starts_with_key:

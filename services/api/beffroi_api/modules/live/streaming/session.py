@@ -59,7 +59,7 @@ class LiveSession:
             NotFound: no such camera in scope.
             Busy: too many live views are open.
         """
-        require(may_watch(self._who, self._services.decisions.camera(self._camera)), self._camera)
+        require(may_watch(self._who, self._services.directory.camera(self._camera)), self._camera)
         limit = self._services.settings.live.max_viewers
         if self._services.open_views >= limit:
             raise Busy(f"{limit} live views are open already: close one, or ask for a higher live.max_viewers.")
@@ -136,7 +136,7 @@ class LiveSession:
 
     async def _picture(self, held: Held) -> None:
         # Looked at once more here: a batch may have waited in the queue while a new decision was taken.
-        if not self._services.decisions.shows(self._camera, held.batch.mask_version):
+        if not self._services.directory.shows(self._camera, held.batch.mask_version):
             return
         now_ms = self._services.clock.now_ns() // 1_000_000
         await self._websocket.send_bytes(message(held.batch, self._view, held.codec, now_ms))
@@ -151,7 +151,7 @@ class LiveSession:
 
     def _is_out_of_scope(self) -> bool:
         """Looked at before each picture: the camera may have got another commune. One that was removed is no secret."""
-        camera = self._services.decisions.camera(self._camera)
+        camera = self._services.directory.camera(self._camera)
         return camera is not None and not may_watch(self._who, camera).is_granted
 
     async def _knows_decisions(self) -> bool:

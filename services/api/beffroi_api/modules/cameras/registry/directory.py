@@ -1,4 +1,4 @@
-"""Which masks are in force, and hence which pictures may be shown. The one gate that every live picture passes."""
+"""The cameras as they are at present, and hence which pictures may be shown: every live picture passes here."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ UNKNOWN: tuple[int, Camera | None] = (0, None)
 """Version and configuration of a camera that is not known."""
 
 
-class Decisions:
-    """The cameras as they are at present, asked from every thread. A camera that is not known shows nothing."""
+class CameraDirectory:
+    """Each camera and its commune, asked from every thread. A camera that is not known shows nothing."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, Camera | None]] = {}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from beffroi_api.modules.cameras.registry.decisions import Decisions
+from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_common.contracts import Camera, CameraSource, MaskDecision, MaskMode
 
 
@@ -40,37 +40,37 @@ def camera(version: int, mask: int | None, *, enabled: bool = True) -> Camera:
     ],
 )
 def test_what_is_shown(known: Camera | None, mask_version: int, shown: bool) -> None:
-    decisions = Decisions()
-    decisions.load([known] if known else [], {})
-    assert decisions.shows("gate", mask_version) is shown
+    directory = CameraDirectory()
+    directory.load([known] if known else [], {})
+    assert directory.shows("gate", mask_version) is shown
 
 
 def test_a_late_word_undoes_no_newer_one() -> None:
-    decisions = Decisions()
-    decisions.changed("gate", 5, camera(5, 3))
-    decisions.changed("gate", 4, camera(4, 2))
-    assert not decisions.shows("gate", 2)
+    directory = CameraDirectory()
+    directory.changed("gate", 5, camera(5, 3))
+    directory.changed("gate", 4, camera(4, 2))
+    assert not directory.shows("gate", 2)
 
 
 def test_a_removed_camera_shows_nothing() -> None:
-    decisions = Decisions()
-    decisions.changed("gate", 5, camera(5, 3))
-    decisions.changed("gate", 6, None)
-    assert decisions.camera("gate") is None
-    assert not decisions.shows("gate", 3)
+    directory = CameraDirectory()
+    directory.changed("gate", 5, camera(5, 3))
+    directory.changed("gate", 6, None)
+    assert directory.camera("gate") is None
+    assert not directory.shows("gate", 3)
 
 
 def test_a_late_word_brings_no_removed_camera_back() -> None:
-    decisions = Decisions()
-    decisions.load([camera(4, 3)], {})
-    decisions.changed("gate", 6, None)
-    decisions.changed("gate", 5, camera(5, 3))
-    assert decisions.camera("gate") is None
-    assert not decisions.shows("gate", 3)
+    directory = CameraDirectory()
+    directory.load([camera(4, 3)], {})
+    directory.changed("gate", 6, None)
+    directory.changed("gate", 5, camera(5, 3))
+    assert directory.camera("gate") is None
+    assert not directory.shows("gate", 3)
 
 
 def test_a_late_removal_takes_no_camera_away_that_was_made_again() -> None:
-    decisions = Decisions()
-    decisions.changed("gate", 7, camera(7, 3))
-    decisions.changed("gate", 6, None)
-    assert decisions.shows("gate", 3)
+    directory = CameraDirectory()
+    directory.changed("gate", 7, camera(7, 3))
+    directory.changed("gate", 6, None)
+    assert directory.shows("gate", 3)
