@@ -30,11 +30,11 @@ from tests.application import SYSTEM, film
 
 from beffroi_api.bus.frames import FrameReader
 from beffroi_api.bus.live_intake import LiveIntake
-from beffroi_api.live.settings import LiveSettings
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
+from beffroi_api.process.settings import LiveSettings
 from beffroi_api.settings import StillSettings
 from beffroi_common.bus import PartitionReader, Record, Start
 from beffroi_common.bus.admin import create_topics

@@ -25,11 +25,11 @@ from beffroi_api.db.database import Database
 from beffroi_api.http.app import create_app
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.security import CSRF_HEADER
-from beffroi_api.live.services import LiveServices
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.users import repository as users
-from beffroi_api.services import Services, build
+from beffroi_api.process.services import ProcessServices
+from beffroi_api.services import Services
 from beffroi_api.settings import ApiSettings
 from beffroi_common import pattern
 from beffroi_common.bus import Bus
@@ -137,7 +137,7 @@ def running(around: Surroundings) -> Iterator[Running]:
 
     def services() -> Services:
         health = Health(around.clock, settings.heartbeat_timeout_s)
-        return build(
+        return Services(
             settings, around.bus, Stores(around.stores), around.clock, health, bugs.append, around.territory_of
         )
 
@@ -214,7 +214,7 @@ def segment(batches: Sequence[FrameBatch]) -> bytes:
     return writer.take()
 
 
-def buffered(services: LiveServices, camera: str = "gate") -> list[int]:
+def buffered(services: ProcessServices, camera: str = "gate") -> list[int]:
     """Sequence numbers of what the live views of a camera hold in memory."""
     channel = services.buffer._channels.get((camera, View.MASKED))
     return [held.batch.sequence for held in tuple(channel.held)] if channel is not None else []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from beffroi_api.http.app import create_app
 from beffroi_api.http.server import serve
-from beffroi_api.live.services import OnBug
 from beffroi_api.modules.recordings.video.stores import Stores
-from beffroi_api.services import Services, build
+from beffroi_api.process.services import OnBug
+from beffroi_api.services import Services
 from beffroi_api.settings import ApiSettings
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.runtime import settings
@@ -21,7 +21,7 @@ def main() -> None:
     def services(runtime: Runtime, on_bug: OnBug) -> Services:
         bus = KafkaBus(wanted.kafka, "api", wanted.instance)
         stores = Stores(MinioStore(name, each) for name, each in wanted.stores.items())
-        return build(wanted, bus, stores, runtime.clock, runtime.health, on_bug)
+        return Services(wanted, bus, stores, runtime.clock, runtime.health, on_bug)
 
     serve("api", wanted, lambda made: create_app(wanted, made), services)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
@@ -17,7 +16,6 @@ from beffroi_api.bus.intake import IndexIntake
 from beffroi_api.db import installation
 from beffroi_api.db.leases import Lease
 from beffroi_api.housekeeping import Chore, Housekeeping
-from beffroi_api.live.services import LiveServices, OnBug, Parts, TerritoryOf, everywhere
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.events.news.announcements import Announcements
@@ -29,6 +27,7 @@ from beffroi_api.modules.live.stills.service import Stills
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.rules.service import Rules
+from beffroi_api.process.services import OnBug, ProcessServices, TerritoryOf, everywhere
 from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker
 from beffroi_common.bus import Bus
@@ -44,19 +43,100 @@ NEWS_EVERY_S = 60.0
 NAMES = Scope.system("an alert that was found in scope says the name of its camera")
 
 
-@dataclass(kw_only=True)
-class Services(LiveServices):
+class Services(ProcessServices):
     """What endpoints reach for: live views, and all the rest."""
 
     settings: ApiSettings
     cameras: Cameras
-    rules: Rules
-    frames: FrameReader
-    stills: Stills
-    alerts: Alerts
-    recordings: Recordings
-    health: HealthReport
-    fanout: Fanout
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        bus: Bus,
+        stores: Stores,
+        clock: Clock,
+        health: Health,
+        on_bug: OnBug,
+        territory_of: TerritoryOf = everywhere,
+    ) -> None:
+        super().__init__(
+            "api",
+            settings,
+            bus,
+            clock,
+            health,
+            on_bug,
+            territory_of,
+            on_status=lambda news: self.fanout.publish("status", news, _camera_of(news)),
+            senders=[lambda producer: CamerasSender(bus, self.cameras, lease, producer)],
+        )
+        lease = Lease(self.database, clock, LEASE, settings.instance, settings.publisher_lease_s)
+        retention = timedelta(days=settings.retention_days)
+        self.fanout = Fanout(settings.max_event_streams, settings.event_queue, self.directory.commune)
+        self.rules = Rules(registry.load())
+        self.cameras = Cameras(
+            self.database,
+            self.trail,
+            clock,
+            settings.slots,
+            self.rules,
+            self.statuses.of_camera,
+            lambda camera, said: summary(camera, said, clock.now()),
+            self.outbox,
+        )
+        self.recordings = Recordings(self.database, self.trail, stores, clock, retention, self.outbox)
+        self.alerts = Alerts(
+            self.database,
+            self.trail,
+            clock,
+            retention,
+            lambda name: self.directory.camera(name) or self.cameras.known(NAMES, name),
+            self.outbox,
+        )
+        self.frames = FrameReader(bus, self.directory, settings.stills, clock)
+        self.stills = Stills(
+            self.frames,
+            self.directory,
+            self.recordings,
+            stores,
+            settings.stills,
+            threading.BoundedSemaphore(settings.stills.parallel),
+            lambda camera: self.reasons.why(camera).message,
+        )
+        self._probe = StoreProbe(stores.every(), clock)
+        self.health = HealthReport(self.statuses, self._probe, self.cameras.every)
+        self._announcements = self._announce()
+        self.news = self.follower(
+            {
+                Kind.CAMERA: self._announcements.camera,
+                Kind.ALERT: self._announcements.alert,
+                Kind.RECORDING: self._announcements.recording,
+            },
+            self._announcements.start_over,
+        )
+
+    def workers(self) -> list[Worker]:
+        """Its threads: those of live views, and its own."""
+        group = f"beffroi-api-{installation.database_id(self.database)}"
+        index = IndexIntake(self.bus, self.alerts, self.recordings, group, self.clock, lambda: self.beat("index"))
+        chores = [
+            Chore(self._probe.ask, STORE_EVERY_S),
+            Chore(self.sessions.forget_ended, SESSIONS_EVERY_S),
+            Chore(self.alerts.forget_old, ALERTS_EVERY_S),
+            Chore(self._announcements.forget_old, NEWS_EVERY_S),
+        ]
+        house = Housekeeping(chores, self.clock, lambda: self.beat("housekeeping"))
+        return [
+            *super().workers(),
+            Worker("index", index.run, self.on_bug),
+            Worker("housekeeping", house.run, self.on_bug),
+        ]
+
+    def _announce(self) -> Announcements:
+        # First nothing older is shown, then everybody hears of it by the news, this process too.
+        decided = self.decision_news()
+        self.cameras.listeners.extend([*decided.gates, self.alerts.camera_changed])
+        return Announcements(self.fanout, self.cameras, self.alerts, self.recordings, decided, self.publisher.wake)
 
     def close(self) -> None:
         """Stop the threads and close every connection."""
@@ -76,116 +156,6 @@ def services_of(connection: HTTPConnection) -> Services:
 
 
 ServicesOf = Annotated[Services, Depends(services_of)]
-
-
-def build(
-    settings: ApiSettings,
-    bus: Bus,
-    stores: Stores,
-    clock: Clock,
-    health: Health,
-    on_bug: OnBug,
-    territory_of: TerritoryOf = everywhere,
-) -> Services:
-    """Wire everything. Nothing connects yet."""
-    parts = Parts.made(
-        "api",
-        settings,
-        bus,
-        clock,
-        health,
-        on_bug,
-        territory_of,
-        on_status=lambda news: fanout.publish("status", news, _camera_of(news)),
-        senders=[lambda producer: CamerasSender(bus, cameras, lease, producer)],
-    )
-    database, trail, outbox, directory = parts.database, parts.trail, parts.outbox, parts.directory
-    retention = timedelta(days=settings.retention_days)
-    fanout = Fanout(settings.max_event_streams, settings.event_queue, directory.commune)
-    lease = Lease(database, clock, LEASE, settings.instance, settings.publisher_lease_s)
-    rules = Rules(registry.load())
-    cameras = Cameras(
-        database,
-        trail,
-        clock,
-        settings.slots,
-        rules,
-        parts.statuses.of_camera,
-        lambda camera, said: summary(camera, said, clock.now()),
-        outbox,
-    )
-    recordings = Recordings(database, trail, stores, clock, retention, outbox)
-    alerts = Alerts(
-        database,
-        trail,
-        clock,
-        retention,
-        lambda name: directory.camera(name) or cameras.known(NAMES, name),
-        outbox,
-    )
-    frames = FrameReader(bus, directory, settings.stills, clock)
-    stills = Stills(
-        frames,
-        directory,
-        recordings,
-        stores,
-        settings.stills,
-        threading.BoundedSemaphore(settings.stills.parallel),
-        lambda camera: parts.reasons.why(camera).message,
-    )
-    probe = StoreProbe(stores.every(), clock)
-
-    # First nothing older is shown, then everybody hears of it by the news, this process too.
-    decided = parts.decision_news(cameras)
-    cameras.listeners.extend([*decided.gates, alerts.camera_changed])
-    announcements = Announcements(fanout, cameras, alerts, recordings, decided, parts.publisher.wake)
-    news = parts.news(
-        {
-            Kind.CAMERA: announcements.camera,
-            Kind.ALERT: announcements.alert,
-            Kind.RECORDING: announcements.recording,
-        },
-        announcements.start_over,
-    )
-
-    def workers() -> list[Worker]:
-        group = f"beffroi-api-{installation.database_id(database)}"
-        index = IndexIntake(bus, alerts, recordings, group, clock, lambda: health.beat("index"))
-        chores = [
-            Chore(probe.ask, STORE_EVERY_S),
-            Chore(parts.sessions.forget_ended, SESSIONS_EVERY_S),
-            Chore(alerts.forget_old, ALERTS_EVERY_S),
-            Chore(announcements.forget_old, NEWS_EVERY_S),
-        ]
-        house = Housekeeping(chores, clock, lambda: health.beat("housekeeping"))
-        return [
-            *parts.workers(news),
-            Worker("index", index.run, on_bug),
-            Worker("housekeeping", house.run, on_bug),
-        ]
-
-    return Services(
-        settings=settings,
-        clock=clock,
-        database=database,
-        trail=trail,
-        sessions=parts.sessions,
-        cameras=cameras,
-        rules=rules,
-        directory=directory,
-        news=news,
-        buffer=parts.buffer,
-        leases=parts.leases,
-        reasons=parts.reasons,
-        frames=frames,
-        stills=stills,
-        alerts=alerts,
-        recordings=recordings,
-        health=HealthReport(parts.statuses, probe, cameras.every),
-        fanout=fanout,
-        table=parts.table,
-        workers=workers,
-    )
 
 
 def _camera_of(status: ServiceHealth | CameraServiceHealth) -> str | None:

@@ -7,13 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
-from beffroi_api.live.settings import LiveProcessSettings
+from beffroi_api.process.settings import MIB, ProcessSettings
 from beffroi_common.bus.admin import DEFAULT_SLOTS
 from beffroi_common.contracts import StoreName
 from beffroi_common.contracts.camera import MAX_SLOTS
 from beffroi_common.runtime.settings import StoreSettings
-
-MIB = 1024 * 1024
 
 
 class StillSettings(BaseModel):
@@ -36,7 +34,7 @@ class StillSettings(BaseModel):
     """Longest time that reads from the bus; it takes a few tenths of a second."""
 
 
-class ApiSettings(LiveProcessSettings):
+class ApiSettings(ProcessSettings):
     """Settings of the api, which serves live views too."""
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_API_")

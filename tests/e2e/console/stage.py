@@ -22,7 +22,7 @@ from beffroi_api.http.app import create_app
 from beffroi_api.http.console import BUILT
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.recordings.video.stores import Stores
-from beffroi_api.services import Services, build
+from beffroi_api.services import Services
 from beffroi_common import contracts
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import (
@@ -317,7 +317,9 @@ def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
     bugs: list[BaseException] = []
     health = Health(clock, around.settings.heartbeat_timeout_s)
     app = create_app(
-        around.settings, lambda: build(around.settings, around.bus, Stores([store]), clock, health, bugs.append), BUILT
+        around.settings,
+        lambda: Services(around.settings, around.bus, Stores([store]), clock, health, bugs.append),
+        BUILT,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="websockets-sansio", lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)

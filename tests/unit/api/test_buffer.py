@@ -12,11 +12,11 @@ from tests.application import SYSTEM, film
 from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import Territory
 from beffroi_api.errors import NotFound
-from beffroi_api.live.settings import MIB, LiveSettings
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import Channel, LiveBuffer
 from beffroi_api.modules.live.streaming.viewer import Viewer
+from beffroi_api.process.settings import MIB, LiveSettings
 from beffroi_common.contracts import Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
 from beffroi_testing import ManualClock
 

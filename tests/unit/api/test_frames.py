@@ -12,7 +12,8 @@ from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import Territory
 from beffroi_api.bus.frames import FrameReader
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
-from beffroi_api.settings import MIB, StillSettings
+from beffroi_api.process.settings import MIB
+from beffroi_api.settings import StillSettings
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus

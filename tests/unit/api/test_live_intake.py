@@ -13,11 +13,11 @@ import pytest
 from tests.application import SYSTEM, eventually, film
 
 from beffroi_api.bus.live_intake import LiveIntake
-from beffroi_api.live.settings import LiveSettings
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.live.streaming.viewer import Viewer
+from beffroi_api.process.settings import LiveSettings
 from beffroi_common.bus import Partition, PartitionReader
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED

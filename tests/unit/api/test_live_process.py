@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.application import SYSTEM, buffered, eventually, film
 
-from beffroi_api.live.services import LiveServices, build
+from beffroi_api.live.services import LiveServices
 from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.modules.live.schemas import View
 from beffroi_common.bus import Consumer, Partition, PartitionReader, Start
@@ -80,7 +80,7 @@ def live(broker: MemoryBroker, bus: WatchedBus, tmp_path: Path) -> Iterator[Live
         }
     )
     bugs: list[BaseException] = []
-    made = build(settings, bus, broker.clock, Health(broker.clock, settings.heartbeat_timeout_s), bugs.append)
+    made = LiveServices(settings, bus, broker.clock, Health(broker.clock, settings.heartbeat_timeout_s), bugs.append)
     made.start()
     made.directory.load([GATE], {})
     yield made

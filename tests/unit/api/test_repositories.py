@@ -48,7 +48,7 @@ FOR_THE_SYSTEM = {
     "db/leases.py",  # one process works for all
     "db/scoping.py",  # `unfiltered`, whose uses are listed below
     "modules/alerts/service.py",  # intake of alerts, and forgetting them
-    "live/services.py",  # what is in memory is filtered there
+    "process/services.py",  # what is in memory is filtered there
     "modules/audit/service.py",  # the chain of the trail
     "modules/cameras/service.py",  # news, filtered by whoever receives them
     "modules/events/news/follower.py",  # news, filtered by whoever receives them

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
-from beffroi_api.live.settings import LiveSettings
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
+from beffroi_api.process.settings import LiveSettings
 from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Record, RetryLater
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.contracts import FrameBatch

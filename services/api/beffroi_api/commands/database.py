@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
-from beffroi_api.live.settings import DatabaseUrl
+from beffroi_api.process.settings import DatabaseUrl
 from beffroi_common.contracts.base import explain
 
 

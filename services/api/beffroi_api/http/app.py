@@ -15,8 +15,6 @@ from starlette.types import ASGIApp
 from beffroi_api.http import access, console, document, problems
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.security import SecurityMiddleware
-from beffroi_api.live.services import LiveServices
-from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.modules.alerts.endpoints import router as alerts
 from beffroi_api.modules.audit.endpoints import router as audit
 from beffroi_api.modules.cameras.endpoints import router as cameras
@@ -28,6 +26,8 @@ from beffroi_api.modules.meta.endpoints import router as meta
 from beffroi_api.modules.recordings.endpoints import router as recordings
 from beffroi_api.modules.rules.endpoints import router as rules
 from beffroi_api.modules.session.endpoints import router as session
+from beffroi_api.process.services import ProcessServices
+from beffroi_api.process.settings import ProcessSettings
 from beffroi_api.services import Services
 from beffroi_api.settings import ApiSettings
 
@@ -37,7 +37,7 @@ ROUTERS = (meta, session, rules, cameras, stills, views, alerts, recordings, eve
 class SecuredApp(FastAPI):
     """Puts `SecurityMiddleware` outermost: starlette's own answer to a bug would otherwise lack its headers."""
 
-    def __init__(self, settings: LiveProcessSettings | None, **fields: Any) -> None:
+    def __init__(self, settings: ProcessSettings | None, **fields: Any) -> None:
         self._settings = settings
         super().__init__(**fields)
 
@@ -68,14 +68,14 @@ def create_app(
     return _assemble(settings, build, ROUTERS, console.router(console_folder))
 
 
-def create_live_app(settings: LiveProcessSettings, build: Callable[[], LiveServices]) -> FastAPI:
+def create_live_app(settings: ProcessSettings, build: Callable[[], ProcessServices]) -> FastAPI:
     """Put an application together that serves live views and nothing else. `build` is called when it starts."""
     return _assemble(settings, build, (views,))
 
 
 def _assemble(
-    settings: LiveProcessSettings | None,
-    build: Callable[[], LiveServices] | None,
+    settings: ProcessSettings | None,
+    build: Callable[[], ProcessServices] | None,
     routers: Sequence[APIRouter],
     *others: APIRouter,
 ) -> FastAPI:

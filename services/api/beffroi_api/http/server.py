@@ -9,12 +9,12 @@ from typing import TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from beffroi_api.live.services import LiveServices, OnBug
-from beffroi_api.live.settings import LiveProcessSettings
+from beffroi_api.process.services import OnBug, ProcessServices
+from beffroi_api.process.settings import ProcessSettings
 from beffroi_common.runtime import lifecycle
 from beffroi_common.runtime.health import Health
 
-Services = TypeVar("Services", bound=LiveServices)
+Services = TypeVar("Services", bound=ProcessServices)
 
 MAX_CLIENT_MESSAGE_BYTES = 4096
 """A live view expects nothing from the browser."""
@@ -50,13 +50,13 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """See uvicorn."""
         self._health.set_ready(LISTENING, False)
-        services: LiveServices | None = getattr(self._app.state, "services", None)
+        services: ProcessServices | None = getattr(self._app.state, "services", None)
         if services is not None:
             services.end_streams()
         await super().shutdown(sockets)  # type: ignore[arg-type]
 
 
-def config(wanted: LiveProcessSettings, app: FastAPI) -> uvicorn.Config:
+def config(wanted: ProcessSettings, app: FastAPI) -> uvicorn.Config:
     """How uvicorn serves `app`."""
     return uvicorn.Config(
         app,
@@ -77,7 +77,7 @@ def config(wanted: LiveProcessSettings, app: FastAPI) -> uvicorn.Config:
 
 def serve(
     service: str,
-    wanted: LiveProcessSettings,
+    wanted: ProcessSettings,
     create: Callable[[Callable[[], Services]], FastAPI],
     build: Callable[[lifecycle.Runtime, OnBug], Services],
 ) -> None:

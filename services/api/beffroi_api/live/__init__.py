@@ -1,1 +1,1 @@
-"""Live views as a process of their own: `python -m beffroi_api.live`. The api is made of the same parts and more."""
+"""Live views as a process of their own: `python -m beffroi_api.live`. The api serves them too, and more."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from beffroi_api.http.app import create_live_app
 from beffroi_api.http.server import serve
+from beffroi_api.process.services import OnBug
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.runtime import settings
 from beffroi_common.runtime.lifecycle import Runtime
 
-from .services import LiveServices, OnBug, build
+from .services import LiveServices
 from .settings import LiveProcessSettings
 
 
@@ -18,7 +19,7 @@ def main() -> None:
 
     def services(runtime: Runtime, on_bug: OnBug) -> LiveServices:
         bus = KafkaBus(wanted.kafka, "live", wanted.instance)
-        return build(wanted, bus, runtime.clock, runtime.health, on_bug)
+        return LiveServices(wanted, bus, runtime.clock, runtime.health, on_bug)
 
     serve("live", wanted, lambda made: create_live_app(wanted, made), services)
 

@@ -13,9 +13,9 @@ from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway, 
 from beffroi_api.http.access import Watcher
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import Responses, problems
-from beffroi_api.live.services import LiveServicesOf
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
+from beffroi_api.process.services import ProcessServicesOf
 from beffroi_api.services import Services, ServicesOf
 from beffroi_common.contracts import CameraId
 
@@ -64,7 +64,7 @@ async def live(
     websocket: WebSocket,
     camera: CameraId,
     who: Watcher,
-    services: LiveServicesOf,
+    services: ProcessServicesOf,
     view: Annotated[View, Query()] = View.MASKED,
 ) -> None:
     """Pictures as they come; see `LiveHeader` and `LiveState` for what travels."""

@@ -14,11 +14,11 @@ from beffroi_api.authz.territory import Territory
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import SessionRow, UserRow
 from beffroi_api.errors import SignInFailed
-from beffroi_api.live.settings import SessionSettings
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.users import repository as users
 from beffroi_api.modules.users.credentials.passwords import Passwords
+from beffroi_api.process.settings import SessionSettings
 from beffroi_common.runtime.clock import Clock
 
 from . import repository

@@ -11,9 +11,9 @@ from itertools import dropwhile
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import no_camera
-from beffroi_api.live.settings import LiveSettings
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
+from beffroi_api.process.settings import LiveSettings
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.media.nal import codec_string
 from beffroi_common.runtime.clock import Clock

@@ -16,11 +16,11 @@ from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import AWAY
 from beffroi_api.errors import Busy, no_camera
 from beffroi_api.http.access import COOKIE
-from beffroi_api.live.services import LiveServices
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.schemas import LiveState, View
 from beffroi_api.modules.live.service import DATABASE_AWAY
+from beffroi_api.process.services import ProcessServices
 from beffroi_common.runtime.metrics import LIVE_VIEWERS
 
 from .viewer import Held, Viewer
@@ -41,7 +41,7 @@ RETRY_S = 1.0
 class LiveSession:
     """Sends batches as they come, says why where none come, and closes when the session ends."""
 
-    def __init__(self, websocket: WebSocket, services: LiveServices, who: Identity, camera: str, view: View) -> None:
+    def __init__(self, websocket: WebSocket, services: ProcessServices, who: Identity, camera: str, view: View) -> None:
         self._websocket = websocket
         self._services = services
         self._who = who

@@ -10,8 +10,8 @@ from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.errors import Throttled
-from beffroi_api.live.settings import SessionSettings
 from beffroi_api.modules.session import repository as sessions
+from beffroi_api.process.settings import SessionSettings
 from beffroi_common.runtime.clock import Clock
 
 from . import repository

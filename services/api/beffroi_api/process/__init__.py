@@ -1,0 +1,1 @@
+"""What every process is made of that people reach: the api, and live views as a process of their own."""

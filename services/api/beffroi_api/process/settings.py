@@ -1,0 +1,95 @@
+"""Settings that every process has which people reach."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from beffroi_common.runtime.settings import Port, ServiceSettings
+
+MIB = 1024 * 1024
+
+DatabaseUrl = Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql\+psycopg)://")]
+"""The two databases that everything is tested on."""
+
+
+class SessionSettings(BaseModel):
+    """How long a person stays signed in, and how often a password may be guessed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    idle_timeout_s: float = Field(default=3600.0, ge=60.0)
+    """Without a request made by hand or an open live view for so long, a session ends: an operator who left the room.
+    What a console reads again by itself does not count (see `http.access.Requires`)."""
+    absolute_timeout_s: float = Field(default=13 * 3600.0, ge=300.0)
+    """A shift of twelve hours and the hand-over; then the password again, whatever happens."""
+    throttle_window_s: float = Field(default=300.0, ge=1.0)
+    """Failed sign-ins are counted over this time."""
+    failures_per_account_and_address: int = Field(default=5, ge=1)
+    """A person mistypes a few times; a guesser goes on."""
+    failures_per_address: int = Field(default=50, ge=1)
+    """A whole room can sit behind one address; a list of stolen names is longer. Of IPv6 a /64 counts as one."""
+    account_window_s: float = Field(default=3600.0, ge=1.0)
+    """Failed sign-ins to one account, from all addresses together, are counted over this time."""
+    failures_per_account: int = Field(default=50, ge=1)
+    """Whoever has many addresses gets 1200 guesses a day, and a password of 12 characters outlives that; no person
+    mistypes so often, so that it is reached by guessers alone."""
+    parallel_hashes: int = Field(default=2, ge=1)
+    """Password checks at a time: each takes 64 MiB and a tenth of a second of one core, on purpose."""
+
+
+class LiveSettings(BaseModel):
+    """Bounds of what is kept in memory and sent to browsers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    linger_s: float = Field(default=10.0, ge=0)
+    """A camera is read so much longer than somebody watches it: whoever turns a page and comes back sees it at once."""
+    backlog_s: float = Field(default=1.0, gt=0)
+    """A camera that somebody begins to watch is read from so long before: two batches of the masker, each of which a
+    decoder can start with."""
+    buffer_s: float = Field(default=10.0, gt=0)
+    """A second viewer begins with the last key picture. It is not as long ago as this."""
+    buffer_bytes_per_camera: int = Field(default=8 * MIB, ge=MIB)
+    """10 s at 6 Mbit/s."""
+    buffer_bytes: int = Field(default=256 * MIB, ge=MIB)
+    """Of all cameras that are watched together: `max_viewers` of 3 Mbit/s. Beyond it the fullest camera gives up its
+    oldest pictures."""
+    queue_bytes_per_viewer: int = Field(default=4 * MIB, ge=64 * 1024)
+    """About 8 s at 4 Mbit/s; a browser slower than that skips to the newest pictures."""
+    max_viewers: int = Field(default=64, ge=1)
+    """Live views at a time; each costs the bitrate of its camera."""
+    idle_s: float = Field(default=3.0, gt=0)
+    """Without a new picture for so long, the viewer learns why."""
+    session_check_s: float = Field(default=15.0, gt=0)
+    """An open view looks so often whether its session is still in force."""
+    decision_lag_s: float = Field(default=2.0, ge=0.5)
+    """A mask that was decided by another process is in force here after this time at the latest: while less than that
+    is sure, no picture is shown. Usually it is a quarter of a second, the rhythm in which the news are read."""
+    annotated_lease_s: float = Field(default=15.0, gt=3.0)
+    """Vision draws this much longer than the last renewal: an api that died costs it so many seconds."""
+
+
+class ProcessSettings(ServiceSettings):
+    """Settings of a process that serves live views, alone or beside the rest."""
+
+    host: str = "127.0.0.1"
+    """Address of the public port."""
+    port: Port = 8080
+    public_origin: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")] | None = None
+    """`https://host` as browsers see it, behind a proxy. None: the Host header of each request counts."""
+    trusted_proxies: str = "127.0.0.1"
+    """Comma-separated addresses whose X-Forwarded-For and -Proto are believed."""
+    database_url: DatabaseUrl = "sqlite:///beffroi.sqlite3"
+    """`sqlite:///file` or `postgresql+psycopg://user@host/database`."""
+    database_pool: int = Field(default=10, ge=1)
+    """Connections kept; the threadpool of the endpoints has 40 threads, which rarely all ask the database."""
+    max_body_bytes: int = Field(default=512 * 1024, ge=1024)
+    """A camera with every zone drawn to the limit is 250 kB."""
+    stale_after_s: float = Field(default=20.0, gt=0)
+    """A status not repeated for so long (it is every 5 s) is not believed any more."""
+    shutdown_timeout_s: int = Field(default=5, ge=0)
+    """Open views and downloads get so long to end."""
+    session: SessionSettings = SessionSettings()
+    live: LiveSettings = LiveSettings()
