@@ -18,7 +18,7 @@ from beffroi_common.store.minio import MinioStore
 from beffroi_common.topics import FRAMES_MASKED
 
 from .bucket import open_bucket
-from .keep.auditor import Auditor, NotDestroyedError
+from .keep.destroyer import Destroyer, NotDestroyedError
 from .keep.retention import Retention, RetentionThread
 from .record.cutting import CutRules
 from .record.heads import Heads
@@ -72,20 +72,20 @@ def _record(
             backoff=backoff,
         ):
             return
-        auditor = Auditor(
+        destroyer = Destroyer(
             store,
             producer,
             runtime.clock,
             retention_days=settings.retention_days,
-            interval_s=settings.audit_interval_s,
-            most=settings.audit_most,
+            interval_s=settings.destroy_interval_s,
+            most=settings.destroy_most,
         )
-        retention = Retention(auditor, _backoff(settings, runtime), troubles)
+        retention = Retention(destroyer, _backoff(settings, runtime), troubles)
         heads = Heads(store, work)
 
         def owned(partitions: Collection[Partition]) -> None:
             runtime.health.set_ready("partitions", bool(partitions))
-            auditor.own(partitions)
+            destroyer.own(partitions)
 
         recorder = Recorder(
             store=settings.store_name,

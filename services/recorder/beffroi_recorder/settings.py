@@ -39,9 +39,9 @@ class RecorderSettings(KeyedSettings):
     """Longest retention the law allows; a deployment's DPO confirms it."""
     legal_ceiling_reference: str = "CSI art. L252-5, as read on 2026-11-01"
     """The text the ceiling comes from, and when it was looked at."""
-    audit_interval_s: float = Field(default=60.0, gt=0.0)
+    destroy_interval_s: float = Field(default=60.0, gt=0.0)
     """What is due is destroyed this often, and every second while more is due than one round may destroy."""
-    audit_most: int = Field(default=200, ge=1)
+    destroy_most: int = Field(default=200, ge=1)
     """Most objects destroyed in one round, a second before the next while more is due."""
     store_retry_first_s: float = Field(default=0.5, gt=0.0)
     store_retry_most_s: float = Field(default=10.0, gt=0.0)

@@ -32,7 +32,7 @@ class Troubles:
         """A work cannot be done at present. Logged when it begins.
 
         Args:
-            work: what is put off, e.g. `audit`.
+            work: what is put off, e.g. `destruction`.
             reason: why.
             code: for the status; None: that of whoever is away, store or broker.
         """

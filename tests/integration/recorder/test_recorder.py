@@ -23,7 +23,7 @@ from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, STATUS, dead_letter
 from beffroi_local.minio import ObjectServer
 from beffroi_local.ports import free_port
 from beffroi_local.process import Command, running
-from beffroi_recorder.keep.auditor import AUDITED, Auditor
+from beffroi_recorder.keep.destroyer import DESTROYER_PARTITION, Destroyer
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 from minio import Minio
 
@@ -218,11 +218,11 @@ def test_what_is_due_is_destroyed_in_the_real_store(site: Site) -> None:
     site.started[-1].process.kill()
     bus = MemoryBroker()
     clock = ManualClock(SystemClock().now() + timedelta(days=15))
-    auditor = Auditor(
+    destroyer = Destroyer(
         site.store, MemoryBus(bus).producer(), clock, retention_days=14, interval_s=60.0, most=100
     )  # fmt: skip
-    auditor.own([AUDITED])
-    auditor.tick()
+    destroyer.own([DESTROYER_PARTITION])
+    destroyer.tick()
     assert not site.objects("old")
     said = [Recording.decode(record.value or b"") for record in bus.records(RECORDINGS)]
     assert {each.state for each in said} == {RecordingState.DESTROYED}

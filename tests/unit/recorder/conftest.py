@@ -19,7 +19,7 @@ from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Recording, S
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.store import ObjectStore
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
-from beffroi_recorder.keep.auditor import Auditor
+from beffroi_recorder.keep.destroyer import Destroyer
 from beffroi_recorder.keep.retention import Retention
 from beffroi_recorder.record.cutting import CutRules
 from beffroi_recorder.record.heads import Heads
@@ -184,7 +184,7 @@ class Running:
         self.work = WorkDir(site.folder, site.most_bytes, append)
         self.work.__enter__()
         heads, troubles = Heads(store, self.work), Troubles()
-        self.auditor = Auditor(
+        self.destroyer = Destroyer(
             store, producer, site.clock, retention_days=14, interval_s=60.0, most=200
         )  # fmt: skip
         self.recorder = Recorder(
@@ -200,9 +200,9 @@ class Running:
             troubles=troubles,
             reporter=StatusReporter(producer, "recorder", "r1", site.clock),
             clock=site.clock,
-            owned=self.auditor.own,
+            owned=self.destroyer.own,
         )
-        self.retention = Retention(self.auditor, Backoff(site.clock, 0.5, 4.0), troubles)
+        self.retention = Retention(self.destroyer, Backoff(site.clock, 0.5, 4.0), troubles)
         self.position: dict[Partition, int] = {}
         self.refusals: list[str] = []
 

@@ -19,7 +19,7 @@ from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.health import Health
 from beffroi_recorder.trouble import Troubles
 
-from .auditor import Auditor
+from .destroyer import Destroyer
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +31,10 @@ POLL_S = 0.1
 
 
 class Retention:
-    """Has the auditor do its rounds, and leaves a store or broker that is away alone for a while."""
+    """Has the destroyer do its rounds, and leaves a store or broker that is away alone for a while."""
 
-    def __init__(self, auditor: Auditor, backoff: Backoff, troubles: Troubles) -> None:
-        self._auditor = auditor
+    def __init__(self, destroyer: Destroyer, backoff: Backoff, troubles: Troubles) -> None:
+        self._destroyer = destroyer
         self._backoff = backoff
         self._troubles = troubles
 
@@ -42,17 +42,17 @@ class Retention:
         """Do a round if one is due.
 
         Raises:
-            Fatal: see `Auditor.tick`.
+            Fatal: see `Destroyer.tick`.
         """
         if not self._backoff.is_due():
             return
         try:
-            self._auditor.tick()
+            self._destroyer.tick()
         except RetryLater as reason:
-            self._troubles.deferred("audit", reason)
+            self._troubles.deferred("destruction", reason)
             self._backoff.failed()
         else:
-            self._troubles.over("audit")
+            self._troubles.over("destruction")
             self._backoff.reset()
 
 

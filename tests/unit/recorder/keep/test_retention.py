@@ -16,7 +16,7 @@ from beffroi_common.contracts import RecordingState
 from beffroi_common.runtime.health import Health
 from beffroi_common.store import RetentionError, StoredObject
 from beffroi_common.topics import FRAMES_MASKED
-from beffroi_recorder.keep.auditor import AUDITED, NotDestroyedError
+from beffroi_recorder.keep.destroyer import DESTROYER_PARTITION, NotDestroyedError
 from beffroi_recorder.keep.retention import LOOP, RetentionThread
 from beffroi_testing import ManualClock, MemoryBus, MemoryStore
 
@@ -79,10 +79,10 @@ def beside(turn: Callable[[], None], site: Site) -> Iterator[threading.Event]:
 
 @pytest.fixture
 def old(site: Site, store: Hanging, start: Start, film: Film) -> Running:
-    """A recorder that stored three recordings, which are due by now, and holds the partition of the audit."""
+    """A recorder that stored three recordings, which are due by now, and owns the partition whose owner destroys."""
     site.put_on_bus(film(130))
     life = start(store)
-    life.recorder.assigned([AUDITED])
+    life.recorder.assigned([DESTROYER_PARTITION])
     life.work_off()
     life.go_idle()
     site.clock.advance(20 * DAY_S)
@@ -90,7 +90,7 @@ def old(site: Site, store: Hanging, start: Start, film: Film) -> Running:
 
 
 @pytest.mark.parametrize("call", ["check_retention", "list", "remove"])
-def test_an_audit_that_hangs_holds_up_no_recording(
+def test_a_destruction_that_hangs_holds_up_no_recording(
     site: Site, store: Hanging, old: Running, film: Film, call: str
 ) -> None:
     store.hangs = {call}
@@ -171,11 +171,11 @@ def test_a_heartbeat_that_stopped_is_seen(site: Site, store: Hanging, old: Runni
         store.answers.set()
 
 
-def test_a_hand_over_waits_for_no_audit(site: Site, store: Hanging, old: Running) -> None:
+def test_a_hand_over_waits_for_no_destruction(site: Site, store: Hanging, old: Running) -> None:
     store.hangs = {"remove"}
     with beside(old.retention.turn, site):
         assert store.asked.wait(TIMEOUT_S)
-        old.recorder.revoked([AUDITED])
+        old.recorder.revoked([DESTROYER_PARTITION])
         store.answers.set()
     states = [each.state for each in site.final.values()]
     assert states == [RecordingState.DESTROYED, RecordingState.STORED, RecordingState.STORED]
@@ -185,15 +185,15 @@ def test_whoever_is_the_owner_again_lists_anew(site: Site, old: Running) -> None
     old.tick()
     assert not site.segments
     site.clock.advance(61)
-    old.recorder.revoked([AUDITED])
-    old.recorder.assigned([AUDITED])
+    old.recorder.revoked([DESTROYER_PARTITION])
+    old.recorder.assigned([DESTROYER_PARTITION])
     listed: list[str] = []
     site.store.list = lambda prefix: listed.append(prefix) or iter(())  # type: ignore[method-assign,func-returns-value]
     old.tick()
     assert listed == ["segments/"]
 
 
-def test_tries_of_the_audit_get_rarer_while_the_store_is_away(site: Site, old: Running) -> None:
+def test_tries_to_destroy_get_rarer_while_the_store_is_away(site: Site, old: Running) -> None:
     site.store.away = True
     tries: list[float] = []
     check = site.store.check_retention

@@ -19,8 +19,8 @@ from .expiry import ExpiryIndex
 
 log = structlog.get_logger(__name__)
 
-AUDITED: Partition = (FRAMES_MASKED.name, 0)
-"""Whoever owns this partition does the audit: one at a time, without another coordinator."""
+DESTROYER_PARTITION: Partition = (FRAMES_MASKED.name, 0)
+"""Whoever owns this partition destroys: one instance at a time, without another coordinator."""
 
 LONGEST_ROUND_S = 0.5
 """A round ends after this long, whatever is left: in between the loop beats its heart and looks at its stop."""
@@ -36,8 +36,8 @@ class NotDestroyedError(Fatal):
     """The store said that it removed an object, and still has it."""
 
 
-class Auditor:
-    """Works in the one instance that owns `AUDITED`. `own` is called by the loop that records, all else by one thread.
+class Destroyer:
+    """Works in the instance that owns `DESTROYER_PARTITION`. The loop that records calls `own`, one thread all else.
 
     A hand-over waits for nobody, lest a store that hangs hold it up: what is being destroyed at that moment may be
     destroyed, and said to be, by both. That does no harm.
@@ -70,8 +70,8 @@ class Auditor:
         self._listed_in_term: int | None = None
 
     def own(self, partitions: Collection[Partition]) -> None:
-        """Take which partitions this instance owns. Each time it comes to own `AUDITED` is a term of its own."""
-        if AUDITED not in partitions:
+        """Take which partitions this instance owns. Coming to own `DESTROYER_PARTITION` begins a term."""
+        if DESTROYER_PARTITION not in partitions:
             self._term = None
         elif self._term is None:
             self._terms += 1

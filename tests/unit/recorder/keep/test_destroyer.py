@@ -14,7 +14,7 @@ from beffroi_common.contracts.status import decode_status
 from beffroi_common.recordings.naming import starts_at
 from beffroi_common.store import RetentionError, StoredObject, StoreUnavailable
 from beffroi_common.topics import FRAMES_MASKED, STATUS
-from beffroi_recorder.keep.auditor import NotDestroyedError
+from beffroi_recorder.keep.destroyer import NotDestroyedError
 from beffroi_recorder.keep.expiry import retention_start
 from beffroi_testing import MemoryStore
 from beffroi_testing.bus import MemoryProducer
@@ -54,7 +54,7 @@ def test_the_due_are_destroyed_and_no_others(site: Site, life: Running) -> None:
 def test_recordings_of_a_clock_that_was_ahead_are_destroyed_as_long_after_they_were_stored(
     site: Site, start: Start, film: Film
 ) -> None:
-    life = auditing(start())
+    life = destroying(start())
     life.tick()
     site.clock.advance(7 * 3600)  # the whole store was listed at another hour of the day
     site.put_on_bus(film(5, start_ns=START_NS + 40 * DAY_S * NS))
@@ -69,7 +69,7 @@ def test_recordings_of_a_clock_that_was_ahead_are_destroyed_as_long_after_they_w
     assert not site.segments
 
 
-def test_only_the_owner_of_the_first_partition_audits(site: Site, life: Running) -> None:
+def test_only_the_owner_of_the_first_partition_destroys(site: Site, life: Running) -> None:
     life.recorder.revoked(OWNED)
     site.clock.advance(20 * DAY_S)
     life.tick()
@@ -77,7 +77,7 @@ def test_only_the_owner_of_the_first_partition_audits(site: Site, life: Running)
 
 
 def test_a_round_is_bounded_and_the_next_comes_soon_while_more_is_due(site: Site, life: Running) -> None:
-    life.auditor._most = 3  # looking is one step, destroying another
+    life.destroyer._most = 3  # looking is one step, destroying another
     site.clock.advance(20 * DAY_S)
     life.tick()
     assert len(site.segments) == 2
@@ -130,7 +130,7 @@ def test_a_bucket_whose_rule_was_changed_is_an_alarm(site: Site, life: Running) 
         life.tick()
 
 
-def test_a_store_away_puts_the_audit_off(site: Site, life: Running) -> None:
+def test_a_store_away_puts_destruction_off(site: Site, life: Running) -> None:
     site.store.away = True
     site.clock.advance(20 * DAY_S)
     life.tick()
@@ -190,7 +190,7 @@ class Crowded(MemoryStore):
         return len(self._objects)
 
 
-def auditing(life: Running) -> Running:
+def destroying(life: Running) -> Running:
     life.recorder.assigned(OWNED)
     return life
 
@@ -200,7 +200,7 @@ def test_destruction_keeps_up_with_more_cameras_than_one_round_destroys(
 ) -> None:
     store = Crowded(site)
     store.fill(tmp_path, cameras=500, minutes=4)
-    life = auditing(start(store))
+    life = destroying(start(store))
     site.clock.advance(14 * DAY_S)
     for _ in range(15):
         life.tick()
@@ -212,7 +212,7 @@ def test_a_day_is_not_listed_each_round_and_what_is_due_dies_in_time(site: Site,
     cameras = 2
     store = Crowded(site)
     store.fill(tmp_path, cameras=cameras, minutes=600)
-    life = auditing(start(store))
+    life = destroying(start(store))
     site.clock.advance(14 * DAY_S - 9 * 3600)
     for _ in range(20):
         life.tick()
@@ -236,7 +236,7 @@ def test_a_day_is_not_listed_each_round_and_what_is_due_dies_in_time(site: Site,
 def test_a_slow_store_does_not_hold_up_the_recording(site: Site, start: Start, tmp_path: Path) -> None:
     store = Crowded(site)
     store.fill(tmp_path, cameras=100, minutes=1)
-    life = auditing(start(store))
+    life = destroying(start(store))
     site.clock.advance(15 * DAY_S)
     store.answer_s = 0.1
     before_s = site.clock.monotonic_s()
@@ -257,7 +257,7 @@ class Deaf(MemoryProducer):
 def test_nothing_is_destroyed_while_the_broker_takes_nothing(site: Site, start: Start, film: Film) -> None:
     producer = Deaf(site.broker)
     site.put_on_bus(film(130))
-    life = auditing(start(producer=producer))
+    life = destroying(start(producer=producer))
     life.work_off()
     life.go_idle()
     site.clock.advance(15 * DAY_S)
@@ -325,7 +325,7 @@ def test_what_was_stored_anew_since_it_was_listed_is_kept(site: Site, start: Sta
     file = tmp_path / "still.jpg"
     file.write_bytes(b"x")
     site.store.put("segments/2020-01-01/still.jpg", file, "image/jpeg", {})
-    life = auditing(start())
+    life = destroying(start())
     site.clock.advance(14 * DAY_S - 30)
     life.tick()
     site.store.put("segments/2020-01-01/still.jpg", file, "image/jpeg", {})
@@ -346,7 +346,7 @@ def test_a_full_store_is_emptied_although_it_takes_nothing(site: Site, start: St
     store = Full(site.clock)
     store.make_bucket(14)
     site.put_on_bus(film(130))
-    life = auditing(start(store))
+    life = destroying(start(store))
     life.work_off()
     life.go_idle()
     site.clock.advance(15 * DAY_S)
