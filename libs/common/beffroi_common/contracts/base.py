@@ -103,7 +103,7 @@ Box = tuple[Normalised, Normalised, Normalised, Normalised]
 
 
 class Contract(BaseModel):
-    """A value that travels: immutable, strict about its fields, at most `max_bytes` as JSON."""
+    """A value that travels: immutable, and strict about its fields. How large it may be, its topic says."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False

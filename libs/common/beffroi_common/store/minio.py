@@ -72,7 +72,7 @@ class MinioStore:
 
     def make_bucket(self, retention_days: int) -> None:
         """See `ObjectStore.make_bucket`."""
-        with self._said("make_bucket"):
+        with self._translated_errors("make_bucket"):
             if not self._client.bucket_exists(bucket_name=self._bucket):
                 self._make(retention_days)
         self.check_retention(retention_days)
@@ -86,7 +86,7 @@ class MinioStore:
 
     def check_retention(self, retention_days: int) -> None:
         """See `ObjectStore.check_retention`."""
-        with self._said("check_retention"):
+        with self._translated_errors("check_retention"):
             lifecycle = self._client.get_bucket_lifecycle(bucket_name=self._bucket)
             versioning = self._client.get_bucket_versioning(bucket_name=self._bucket).status
             replicated = _absent_as_none(self._client.get_bucket_replication, self._bucket)
@@ -103,7 +103,7 @@ class MinioStore:
 
     def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
         """See `ObjectStore.put`."""
-        with self._said("put"):
+        with self._translated_errors("put"):
             self._client.fput_object(
                 bucket_name=self._bucket,
                 object_name=name,
@@ -114,7 +114,7 @@ class MinioStore:
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See `ObjectStore.read`."""
-        with self._said("read"):
+        with self._translated_errors("read"):
             response = self._client.get_object(
                 bucket_name=self._bucket, object_name=name, offset=offset, length=length or 0
             )
@@ -126,7 +126,7 @@ class MinioStore:
 
     def stream(self, name: str, offset: int, length: int, chunk_bytes: int) -> Iterator[bytes]:
         """See `ObjectStore.stream`."""
-        with self._said("stream"):
+        with self._translated_errors("stream"):
             response = self._client.get_object(bucket_name=self._bucket, object_name=name, offset=offset, length=length)
             try:
                 yield from response.stream(chunk_bytes)
@@ -137,7 +137,7 @@ class MinioStore:
     def stat(self, name: str) -> StoredObject | None:
         """See `ObjectStore.stat`."""
         try:
-            with self._said("stat"):
+            with self._translated_errors("stat"):
                 found = self._client.stat_object(bucket_name=self._bucket, object_name=name)
         except ObjectMissing:
             return None
@@ -148,17 +148,17 @@ class MinioStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See `ObjectStore.list`."""
-        with self._said("list"):
+        with self._translated_errors("list"):
             for found in self._client.list_objects(bucket_name=self._bucket, prefix=prefix, recursive=True):
                 yield StoredObject(str(found.object_name), found.size or 0, found.last_modified or _EPOCH, {})
 
     def remove(self, name: str) -> None:
         """See `ObjectStore.remove`."""
-        with self._said("remove"):
+        with self._translated_errors("remove"):
             self._client.remove_object(bucket_name=self._bucket, object_name=name)
 
     @contextmanager
-    def _said(self, operation: str) -> Iterator[None]:
+    def _translated_errors(self, operation: str) -> Iterator[None]:
         """Turn the client's errors into ours; neither names a key."""
         try:
             yield

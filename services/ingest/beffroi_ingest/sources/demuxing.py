@@ -54,7 +54,7 @@ _REASONS: tuple[tuple[type[Exception], str, str], ...] = (
 
 
 @contextmanager
-def own_words() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turn FFmpeg's errors into `SourceError`, without a word of FFmpeg's."""
     try:
         yield
@@ -73,7 +73,7 @@ class Demuxer:
     """An opened container and its first video stream."""
 
     def __init__(self, address: str, options: Mapping[str, str], open_timeout_s: float, read_timeout_s: float) -> None:
-        with own_words():
+        with translated_errors():
             self._container: InputContainer = av.open(
                 address, mode="r", options=dict(options), timeout=(open_timeout_s, read_timeout_s)
             )
@@ -100,7 +100,7 @@ class Demuxer:
     def _packets(self) -> Iterator[Packet[Any]]:
         packets = iter(self._container.demux(self._stream))
         while True:
-            with own_words():
+            with translated_errors():
                 packet = next(packets, None)
                 if packet is None or packet.size == 0:
                     return
@@ -109,7 +109,7 @@ class Demuxer:
 
     def rewind(self) -> None:
         """Begin again (files only)."""
-        with own_words():
+        with translated_errors():
             self._container.seek(0)
         self._filter = self._new_filter()
 
@@ -147,7 +147,7 @@ class Demuxer:
 
     def _new_filter(self) -> BitStreamFilterContext | None:
         name = FILTERS.get(self.info.codec)
-        with own_words():  # it reads the file's parameter sets, which may be damaged
+        with translated_errors():  # it reads the file's parameter sets, which may be damaged
             return None if name is None else BitStreamFilterContext(name, self._stream)
 
 
