@@ -28,6 +28,7 @@ from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from beffroi_api.authz.scope import Scope
+from beffroi_api.db.locks import AdvisoryLock
 from beffroi_api.db.tables import (
     AlertRow,
     AuditTableRow,
@@ -112,10 +113,10 @@ class ScopedSession:
         """Forget rows that were read, so that reading many of them does not keep them in memory."""
         self._session.expunge_all()
 
-    def lock(self, key: int) -> None:
-        """Wait to be the only one that holds `key`, until the transaction ends. SQLite has one writer anyway."""
+    def lock(self, lock: AdvisoryLock) -> None:
+        """Wait to be the only one that holds `lock`, until the transaction ends. SQLite has one writer anyway."""
         if self._session.get_bind().dialect.name == "postgresql":
-            self._session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+            self._session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock.value})
 
     def _filtered(self, statement: Executable) -> Executable:
         if not self._conditions:

@@ -13,9 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from beffroi_api.db.database import Database
-
-MIGRATION_LOCK = 0x62656667
-"""Key of PostgreSQL's advisory lock: two processes that start at once migrate one after the other."""
+from beffroi_api.db.locks import AdvisoryLock
 
 
 class DatabaseNotReady(Exception):  # noqa: N818 - a state of the database
@@ -31,7 +29,7 @@ def upgrade(database: Database) -> None:
     try:
         with database.for_migrations(writes=True) as connection:
             if not database.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": AdvisoryLock.MIGRATION.value})
             command.upgrade(_config(connection), "head")
     except (DBAPIError, ArgumentError, SQLAlchemyError) as error:
         raise DatabaseNotReady(_away(database, error)) from None

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
+from beffroi_api.db.locks import AdvisoryLock
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import AuditTableRow
 
 READ_AT_ONCE = 1000
 """Rows fetched at a time when the whole trail is read."""
-
-CHAIN_LOCK = 0x62656666
-"""Key of PostgreSQL's advisory lock around the end of the audit trail ("beff")."""
 
 BEFORE_ALL = -(2**63)
 """A row slipped in under a number that was never given out is read too."""
@@ -21,7 +19,7 @@ BEFORE_ALL = -(2**63)
 
 def last(session: ScopedSession) -> AuditTableRow | None:
     """The end of the chain, held until the transaction ends: nobody else adds to it meanwhile."""
-    session.lock(CHAIN_LOCK)
+    session.lock(AdvisoryLock.AUDIT_CHAIN)
     chain = session.unfiltered("the trail is one chain, whoever adds to it")
     return chain.scalars(select(AuditTableRow).order_by(AuditTableRow.id.desc()).limit(1)).first()
 

@@ -6,11 +6,9 @@ from enum import StrEnum
 
 from sqlalchemy import delete, func, select
 
+from beffroi_api.db.locks import AdvisoryLock
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import NewsRow
-
-NEWS_LOCK = 0x62656669
-"""Key of PostgreSQL's advisory lock around adding news, beside `CHAIN_LOCK`, `MIGRATION_LOCK` and `ATTEMPTS_LOCK`."""
 
 KEPT = 10_000
 """Rows kept: minutes of the busiest hour. A process that was away for more asks for everything again."""
@@ -31,7 +29,7 @@ def add(session: ScopedSession, kind: Kind, subject: str) -> None:
     transaction ends late.
     """
     session.flush()  # what waits for a row must not do so while it holds the lock
-    session.lock(NEWS_LOCK)
+    session.lock(AdvisoryLock.NEWS)
     session.add(NewsRow(kind=kind.value, subject=subject))
     session.flush()
 

@@ -6,16 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, select
 
+from beffroi_api.db.locks import AdvisoryLock
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import SignInFailureRow
-
-ATTEMPTS_LOCK = 0x62656668
-"""Key of PostgreSQL's advisory lock around counting and adding attempts, beside `CHAIN_LOCK` and `MIGRATION_LOCK`."""
 
 
 def lock_attempts(session: ScopedSession) -> None:
     """Wait to be the only one that adds attempts, until the transaction ends."""
-    session.lock(ATTEMPTS_LOCK)
+    session.lock(AdvisoryLock.SIGN_IN_ATTEMPTS)
 
 
 def add_attempt(session: ScopedSession, *, account: str, network: str, at: datetime) -> None:
