@@ -17,10 +17,10 @@ import httpx
 import numpy as np
 import pytest
 from tests.e2e.system import Camera, System, running_system, wait_for
+from tests.recordings import recordings_in
 
 from beffroi_common import pattern
 from beffroi_common.contracts import Recording
-from beffroi_common.recordings.index import recordings_in
 from beffroi_local import scene
 from beffroi_local.programs import SERVICES
 from beffroi_local.stored import recordings_store

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from tests.recordings import recordings_in
 
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings import segment_format
-from beffroi_common.recordings.index import recordings_in
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.settings import StoreSettings
 from beffroi_common.store import ObjectStore, StoredObject

@@ -1,4 +1,4 @@
-"""The index of recordings, rebuilt from what the objects of a store say of themselves."""
+"""The recordings of a store, out of what its objects say of themselves: it alone suffices to rebuild the index."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import structlog
 
 from beffroi_common.contracts import InvalidMessageError, Recording
+from beffroi_common.recordings.naming import SEGMENTS
+from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.store import ObjectStore
-
-from .naming import SEGMENTS
-from .segment_format import read_segment
 
 log = structlog.get_logger(__name__)
 
