@@ -19,7 +19,6 @@ from beffroi_api.housekeeping import Chore, Housekeeping
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.events.news.announcements import Announcements
-from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.events.service import Fanout
 from beffroi_api.modules.health.schemas import CameraServiceHealth, ServiceHealth
 from beffroi_api.modules.health.service import HealthReport, StoreProbe, summary
@@ -27,6 +26,7 @@ from beffroi_api.modules.live.stills.service import Stills
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.rules.service import Rules
+from beffroi_api.news.repository import Kind
 from beffroi_api.process.services import OnBug, ProcessServices, TerritoryOf, everywhere
 from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker

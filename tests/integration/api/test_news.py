@@ -18,12 +18,11 @@ from beffroi_api.authz.territory import Territory
 from beffroi_api.db.database import Database
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import NewsRow
-from beffroi_api.modules.events import repository
-from beffroi_api.modules.events.news import follower
-from beffroi_api.modules.events.news.follower import NewsFollower
-from beffroi_api.modules.events.news.outbox import NewsOutbox
-from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.live.streaming.session import OUT_OF_SCOPE
+from beffroi_api.news import follower, repository
+from beffroi_api.news.follower import NewsFollower
+from beffroi_api.news.outbox import NewsOutbox
+from beffroi_api.news.repository import Kind
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_testing import ManualClock
 

@@ -16,6 +16,7 @@ from tests.application import ADDRESS, CHEAP, PASSWORD, SYSTEM, Running
 
 from beffroi_api.authz.roles import Role
 from beffroi_api.errors import Busy, Throttled
+from beffroi_api.modules.session import repository as sessions
 from beffroi_api.modules.session.attempts import repository
 from beffroi_api.modules.session.attempts.throttle import Throttle
 from beffroi_api.modules.users import repository as users
@@ -240,7 +241,7 @@ def test_ended_sessions_are_forgotten(place: Any, app: Running, visitor: TestCli
 
 def test_a_disabled_person_is_out_at_once(app: Running, visitor: TestClient) -> None:
     services = app.services
-    accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests")
+    accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests", sessions.end_all_of)
     sign_in(visitor)
     accounts.disable("operator")
     assert visitor.get(SESSION).status_code == 401
@@ -269,7 +270,7 @@ def test_no_session_begins_with_what_ended_while_it_was_checked(
     app: Running, visitor: TestClient, audited: Callable[..., Any], happens: Callable[[Users], None]
 ) -> None:
     services = app.services
-    accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests")
+    accounts = Users(services.database, services.trail, Passwords(1), services.clock, "tests", sessions.end_all_of)
     services.sessions = replace(services.sessions, passwords=Interrupted(lambda: happens(accounts)))
     answer = sign_in(visitor)
     assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_failed")

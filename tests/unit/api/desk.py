@@ -25,8 +25,8 @@ from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.events.news.outbox import NewsOutbox
 from beffroi_api.modules.rules.service import Rules
+from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.workers import Worker
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import Camera, CameraSource, CameraStatus, Level, MaskDecision, MaskMode

@@ -51,7 +51,7 @@ FOR_THE_SYSTEM = {
     "process/services.py",  # what is in memory is filtered there
     "modules/audit/service.py",  # the chain of the trail
     "modules/cameras/service.py",  # news, filtered by whoever receives them
-    "modules/events/news/follower.py",  # news, filtered by whoever receives them
+    "news/follower.py",  # news, filtered by whoever receives them
     "modules/recordings/service.py",  # intake of the index
     "modules/session/attempts/throttle.py",  # before anybody is known
     "modules/session/service.py",  # before anybody is known

@@ -23,8 +23,8 @@ from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.users.service import LOCAL
+from beffroi_api.news.repository import Kind
 from beffroi_common.bus import Absent, Bus, Table
 from beffroi_common.contracts import Camera, CameraRule, CameraSource, LegalBasis, MaskDecision, Zone
 from beffroi_common.topics import CAMERAS

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from beffroi_api.authz.roles import Role
 from beffroi_api.commands.database import database_from_environment, invoked_by
 from beffroi_api.modules.audit.service import Trail
+from beffroi_api.modules.session import repository as sessions
 from beffroi_api.modules.users.credentials.passwords import MIN_LENGTH, Passwords
 from beffroi_api.modules.users.schemas import NewPassword, NewUser
 from beffroi_api.modules.users.service import UserError, Users
@@ -23,7 +24,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     database = database_from_environment()
     clock = SystemClock()
-    users = Users(database, Trail(database, clock), Passwords(parallel=1), clock, invoked_by())
+    users = Users(database, Trail(database, clock), Passwords(parallel=1), clock, invoked_by(), sessions.end_all_of)
     try:
         _COMMANDS[arguments.command](users, arguments)
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beffroi_api.modules.cameras.service import CameraReader
-from beffroi_api.modules.events.repository import Kind
+from beffroi_api.news.repository import Kind
 from beffroi_api.process.services import OnBug, ProcessServices, TerritoryOf, everywhere
 from beffroi_common.bus import Bus
 from beffroi_common.runtime.clock import Clock

@@ -22,8 +22,6 @@ from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.cameras.service import CameraReader
 from beffroi_api.modules.events.news.decisions import DecisionNews
-from beffroi_api.modules.events.news.follower import NewsFollower, Tell
-from beffroi_api.modules.events.news.outbox import NewsOutbox
 from beffroi_api.modules.health.schemas import CameraServiceHealth, ServiceHealth
 from beffroi_api.modules.health.service import Statuses
 from beffroi_api.modules.live.service import Reasons
@@ -31,6 +29,8 @@ from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.session.service import Sessions
 from beffroi_api.modules.users.credentials.passwords import Passwords
+from beffroi_api.news.follower import NewsFollower, Tell
+from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.workers import Worker
 from beffroi_common.bus import Bus, Table
 from beffroi_common.contracts.status import decode_status

@@ -15,8 +15,8 @@ from beffroi_api.db.tables import AlertRow
 from beffroi_api.errors import AlreadyAcknowledged, Invalid, NotFound
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
-from beffroi_api.modules.events.news.outbox import NewsOutbox
-from beffroi_api.modules.events.repository import Kind
+from beffroi_api.news.outbox import NewsOutbox
+from beffroi_api.news.repository import Kind
 from beffroi_common.contracts import Alert, AlertState, Camera, CloseReason
 from beffroi_common.runtime.clock import Clock
 

@@ -17,10 +17,10 @@ from beffroi_api.db.tables import CameraRow
 from beffroi_api.errors import ChangedInBetween, Invalid, no_camera
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
-from beffroi_api.modules.events.news.outbox import NewsOutbox
-from beffroi_api.modules.events.repository import Kind
 from beffroi_api.modules.rules.schemas import ZonesInput
 from beffroi_api.modules.rules.service import Rules
+from beffroi_api.news.outbox import NewsOutbox
+from beffroi_api.news.repository import Kind
 from beffroi_common.contracts import Camera, CameraStatus, LegalBasis, MaskDecision
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import Clock

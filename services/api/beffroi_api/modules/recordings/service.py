@@ -16,8 +16,8 @@ from beffroi_api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreA
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
-from beffroi_api.modules.events.news.outbox import NewsOutbox
-from beffroi_api.modules.events.repository import Kind
+from beffroi_api.news.outbox import NewsOutbox
+from beffroi_api.news.repository import Kind
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.clock import Clock

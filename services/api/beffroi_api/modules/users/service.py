@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import UserRow
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
-from beffroi_api.modules.session import repository as sessions
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
@@ -33,6 +34,8 @@ class Users:
     passwords: Passwords
     clock: Clock
     by: str
+    end_sessions: Callable[[ScopedSession, int], None]
+    """Of one person, within the transaction that makes them invalid."""
 
     def add(self, new: NewUser) -> None:
         """Add a person.
@@ -67,7 +70,7 @@ class Users:
             if user is None:
                 raise UserError(f"there is no user {new.username}: add it first")
             user.password_hash, user.disabled_at = password_hash, None
-            sessions.end_all_of(session, user.id)
+            self.end_sessions(session, user.id)
             self.trail.add(session, self._entry(Action.PASSWORD_SET, new.username))
 
     def disable(self, username: str) -> None:
@@ -81,7 +84,7 @@ class Users:
             if user is None:
                 raise UserError(f"there is no user {username}")
             user.disabled_at = self.clock.now()
-            sessions.end_all_of(session, user.id)
+            self.end_sessions(session, user.id)
             self.trail.add(session, self._entry(Action.USER_DISABLED, username))
 
     def every(self) -> list[UserRow]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from beffroi_api.errors import NotFound
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.cameras.service import Cameras
-from beffroi_api.modules.events import repository
 from beffroi_api.modules.events.schemas import CameraRemoved, RecordingNews
 from beffroi_api.modules.events.service import Fanout
 from beffroi_api.modules.recordings.service import Recordings
+from beffroi_api.news import repository
+from beffroi_api.news.follower import SCOPE
 
 from .decisions import DecisionNews
-from .follower import SCOPE
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beffroi_api.modules.cameras.service import CameraReader, Listener
-
-from .follower import SCOPE
+from beffroi_api.news.follower import SCOPE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import structlog
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import AWAY, Database
-from beffroi_api.modules.events import repository
+from beffroi_api.news import repository
 from beffroi_common.runtime.clock import Clock
 
 from .outbox import NewsOutbox

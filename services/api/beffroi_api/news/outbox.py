@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from beffroi_api.db.scoping import ScopedSession
-from beffroi_api.modules.events import repository
-from beffroi_api.modules.events.repository import Kind
+from beffroi_api.news import repository
+from beffroi_api.news.repository import Kind
 
 
 class NewsOutbox:
