@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from beffroi_common.bus import Consumer, InvalidRecord, LoopOptions, Partition, Processor, Record, RetryLater, run
+from beffroi_common.bus import (
+    Consumer,
+    Deferred,
+    InvalidRecord,
+    LoopOptions,
+    Partition,
+    Processor,
+    Record,
+    RetryLater,
+    Settled,
+    run,
+)
 from beffroi_common.bus.dead_letters import DeadLetterLimit, TooManyDeadLettersError
+from beffroi_common.bus.interfaces import Refusal
 from beffroi_common.contracts import DeadLetter, InvalidMessageError, Viewers
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.topics import FRAMES_RAW, VIEWERS, Topic
@@ -49,6 +61,32 @@ class Scripted(Processor):
     def revoked(self, partitions: Collection[Partition]) -> None: ...
 
 
+class Deferring(Scripted):
+    """Takes each record, and says what became of it when it is asked: refused, where its offset is told."""
+
+    def __init__(self, refused: Collection[int], last: int) -> None:
+        super().__init__(accept, last)
+        self._refused = refused
+        self._done: list[Settled] = []
+
+    def handle(self, record: Record) -> Deferred:  # type: ignore[override]
+        super().handle(record)
+        refusal = Refusal(record, "no") if record.offset in self._refused else None
+        self._done.append(Settled(record.source, refusal))
+        return Deferred.SETTLED_LATER
+
+    def settled(self) -> Sequence[Settled]:
+        done, self._done = self._done, []
+        return done
+
+
+def accept(_record: Record, _time: int) -> None: ...
+
+
+def refuse(_record: Record, _time: int) -> None:
+    raise InvalidRecord("no")
+
+
 def fill(broker: MemoryBroker, topic: Topic, count: int, value: bytes | None = None) -> None:
     payload = value or Viewers(camera="a", annotated_until=datetime(2026, 1, 1, tzinfo=UTC)).encode()
     for _ in range(count):
@@ -61,9 +99,6 @@ def drive(broker: MemoryBroker, processor: Scripted, topic: Topic = VIEWERS) -> 
         bus, processor, group=GROUP, service="test", topics=[topic], producer=bus.producer(), stop=processor.stop,
         clock=SystemClock(), options=FAST,
     )  # fmt: skip
-
-
-def accept(_record: Record, _time: int) -> None: ...
 
 
 def test_everything_handled_is_committed() -> None:
@@ -118,10 +153,10 @@ def test_a_dead_letter_of_frames_holds_no_pixels() -> None:
     broker = MemoryBroker(slots=1)
     fill(broker, FRAMES_RAW, 1, value=b"pixels of a window")
 
-    def refuse(_record: Record, _time: int) -> None:
+    def cut_short(_record: Record, _time: int) -> None:
         raise InvalidRecord("cut short")
 
-    drive(broker, Scripted(refuse, last=1), FRAMES_RAW)
+    drive(broker, Scripted(cut_short, last=1), FRAMES_RAW)
     (buried,) = broker.records(FRAMES_RAW.dead_letters)
     letter = DeadLetter.decode(buried.value or b"")
     assert letter.payload is None
@@ -129,16 +164,58 @@ def test_a_dead_letter_of_frames_holds_no_pixels() -> None:
     assert b"pixels" not in (buried.value or b"")
 
 
-def test_a_release_that_refuses_everything_ends_and_says_so() -> None:
+@pytest.mark.parametrize(
+    "new_processor",
+    [lambda: Scripted(refuse, last=10), lambda: Deferring(range(10), last=10)],
+    ids=["at once", "settled later"],
+)
+def test_a_release_that_refuses_everything_ends_and_says_so(new_processor: Callable[[], Scripted]) -> None:
     broker = MemoryBroker(slots=1)
     fill(broker, VIEWERS, 10)
-
-    def refuse(_record: Record, _time: int) -> None:
-        raise InvalidRecord("no")
-
     with pytest.raises(TooManyDeadLettersError, match="go back to the release before"):
-        drive(broker, Scripted(refuse, last=10))
+        drive(broker, new_processor())
     assert len(broker.records(VIEWERS.dead_letters)) == FAST.dead_letters.in_a_row + 1
+
+
+def test_what_was_settled_well_ends_a_row_of_refusals() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 12)
+    refused = [offset for offset in range(12) if offset % 4]  # three in a row, and never more
+    drive(broker, Deferring(refused, last=12))
+    assert len(broker.records(VIEWERS.dead_letters)) == len(refused)
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 12
+
+
+def test_what_was_refused_before_a_partition_left_is_not_counted_when_it_comes_back() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 6)
+    processor = Scripted(refuse, last=6)
+
+    class Rebalanced(MemoryBus):
+        """Takes its partition away after three records, and gives it back."""
+
+        def consumer(self, *arguments: Any, **named: Any) -> Consumer:
+            made: Any = super().consumer(*arguments, **named)
+            taken = made.poll
+            left: list[Partition] = []
+
+            def poll(timeout_s: float) -> Record | None:
+                if len(processor.seen) == 3 and not left:
+                    left.extend(made.assignment())
+                    made._listener.revoked(left)
+                    made._listener.assigned(left)
+                record: Record | None = taken(timeout_s)
+                return record
+
+            made.poll = poll
+            return made  # type: ignore[no-any-return]
+
+    bus = Rebalanced(broker)
+    run(
+        bus, processor, group=GROUP, service="test", topics=[VIEWERS], producer=bus.producer(), stop=processor.stop,
+        clock=SystemClock(), options=FAST,
+    )  # fmt: skip
+    assert len(broker.records(VIEWERS.dead_letters)) == 6
 
 
 def test_any_other_error_is_a_bug_and_ends_the_loop() -> None:
@@ -212,6 +289,49 @@ def test_a_partition_that_comes_while_another_waits_loses_nothing() -> None:
         clock=SystemClock(), options=FAST, beat=beat,
     )  # fmt: skip
     assert sorted(handled) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_what_came_of_a_partition_while_another_waits_leaves_with_it() -> None:
+    broker = MemoryBroker(slots=2)
+    payload = Viewers(camera="a", annotated_until=datetime(2026, 1, 1, tzinfo=UTC)).encode()
+    for slot in (0, 0, 1):
+        broker.append(VIEWERS.name, "a", payload, slot, {})
+    staying, leaving = (VIEWERS.name, 0), (VIEWERS.name, 1)
+    handled: list[Partition] = []
+
+    class ShortLived(MemoryBus):
+        """Delivers the second partition's record although reading is paused, and then takes that partition away."""
+
+        def consumer(self, *arguments: Any, **named: Any) -> Consumer:
+            made: Any = super().consumer(*arguments, **named)
+            taken, coming = made.poll, broker.log(leaving)[:]
+
+            def poll(timeout_s: float) -> Record | None:
+                if not made._paused or leaving not in made._next:
+                    return taken(timeout_s)  # type: ignore[no-any-return]
+                if coming:
+                    return coming.pop()
+                del made._next[leaving]
+                made._listener.revoked([leaving])
+                return None
+
+            made.poll = poll
+            return made  # type: ignore[no-any-return]
+
+    def busy_at_first(record: Record, time: int) -> None:
+        if time == 1:
+            raise RetryLater("wait")
+        handled.append(record.source)
+        if record.source == staying and record.offset == 1:
+            processor.stop.set()
+
+    processor = Scripted(busy_at_first, last=100)
+    bus = ShortLived(broker)
+    run(
+        bus, processor, group=GROUP, service="test", topics=[VIEWERS], producer=bus.producer(), stop=processor.stop,
+        clock=SystemClock(), options=FAST,
+    )  # fmt: skip
+    assert handled == [staying, staying]
 
 
 @pytest.mark.parametrize("waiting", [False, True], ids=["after a record", "while a record waits"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -189,14 +188,19 @@ class _Loop:
         """Count what the processor is done with by now, and send what it refused to the dead letters."""
         if not self._settled:  # else the processor goes on counting what it refused, and is full in time
             self._settled.extend(self._processor.settled())
-        with suppress(RetryLater):  # the queue to the broker is full: in the next turn
-            while self._settled:
-                settled = self._settled[0]
-                if settled.refusal is None:
-                    self._accept(settled.source)
-                else:
-                    self._refuse(settled.refusal)
-                self._settled.popleft()
+        while self._settled:
+            settled = self._settled.popleft()
+            try:
+                self._count(settled)
+            except RetryLater:  # the queue to the broker is full: in the next turn
+                self._settled.appendleft(settled)
+                return
+
+    def _count(self, settled: Settled) -> None:
+        if settled.refusal is None:
+            self._accept(settled.source)
+        else:
+            self._refuse(settled.refusal)
 
     def _accept(self, source: Partition) -> None:
         RECORDS_HANDLED.labels(topic=source[0], outcome="ok").inc()
