@@ -77,15 +77,20 @@ def test_a_masker_that_cannot_send_takes_no_camera_for_idle(
     noise: Noise,
 ) -> None:
     bench.configure(gate)
+    bench.configure(gate.model_copy(update={"id": "park"}), "park")
     raw = make_raw(noise(40, 160, 96), gop=40, bf="2", preset="veryfast")  # its decoder holds pictures back
+    park = [replace(batch, camera="park") for batch in raw]
     bench.feed(raw[:3])
+    bench.feed(park[:3], 10)  # nothing of it waits to be sent
     bench.broker.away = True
     bench.feed(raw[3:4], 3)
     bench.listen(12)  # longer than it takes a camera to be idle
     bench.broker.away = False
     bench.feed(raw[4:], 4)
+    bench.feed(park[3:], 13)
     bench.listen(17)  # at the latest after five seconds what waited is sent
-    assert [batch.sequence for batch in bench.masked()] == [batch.sequence for batch in raw]
+    for camera in ("gate", "park"):
+        assert [each.sequence for each in bench.masked() if each.camera == camera] == [each.sequence for each in raw]
 
 
 def test_a_camera_that_was_only_cut_off_goes_on_in_the_middle_of_a_group_of_pictures(

@@ -23,6 +23,7 @@ from tests.unit.common.keyed.streams import (
 
 from beffroi_common.bus import RetryLater
 from beffroi_common.bus.keyed import InlineExecutor, ThreadExecutor
+from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
 from beffroi_common.contracts import FrameBatch, Stream
 from beffroi_common.topics import FRAMES_MASKED, Topic
 from beffroi_testing import ManualClock, MemoryBroker
@@ -110,6 +111,34 @@ def test_an_idle_camera_hands_on_what_it_holds_back_and_is_forgotten_much_later(
     assert stage.streams[0].discarded
     stage.give(batch("gate", 0), 8)
     assert len(stage.streams) == 2
+
+
+def test_while_an_output_cannot_be_sent_no_other_camera_is_idle() -> None:
+    stage = Stage(InlineExecutor())
+    now_ns = stage.broker.clock.now_ns()
+    stage.give(batch("calm", 0, at_ns=now_ns), 3, partition=1)
+    stage.give(batch("gate", 0, at_ns=now_ns), 0)
+    stage.broker.away = True
+    stage.give(batch("gate", 1, at_ns=now_ns), 1)
+    turns(stage, 2 * int(IDLE_S))
+    stage.broker.away = False
+    turns(stage, 5)
+    assert (stage.said("gate"), stage.said("calm"), stage.needed) == ([0], [], {0: 1, 1: 3})
+    turns(stage, int(IDLE_S) + 1)
+    assert stage.said("calm") == [0]
+
+
+def test_while_the_bytes_are_used_up_no_camera_is_idle() -> None:
+    steps = Stepped()
+    stage = Stage(steps, queue_bytes=LARGEST_ITEM_BYTES + 1000)
+    now_ns = stage.broker.clock.now_ns()
+    stage.give(batch("calm", 0, at_ns=now_ns), 3, partition=1)
+    steps.work()
+    stage.give(batch("busy", 0, at_ns=now_ns, data=bytes(1000)), 0)
+    assert stage.processor.is_full()
+    turns(stage, 2 * int(IDLE_S))
+    steps.work(5)
+    assert (stage.said("calm"), stage.needed) == ([], {0: 0, 1: 3})
 
 
 def test_a_camera_that_comes_back_before_a_worker_lets_it_rest_goes_on() -> None:

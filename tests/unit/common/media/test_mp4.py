@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.common.media.footage import FPS, film, numbers
 
 from beffroi_common.contracts import FrameBatch, InvalidMessageError
+from beffroi_common.media import mp4_reader
 from beffroi_common.media.mp4_reader import UnreadableMp4Error, covering, decoded
 from beffroi_common.media.mp4_writer import FragmentWriter
 from beffroi_common.media.samples import samples
@@ -99,6 +101,25 @@ def test_a_file_that_is_none(content: bytes) -> None:
         covering(io.BytesIO(content), START)
     with pytest.raises(UnreadableMp4Error):
         list(decoded(content))
+
+
+def test_a_part_with_a_size_of_64_bits_is_passed_over() -> None:
+    content = written(film(2))
+    large = struct.pack(">I4sQ", 1, b"free", 16 + 5) + b"empty"
+    assert covering(io.BytesIO(large + content), START) == covering(io.BytesIO(content), START)
+
+
+def test_a_part_too_large_for_a_segment_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = written(film(1))
+    fragment = covering(io.BytesIO(content), START).content
+    largest = len(fragment) - (fragment.index(b"mdat") - 4)
+    monkeypatch.setattr(mp4_reader, "MAX_PART_BYTES", largest)
+    assert covering(io.BytesIO(content), START).content == fragment
+    monkeypatch.setattr(mp4_reader, "MAX_PART_BYTES", largest - 1)
+    file = CountingFile(content)
+    with pytest.raises(UnreadableMp4Error, match=f"a part of {largest} bytes"):
+        covering(file, START)
+    assert file.read_bytes < len(content) - largest + 8 * 10
 
 
 def test_a_damaged_tag_loses_no_picture() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.recorder.conftest import NS, START_NS, Film, Running, Site, Start
@@ -13,7 +14,7 @@ from beffroi_common.contracts import RecordingState
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.recordings.naming import starts_at
 from beffroi_common.store import RetentionError, StoredObject, StoreUnavailable
-from beffroi_common.topics import FRAMES_MASKED, STATUS
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, STATUS, Topic
 from beffroi_recorder.keep.destroyer import NotDestroyedError
 from beffroi_recorder.keep.expiry import retention_start
 from beffroi_testing import MemoryStore
@@ -269,6 +270,40 @@ def test_nothing_is_destroyed_while_the_broker_takes_nothing(site: Site, start: 
     assert {each.state for each in site.final.values()} == {RecordingState.STORED}
     assert last_said(site) == "broker_away"
     producer.waiting = 0
+    life.tick()
+    assert not site.segments
+    assert {each.state for each in site.final.values()} == {RecordingState.DESTROYED}
+
+
+class Unanswered(MemoryProducer):
+    """The broker takes everything, and acknowledges nothing that is said of recordings while it is told so."""
+
+    slow = False
+    waiting = 0
+
+    def send(self, topic: Topic, *arguments: Any, **named: Any) -> None:
+        super().send(topic, *arguments, **named)
+        self.waiting += self.slow and topic is RECORDINGS
+
+    def flush(self, timeout_s: float) -> int:
+        return self.waiting
+
+
+def test_none_is_destroyed_before_the_broker_has_acknowledged_the_one_before(
+    site: Site, start: Start, film: Film
+) -> None:
+    producer = Unanswered(site.broker)
+    site.put_on_bus(film(130))
+    life = destroying(start(producer=producer))
+    life.work_off()
+    life.go_idle()
+    assert len(site.segments) == 3
+    site.clock.advance(15 * DAY_S)
+    producer.slow = True
+    life.tick()
+    assert len(site.segments) == 2, "all are due, and one was destroyed"
+    producer.slow, producer.waiting = False, 0
+    site.clock.advance(10)
     life.tick()
     assert not site.segments
     assert {each.state for each in site.final.values()} == {RecordingState.DESTROYED}
