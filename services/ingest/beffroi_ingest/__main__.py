@@ -7,7 +7,7 @@ import sys
 import structlog
 
 from beffroi_common.bus import Consumer
-from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraSource
@@ -57,8 +57,8 @@ class Ingest:
             on_bug=self._end_with,
             beat=lambda: runtime.health.beat("outbox"),
         )
-        dead_letters = DeadLetters(self._producer, SERVICE, {CAMERAS.name: CAMERAS}, runtime.clock)
-        self._owner = Owner(self._new_stream, self._outbox, self._status, dead_letters, runtime.clock)
+        refusals = Refusals(self._producer, SERVICE, [CAMERAS], runtime.clock)
+        self._owner = Owner(self._new_stream, self._outbox, self._status, refusals, runtime.clock)
 
     def run(self) -> None:
         """Run until asked to stop, or until a thread met a bug."""

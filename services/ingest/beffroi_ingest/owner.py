@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from beffroi_common.bus import Partition, Record, RetryLater
-from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, InvalidMessageError, Level
 from beffroi_common.runtime.clock import Clock
@@ -39,21 +39,25 @@ class Owner:
         new_stream: makes the stream of a camera, not started.
         outbox: where their batches wait.
         status: where disabled cameras are named.
-        dead_letters: where configurations go that cannot be read.
+        refusals: takes configurations that cannot be read, and ends a release that understands none.
         clock: for time-outs.
     """
 
     new_stream: Callable[[Camera], CameraStream]
     outbox: Outbox
     status: StatusReporter
-    dead_letters: DeadLetters
+    refusals: Refusals
     clock: Clock
     _wanted: dict[str, tuple[Camera, Partition]] = field(default_factory=dict)
     _streams: dict[str, CameraStream] = field(default_factory=dict)
     _undecided: frozenset[Partition] = frozenset()
 
     def take(self, record: Record) -> None:
-        """Note what a record says; `reconcile` acts on it. Who is described unreadably is stopped."""
+        """Note what a record says; `reconcile` acts on it. Who is described unreadably is stopped.
+
+        Raises:
+            TooManyDeadLettersError: this release does not understand the configurations.
+        """
         camera = self._read(record)
         if camera is not None and camera.slot == record.partition and camera.id == record.key:
             self._wanted[record.key] = (camera, record.source)
@@ -114,21 +118,24 @@ class Owner:
 
     def _forget(self, partitions: Collection[Partition]) -> None:
         self._wanted = {name: wanted for name, wanted in self._wanted.items() if wanted[1] not in partitions}
+        self.refusals.drop(partitions)  # read again, what is refused of them is no more than it was
 
     def _running_in(self, partitions: Collection[Partition]) -> list[str]:
         slots = _slots(partitions)
         return [name for name, stream in self._streams.items() if stream.camera.slot in slots]
 
     def _read(self, record: Record) -> Camera | None:
-        if record.value is None:
-            return None
+        camera: Camera | None = None
         try:
-            return Camera.decode(record.value)
+            if record.value is not None:
+                camera = Camera.decode(record.value)
         except InvalidMessageError as reason:
             log.error("unreadable configuration: the camera is stopped", record=repr(record), reason=str(reason))
             with suppress(RetryLater):  # it was said, and is met again at the next assignment
-                self.dead_letters.publish(record, str(reason))
+                self.refusals.refuse(record, str(reason))
             return None
+        self.refusals.accept(record.source)
+        return camera
 
     def _goes_on(self, name: str, camera: Camera) -> bool:
         stream = self._streams.get(name)

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.application import eventually
 
 from beffroi_common.bus import Record, StatusReporter
-from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.contracts import Camera, TrackedObject, Tracks
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.topics import CAMERAS, TRACKS
@@ -48,7 +48,7 @@ def let_people_sit(stage: Stage, at: datetime, for_s: int) -> None:
     processor = TracksProcessor(
         cameras=lambda _: camera,
         producer=stage.producer,
-        dead_letters=DeadLetters(stage.producer, "rules", {TRACKS.name: TRACKS}, clock),
+        refusals=Refusals(stage.producer, "rules", [TRACKS], clock),
         status=StatusReporter(stage.producer, "rules", "1", clock),
         clock=clock,
         plans=Plans(registry.load()),

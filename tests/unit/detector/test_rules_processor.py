@@ -7,15 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.types import TP
 from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
 from beffroi_common.bus import Absent, Producer, Record, RetryLater, StatusReporter
-from beffroi_common.bus.dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters, TooManyDeadLettersError
+from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals, TooManyDeadLettersError
 from beffroi_common.contracts import Alert, AlertState, Camera, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
-from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _StateWriter
+from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _StateWriter, make_app
 from beffroi_detector.rules.processor import TracksProcessor
 from beffroi_detector.rules.settings import RulesSettings
 from beffroi_rules.fitting import Plans
@@ -36,7 +37,7 @@ class Bench:
         self.processor = TracksProcessor(
             cameras=lambda name: self.configured.get(name, Absent.MISSING),
             producer=self.producer,
-            dead_letters=DeadLetters(self.producer, "rules", {TRACKS.name: TRACKS}, clock),
+            refusals=Refusals(self.producer, "rules", [TRACKS], clock, DeadLetterLimit(in_a_row=3)),
             status=StatusReporter(self.producer, "rules", "test", clock),
             clock=clock,
             plans=Plans(REGISTRY),
@@ -70,7 +71,6 @@ def test_alerts_go_to_the_partition_of_their_camera(bench: Bench) -> None:
 
 
 def test_a_release_that_refuses_everything_ends(bench: Bench) -> None:
-    bench.processor.refusals = DeadLetterCount(DeadLetterLimit(in_a_row=3))
     for offset in range(3):
         bench.processor.process(record(b"{}", offset=offset), None)
     bench.processor.process(record(tracks(0, {"a": HERE}), offset=3), None)
@@ -78,6 +78,18 @@ def test_a_release_that_refuses_everything_ends(bench: Bench) -> None:
         bench.processor.process(record(b"{}", offset=offset), None)
     with pytest.raises(TooManyDeadLettersError, match="4 messages in a row"):
         bench.processor.process(record(b"{}", offset=7), None)
+
+
+@pytest.mark.asyncio
+async def test_what_was_refused_of_a_partition_that_left_is_not_counted_when_it_comes_back(bench: Bench) -> None:
+    app = make_app(SETTINGS, 2, bench.processor, bench.producer, lambda _error: None)
+    for offset in range(6):
+        if offset == 3:
+            await app.on_partitions_revoked.send({TP(TRACKS.name, 1)})
+        bench.processor.process(record(b"{}", offset=offset), None)
+    await app.on_partitions_revoked.send({TP(TRACKS.name, 0)})
+    with pytest.raises(TooManyDeadLettersError, match="4 messages in a row"):
+        bench.processor.process(record(b"{}", offset=6), None)
 
 
 def test_what_was_counted_is_not_written_again(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from tests.unit.ingest.conftest import camera, raw_batches
 from tests.unit.ingest.test_outbox import batch
 
 from beffroi_common.bus import Record
-from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals, TooManyDeadLettersError
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraSource, CameraStatus, DeadLetter
 from beffroi_common.contracts.status import decode_status
@@ -93,7 +93,7 @@ def site() -> Site:
         new_stream,  # type: ignore[arg-type]  # what the owner uses of a stream, the fake has
         Outbox(MemoryBus(broker).producer, OutboxLimits(1000, 1000, 0.01), lambda bug: None),
         StatusReporter(producer, "ingest", "test", clock),
-        DeadLetters(producer, "ingest", {CAMERAS.name: CAMERAS}, clock),
+        Refusals(producer, "ingest", [CAMERAS], clock, DeadLetterLimit(in_a_row=3)),
         clock,
     )
     return Site(broker, owner, made, clock)
@@ -166,6 +166,24 @@ def test_an_unreadable_configuration_stops_its_camera_alone_and_its_password_is_
     assert "password" in letter.reason
     assert letter.payload is None
     assert "hunter2" not in letter.model_dump_json()
+
+
+def test_a_release_that_understands_no_configuration_ends(site: Site) -> None:
+    for number in range(3):
+        site.say(b"{}", f"camera-{number}")
+    site.say(camera("gate"), "gate")
+    for number in range(3):
+        site.say(b"{}", f"camera-{number}")
+    with pytest.raises(TooManyDeadLettersError, match="4 messages in a row"):
+        site.say(b"{}", "camera-3")
+
+
+@pytest.mark.parametrize("change", ["assigned", "revoked"])
+def test_configurations_that_are_read_again_are_counted_anew(site: Site, change: str) -> None:
+    for _ in range(3):
+        for number in range(3):
+            site.say(b"{}", f"camera-{number}")
+        getattr(site.owner, change)(BOTH)
 
 
 def test_cameras_of_lost_partitions_run_on_when_they_come_back(site: Site) -> None:

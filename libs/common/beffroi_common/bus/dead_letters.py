@@ -1,40 +1,39 @@
-"""Where unreadable messages go, with the reason, and how many are too many."""
+"""What a consumer does with messages that it can never handle: where they go, and how many are too many."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+
+import structlog
 
 from beffroi_common.contracts import DeadLetter
 from beffroi_common.contracts.dead_letter import MAX_PAYLOAD_BYTES
 from beffroi_common.errors import Fatal
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.runtime.metrics import DEAD_LETTERS
+from beffroi_common.runtime.metrics import DEAD_LETTERS, RECORDS_HANDLED
 from beffroi_common.topics import Topic, dead_letter_topic
 
 from .interfaces import Partition, Producer, Record
+
+log = structlog.get_logger(__name__)
 
 MAX_REASON = 2000
 MAX_KEY = 200
 
 
-class DeadLetters:
+class _DeadLetters:
     """Writes dead letters for one service: where from, why, size and digest, and the message where it may be quoted."""
 
-    def __init__(self, producer: Producer, service: str, topics: dict[str, Topic], clock: Clock) -> None:
+    def __init__(self, producer: Producer, service: str, topics: Sequence[Topic], clock: Clock) -> None:
         self._producer = producer
         self._service = service
-        self._topics = topics
+        self._topics = {topic.name: topic for topic in topics}
         self._clock = clock
 
     def publish(self, record: Record, reason: str) -> None:
-        """Send `record` to its dead letters.
-
-        Raises:
-            RetryLater: the producer's queue is full; try again.
-        """
         topic = self._topics[record.topic]
         value = record.value or b""
         letter = DeadLetter(
@@ -115,7 +114,7 @@ class DeadLetterCount:
             self._end(partition, f"{tally.refused} of the last {limit.window} messages")
 
     def drop(self, partitions: Collection[Partition]) -> None:
-        """Somebody else counts these from now on."""
+        """Count these anew."""
         for partition in partitions:
             self._tallies.pop(partition, None)
 
@@ -125,3 +124,48 @@ class DeadLetterCount:
             f"{many} of {topic}[{number}] were refused: this release does not understand its input; "
             "go back to the release before, then read the dead letters"
         )
+
+
+class Refusals:
+    """Counts what one service handles of some topics, and refuses what it never can."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        service: str,
+        topics: Sequence[Topic],
+        clock: Clock,
+        limit: DeadLetterLimit | None = None,
+    ) -> None:
+        """Begin with nothing refused.
+
+        Args:
+            producer: takes the dead letters.
+            service: that refuses.
+            topics: whose records it reads.
+            clock: says when.
+            limit: of refusals; None: that of a release.
+        """
+        self._dead_letters = _DeadLetters(producer, service, topics, clock)
+        self._count = DeadLetterCount(limit or DeadLetterLimit())
+
+    def accept(self, partition: Partition) -> None:
+        """A record of `partition` was handled."""
+        RECORDS_HANDLED.labels(topic=partition[0], outcome="ok").inc()
+        self._count.accepted(partition)
+
+    def refuse(self, record: Record, reason: str) -> None:
+        """Send `record` to its dead letters.
+
+        Raises:
+            RetryLater: the producer's queue is full, and nothing was done; try again.
+            TooManyDeadLettersError: it is there, and was one too many.
+        """
+        self._dead_letters.publish(record, reason)
+        log.warning("dead letter", record=repr(record), reason=reason)
+        RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
+        self._count.refused(record.source)
+
+    def drop(self, partitions: Collection[Partition]) -> None:
+        """Somebody else has these from now on, or they are read anew."""
+        self._count.drop(partitions)

@@ -16,9 +16,9 @@ from beffroi_common.runtime.metrics import RECORDS_HANDLED
 from beffroi_common.runtime.tracing import span_of
 from beffroi_common.topics import Topic
 
-from .dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters
+from .dead_letters import DeadLetterLimit, Refusals
 from .errors import TooLarge
-from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record, Refusal, Settled
+from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record, Settled
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ class _Loop:
         self._clock = clock
         self._beat = beat
         self._options = options
-        self._dead_letters = DeadLetters(producer, service, self._by_name, clock)
+        self._refusals = Refusals(producer, service, topics, clock, options.dead_letters)
         self._position: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._pending: Record | None = None
@@ -91,7 +91,6 @@ class _Loop:
         self._paused = False
         self._settled: deque[Settled] = deque()
         self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
-        self._dead_letter_count = DeadLetterCount(options.dead_letters)
         self._consumer: Consumer = bus.consumer(group or service, topics, self)
 
     def assigned(self, partitions: Collection[Partition]) -> None:
@@ -109,7 +108,7 @@ class _Loop:
 
     def _drop(self, partitions: Collection[Partition]) -> None:
         self._processor.revoked(partitions)
-        self._dead_letter_count.drop(partitions)
+        self._refusals.drop(partitions)
         for partition in partitions:
             self._position.pop(partition, None)
             self._committed.pop(partition, None)
@@ -179,10 +178,10 @@ class _Loop:
             self._refuse_too_large(record)
             deferred = self._processor.handle(record)
         except InvalidRecord as reason:
-            self._refuse(Refusal(record, str(reason)))
+            self._refusals.refuse(record, str(reason))
         else:
             if deferred is None:
-                self._accept(record.source)
+                self._refusals.accept(record.source)
 
     def _settle(self) -> None:
         """Count what the processor is done with by now, and send what it refused to the dead letters."""
@@ -198,20 +197,9 @@ class _Loop:
 
     def _count(self, settled: Settled) -> None:
         if settled.refusal is None:
-            self._accept(settled.source)
+            self._refusals.accept(settled.source)
         else:
-            self._refuse(settled.refusal)
-
-    def _accept(self, source: Partition) -> None:
-        RECORDS_HANDLED.labels(topic=source[0], outcome="ok").inc()
-        self._dead_letter_count.accepted(source)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        record = refusal.record
-        self._dead_letters.publish(record, refusal.reason)
-        log.warning("dead letter", record=repr(record), reason=refusal.reason)
-        RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
-        self._dead_letter_count.refused(record.source)
+            self._refusals.refuse(settled.refusal.record, settled.refusal.reason)
 
     def _refuse_too_large(self, record: Record) -> None:
         limit = self._by_name[record.topic].max_record_bytes

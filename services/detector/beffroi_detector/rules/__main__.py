@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from beffroi_common.bus import StatusReporter, Table
-from beffroi_common.bus.dead_letters import DeadLetters
+from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.kafka import KafkaBus, admin_client
 from beffroi_common.contracts import Camera
 from beffroi_common.runtime.lifecycle import Runtime, running
@@ -83,7 +83,7 @@ async def _process(
     processor = TracksProcessor(
         cameras=cameras.get,
         producer=producer,
-        dead_letters=DeadLetters(producer, SERVICE, {TRACKS.name: TRACKS}, runtime.clock),
+        refusals=Refusals(producer, SERVICE, [TRACKS], runtime.clock),
         status=status,
         clock=runtime.clock,
         plans=Plans(registry.load()),

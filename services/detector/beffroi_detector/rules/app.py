@@ -90,6 +90,7 @@ def make_app(
     topic = app.topic(TRACKS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     writer = _StateWriter(settings, processor, producer, table)
     app.on_partitions_assigned.connect(writer.begin, weak=False)
+    app.on_partitions_revoked.connect(writer.leave, weak=False)
 
     @app.agent(topic)
     async def watch(stream: Any) -> None:
@@ -119,6 +120,11 @@ class _StateWriter:
     async def begin(self, *_arguments: Any, **_more: Any) -> None:
         """Partitions were assigned again: each may begin anywhere."""
         self._next_offset.clear()
+
+    async def leave(self, *arguments: Any, **_more: Any) -> None:
+        """Partitions were revoked: whoever has them next counts what is refused of them anew."""
+        _app, revoked = arguments
+        self._processor.refusals.drop([(each.topic, each.partition) for each in revoked])
 
     async def write_all(self, stream: Any, events: AsyncIterable[Any]) -> None:
         async for event in events:

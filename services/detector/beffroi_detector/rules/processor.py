@@ -10,7 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from beffroi_common.bus import Absent, InvalidRecord, Producer, Record, StatusReporter
-from beffroi_common.bus.dead_letters import DeadLetterCount, DeadLetterLimit, DeadLetters
+from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.of_camera import decode_of_camera
 from beffroi_common.contracts import Alert, Camera, Level, Tracks
 from beffroi_common.runtime import metrics
@@ -30,20 +30,18 @@ class TracksProcessor:
     Attributes:
         cameras: looks a camera's configuration up, see `Table.get`.
         producer: takes alerts; they are safe once it is flushed.
-        dead_letters: takes what can never be read.
+        refusals: takes what can never be read, and ends a release that does not understand its input.
         status: takes how cameras are.
         clock: for the age of pictures, never for the rules.
         plans: says which rules a camera has, and which of them can run.
-        refusals: ends a release that does not understand its input, as the loop of the other services does.
     """
 
     cameras: Callable[[str], Camera | Absent]
     producer: Producer
-    dead_letters: DeadLetters
+    refusals: Refusals
     status: StatusReporter
     clock: Clock
     plans: Plans
-    refusals: DeadLetterCount = field(default_factory=lambda: DeadLetterCount(DeadLetterLimit()))
     _recalled: dict[str, tuple[str, CameraState]] = field(default_factory=dict)
 
     def process(self, record: Record, remembered: str | None) -> str | None:
@@ -56,13 +54,9 @@ class TracksProcessor:
         try:
             after = self._process(record, remembered)
         except InvalidRecord as reason:
-            log.warning("dead letter", record=repr(record), reason=str(reason))
-            self.dead_letters.publish(record, str(reason))
-            metrics.RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
-            self.refusals.refused(record.source)
+            self.refusals.refuse(record, str(reason))
             return None
-        metrics.RECORDS_HANDLED.labels(topic=record.topic, outcome="ok").inc()
-        self.refusals.accepted(record.source)
+        self.refusals.accept(record.source)
         return after
 
     def _process(self, record: Record, remembered: str | None) -> str | None:
