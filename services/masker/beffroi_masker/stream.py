@@ -6,10 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
-import av
-
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision
-from beffroi_common.media.encoding import Quality, encode
+from beffroi_common.media.encoding import EncodeError, Quality, encode
 
 from .decoding import BatchDecoder, Decoded
 from .pictures import MaskRaster, UnsupportedPixelFormatError, masked
@@ -164,7 +162,7 @@ class MaskedStream:
             units = encode(covered, times_ns, decoded.batch.time_base, self._quality)
         except UnsupportedPixelFormatError:
             return Reason.UNSUPPORTED_PIXEL_FORMAT
-        except av.FFmpegError:
+        except EncodeError:
             return Reason.ENCODER_ERROR
         return _batch(decoded.batch, units, raster)
 

@@ -51,6 +51,8 @@ class Bench:
         self.broker = MemoryBroker(clock=self.clock)
         self.configuration = Fixed()
         self.finder = OnePerson()
+        self.quality = Quality("ultrafast", 26)
+        """Of cameras that are new."""
         producer = MemoryBus(self.broker).producer()
         looking = Looking(
             configuration=self.configuration,
@@ -60,7 +62,7 @@ class Bench:
                 PictureDecoder(1_000_000),
                 self.finder,
                 CameraTracker(TrackOptions(0.4, 2.0, 0.2)),
-                Quality("ultrafast", 26),
+                self.quality,
             ),
             pace=Pace(0.2, 2.0, 0.5, 10.0),
             max_rewind_batches=120,
@@ -200,6 +202,23 @@ def test_boxes_are_drawn_while_somebody_watches(bench: Bench) -> None:
     pictures = decoded(drawn.units)
     assert len(pictures) == 5
     assert all(picture.to_ndarray()[45, 40] > 190 for picture in pictures)  # the box's left edge, on every one
+
+
+def test_a_camera_whose_boxes_cannot_be_encoded_is_analysed_on_and_no_other_is_disturbed(bench: Bench) -> None:
+    bench.configuration.cameras["park"] = camera().model_copy(update={"id": "park"})
+    bench.configuration.viewers |= {"cam", "park"}
+    bench.quality = Quality("no_such_preset", 26)
+    bench.give(batch(0))
+    bench.quality = Quality("ultrafast", 26)
+    bench.give(batch(0, camera="park"), "park")
+    bench.give(batch(1))
+    said = [decode_status(record.value or b"") for record in bench.broker.records(STATUS)]
+    assert {(each.camera, each.code) for each in said if isinstance(each, CameraStatus)} == {
+        ("cam", "annotation_failed"),
+        ("park", "analysed"),
+    }
+    assert [each.camera for each in bench.annotated] == ["park"]
+    assert [each.camera for each in bench.tracks].count("cam") == 5
 
 
 def test_who_is_late_samples_less_and_draws_nothing(bench: Bench) -> None:

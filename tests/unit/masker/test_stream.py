@@ -312,6 +312,16 @@ def test_a_decoder_that_gives_nothing_back_does_not_fill_the_memory(
     assert results(stream, [last], burn) == [Reason.DECODER_ERROR] * (MAX_WAITING + 1)
 
 
+def test_pictures_that_the_encoder_does_not_take_drop_their_batch_and_end_nothing(
+    limits: Limits, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, raw = MaskedStream(limits, Quality("no_such_preset", 23)), make_raw(noise(10, WIDTH, HEIGHT))
+    assert results(stream, raw[:1], burn) == [Reason.ENCODER_ERROR]
+    monkeypatch.setattr(stream, "_quality", Quality("ultrafast", 23))
+    (out,) = masked_ones(results(stream, raw[1:2], burn))
+    assert out.sequence == raw[1].sequence
+
+
 def test_a_picture_larger_than_allowed_is_refused_before_decoding(
     make_raw: MakeRaw, noise: Noise, limits: Limits, quality: Quality, burn: MaskDecision
 ) -> None:

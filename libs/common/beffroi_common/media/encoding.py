@@ -15,7 +15,7 @@ from av import Packet, VideoFrame
 from av.video.frame import PictureType
 
 from beffroi_common.contracts import AccessUnit
-from beffroi_common.errors import Fatal
+from beffroi_common.errors import Fatal, InvalidRecord
 
 ASSUMED_FPS = 30
 """Set in the encoder of a batch, which derives the level and its first guess of the bit rate from it. It is the same
@@ -58,6 +58,10 @@ class Rhythm:
     key_every: int = LONGER_THAN_A_BATCH
 
 
+class EncodeError(InvalidRecord):
+    """The encoder does not take these pictures. Those of other cameras it may."""
+
+
 class EncoderReorderedError(Fatal):
     """The encoder was set up to reorder pictures, which nobody downstream expects."""
 
@@ -88,10 +92,13 @@ class Encoder:
             Its access unit (Annex B), with its presentation time as both times.
 
         Raises:
-            FFmpegError: the encoder does not take the picture.
+            EncodeError: see there.
         """
         picture.pict_type = PictureType.I if key else PictureType.NONE
-        (packet,) = self._context.encode(picture)
+        try:
+            (packet,) = self._context.encode(picture)
+        except av.FFmpegError as error:
+            raise EncodeError(error.strerror) from None
         if packet.pts is None or packet.pts != packet.dts:
             raise EncoderReorderedError
         return packet
@@ -115,7 +122,7 @@ def encode(
         One access unit a picture, the first a key picture; none reordered.
 
     Raises:
-        FFmpegError: the encoder does not take the pictures.
+        EncodeError: see there.
     """
     first = pictures[0]
     encoder = Encoder(first.width, first.height, first.format.name, quality, Rhythm(time_base))

@@ -10,7 +10,7 @@ from typing import Protocol
 from beffroi_common.contracts import Camera, Codec, FrameBatch, TrackedObject, Tracks
 from beffroi_common.contracts.frames import from_ns
 from beffroi_common.media.decoding import DecodeError
-from beffroi_common.media.encoding import Quality, encode
+from beffroi_common.media.encoding import EncodeError, Quality, encode
 from beffroi_rules.fitting import Plan
 from beffroi_rules.shapes import outline
 
@@ -61,7 +61,7 @@ class BatchResult:
         tracks: one for each analysed picture; a single empty one where nothing may be analysed.
         annotated: the batch with everything drawn, if asked for.
         analysed: whether an analysis was allowed.
-        trouble: why there are no pictures, e.g. `awaiting_key`.
+        trouble: why there are no pictures, e.g. `awaiting_key`, or none with boxes: `annotation_failed`.
     """
 
     tracks: tuple[Tracks, ...]
@@ -129,7 +129,10 @@ class CameraStream:
         self._analysed_once = self._analysed_once or bool(tracks)
         if not analysed and not tracks:
             tracks.extend(self._empty_tracks(batch, work))
-        return BatchResult(tuple(tracks), self._annotated(batch, drawn), analysed)
+        try:
+            return BatchResult(tuple(tracks), self._annotated(batch, drawn), analysed)
+        except EncodeError:
+            return BatchResult(tuple(tracks), None, analysed, "annotation_failed")
 
     def _empty_tracks(self, batch: FrameBatch, work: AnalysisRequest) -> tuple[Tracks, ...]:
         """Time goes on where nothing may be analysed any more, so that the rules can close what was open."""

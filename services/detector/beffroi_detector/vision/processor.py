@@ -30,6 +30,7 @@ MESSAGES: dict[str, tuple[Level, str]] = {
     "no_legal_basis": (Level.OK, "Nothing is analysed: no legal basis is in force for this camera."),
     "awaiting_key": (Level.WARNING, "Waiting for a key frame to begin at."),
     "decoder_error": (Level.WARNING, "A batch could not be decoded; going on with the next key frame."),
+    "annotation_failed": (Level.WARNING, "Pictures with boxes could not be encoded; the analysis goes on without them."),
 }
 
 

@@ -9,7 +9,7 @@ from tests.unit.common.media.footage import CHEAP, FPS, SIZE, TIME_BASE, film, n
 
 from beffroi_common.contracts import Codec
 from beffroi_common.media.decoding import Decoder
-from beffroi_common.media.encoding import Encoder, Quality, Rhythm, encode
+from beffroi_common.media.encoding import EncodeError, Encoder, Quality, Rhythm, encode
 from beffroi_common.media.nal import SYNTAX, nal_units, parameter_sets
 
 QUALITIES = [
@@ -48,6 +48,12 @@ def test_quality_costs_bits_and_a_bound_holds() -> None:
     )
     assert coarse < fine
     assert bound < fine
+
+
+def test_what_the_encoder_does_not_take_is_one_error() -> None:
+    encoder = Encoder(*SIZE, "yuv420p", Quality("no_such_preset", 23), Rhythm(TIME_BASE))
+    with pytest.raises(EncodeError):
+        encoder.encode(picture(0))
 
 
 def test_a_camera_sends_a_key_picture_as_often_as_it_is_told() -> None:
