@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from beffroi_common.contracts.frames import NS_PER_S
+
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -20,7 +22,7 @@ class ManualClock:
 
     def now_ns(self) -> int:
         """Wall clock in nanoseconds."""
-        return int(self._now.timestamp()) * 1_000_000_000 + self._now.microsecond * 1000
+        return int(self._now.timestamp()) * NS_PER_S + self._now.microsecond * 1000
 
     def monotonic_s(self) -> float:
         """Monotonic seconds."""

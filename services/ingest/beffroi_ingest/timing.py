@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from beffroi_common.contracts.frames import NS_PER_S
 from beffroi_common.runtime.clock import Clock
 
 STEP_S = 0.25
@@ -35,10 +36,10 @@ class CaptureClock:
 
     def stepped(self) -> bool:
         """Whether the wall clock was set since the start."""
-        return abs(self._clock.now_ns() - self._now_ns()) > STEP_S * 1e9
+        return abs(self._clock.now_ns() - self._now_ns()) > STEP_S * NS_PER_S
 
     def _now_ns(self) -> int:
-        return self._start_ns + round((self._clock.monotonic_s() - self._start_monotonic_s) * 1e9)
+        return self._start_ns + round((self._clock.monotonic_s() - self._start_monotonic_s) * NS_PER_S)
 
 
 class MediaClock:
@@ -54,5 +55,5 @@ class MediaClock:
         if last is None:
             return False
         media_s = float((dts - last[0]) * self._time_base)
-        passed_s = (capture_time_ns - last[1]) / 1e9
+        passed_s = (capture_time_ns - last[1]) / NS_PER_S
         return media_s <= 0 or media_s > passed_s + MAX_SKIP_S

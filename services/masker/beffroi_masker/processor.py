@@ -96,7 +96,7 @@ class MaskerStream:
         self._frames_out += len(batch.units)
         metrics.BATCHES_OUT.labels(camera=batch.camera).inc()
         metrics.FRAMES_OUT.labels(camera=batch.camera).inc(len(batch.units))
-        age_s = (self._masking.clock.now_ns() - batch.units[0].capture_time_ns) / 1e9
+        age_s = batch.units[0].age_s(self._masking.clock.now_ns())
         metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(age_s)
         self._say(Level.OK, "masked", f"Masked with version {batch.mask_version}.")
 

@@ -198,3 +198,8 @@ def test_a_time_that_is_no_instant_is_refused(ends_at: str, why: str) -> None:
     basis = {"analytic": "loitering", "purpose": "p", "reference": "r", "starts_at": "2026-01-01T00:00:00Z"}
     with pytest.raises(ValidationError, match=why):
         LegalBasis.model_validate(basis | {"ends_at": ends_at})
+
+
+@pytest.mark.parametrize(("later_ns", "age_s"), [(0, 0.0), (1_500_000_000, 1.5), (-1, 0.0)])
+def test_a_picture_is_never_younger_than_now(later_ns: int, age_s: float) -> None:
+    assert AccessUnit(0, 0, 7_000_000_000, True, b"picture").age_s(7_000_000_000 + later_ns) == age_s

@@ -7,8 +7,6 @@ import math
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.runtime.clock import Clock
 
-NANOSECONDS = 1_000_000_000
-
 LONGEST_TURN_S = 1.0
 """A turn of the loop that took longer was not spent listening to cameras."""
 
@@ -42,7 +40,7 @@ class IdleTracker:
 
     def observe(self, batch: FrameBatch) -> float:
         """Note a batch of any camera; return when that was, in seconds spent listening."""
-        if self._clock.now_ns() - batch.units[-1].capture_time_ns > self._idle_s * NANOSECONDS:
+        if batch.units[-1].age_s(self._clock.now_ns()) > self._idle_s:
             self._late_at_s = self._listened_s
         return self._listened_s
 

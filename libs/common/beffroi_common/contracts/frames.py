@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from . import frames_pb2
 from .base import CameraId, InvalidMessageError, explain
 
+NS_PER_S = 1_000_000_000
+
 MAX_UNITS = 256
 """A batch is at most about a second: more pictures than any camera sends in one."""
 
@@ -56,6 +58,10 @@ class AccessUnit:
     capture_time_ns: int
     key: bool
     data: bytes
+
+    def age_s(self, now_ns: int) -> float:
+        """Seconds since it was captured; 0 where that is still to come by the reader's clock."""
+        return max(0, now_ns - self.capture_time_ns) / NS_PER_S
 
     def __repr__(self) -> str:
         """Everything but the picture."""
@@ -202,6 +208,4 @@ def _refuse_unknown_fields(message: frames_pb2.FrameBatch, size_bytes: int) -> N
 
 def from_ns(time_ns: int) -> datetime:
     """Nanoseconds since 1970 in UTC as a datetime (to the microsecond)."""
-    return datetime.fromtimestamp(time_ns // 1_000_000_000, tz=UTC).replace(
-        microsecond=time_ns % 1_000_000_000 // 1_000
-    )
+    return datetime.fromtimestamp(time_ns // NS_PER_S, tz=UTC).replace(microsecond=time_ns % NS_PER_S // 1_000)

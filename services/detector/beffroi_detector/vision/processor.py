@@ -22,15 +22,16 @@ from .camera_stream import AnalysisRequest, BatchResult, CameraStream
 
 log = structlog.get_logger(__name__)
 
-NANOSECONDS = 1_000_000_000
-
 MESSAGES: dict[str, tuple[Level, str]] = {
     "analysed": (Level.OK, "What the camera's rules need is looked for."),
     "no_rule": (Level.OK, "Nothing is analysed: no rule looks at this camera."),
     "no_legal_basis": (Level.OK, "Nothing is analysed: no legal basis is in force for this camera."),
     "awaiting_key": (Level.WARNING, "Waiting for a key frame to begin at."),
     "decoder_error": (Level.WARNING, "A batch could not be decoded; going on with the next key frame."),
-    "annotation_failed": (Level.WARNING, "Pictures with boxes could not be encoded; the analysis goes on without them."),
+    "annotation_failed": (
+        Level.WARNING,
+        "Pictures with boxes could not be encoded; the analysis goes on without them.",
+    ),
 }
 
 
@@ -137,7 +138,7 @@ class VisionStream:
 
     def _request(self, batch: FrameBatch) -> AnalysisRequest:
         looking = self._looking
-        age_s = (looking.clock.now_ns() - batch.units[-1].capture_time_ns) / NANOSECONDS
+        age_s = batch.units[-1].age_s(looking.clock.now_ns())
         late = age_s > looking.pace.catch_up_after_s
         return AnalysisRequest(
             plan=looking.configuration.plan(batch.camera),
@@ -151,8 +152,8 @@ class VisionStream:
             metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason=seen.trouble).inc()
         if seen.analysed:
             self._counters["analysed"] += len(seen.tracks)
-        age_s = (self._looking.clock.now_ns() - batch.units[0].capture_time_ns) / NANOSECONDS
-        metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(max(0.0, age_s))
+        age_s = batch.units[0].age_s(self._looking.clock.now_ns())
+        metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(age_s)
         self._looking.status.camera(batch.camera, *_situation(plan, seen), self._counters, plan.reasons)
 
 

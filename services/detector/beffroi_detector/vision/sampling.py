@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NANOSECONDS = 1_000_000_000
+from beffroi_common.contracts.frames import NS_PER_S
 
 
 class Sampler:
@@ -13,7 +13,7 @@ class Sampler:
 
     def take(self, time_ns: int, period_s: float) -> bool:
         """Whether the picture captured at `time_ns` is to be analysed; pictures come in order."""
-        period_ns = round(period_s * NANOSECONDS)
+        period_ns = round(period_s * NS_PER_S)
         last_ns = self._last_ns
         if last_ns is not None and last_ns <= time_ns and time_ns // period_ns == last_ns // period_ns:
             return False

@@ -9,11 +9,12 @@ import numpy as np
 import supervision
 from trackers import ByteTrackTracker
 
+from beffroi_common.contracts.frames import NS_PER_S
+
 from .detections import Detections, Floats
 
 NOMINAL_FPS = 30.0
 """In which the library counts how long a track may be lost, whatever the real rate."""
-NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class CameraTracker:
 
     def follow(self, detections: Detections, time_ns: int) -> list[Tracked]:
         """See `Tracker.follow`. After a longer pause, or a step back in time, everybody is new."""
-        if self._last_ns is not None and not 0 < time_ns - self._last_ns <= self._options.lost_track_s * NANOSECONDS:
+        if self._last_ns is not None and not 0 < time_ns - self._last_ns <= self._options.lost_track_s * NS_PER_S:
             self._begin()
         self._last_ns = time_ns
         labels = sorted(set(detections.labels))
@@ -69,7 +70,7 @@ class CameraTracker:
             confidence=detections.confidence,
             class_id=np.array([labels.index(label) for label in detections.labels], int),
         )
-        followed = self._tracker.update(found, timestamp=time_ns / NANOSECONDS)
+        followed = self._tracker.update(found, timestamp=time_ns / NS_PER_S)
         identities = followed.tracker_id if followed.tracker_id is not None else ()
         confidence = followed.confidence if followed.confidence is not None else np.zeros(len(followed))
         classes = followed.class_id if followed.class_id is not None else np.zeros(len(followed), int)

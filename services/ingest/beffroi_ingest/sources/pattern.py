@@ -12,6 +12,7 @@ from av import VideoFrame
 
 from beffroi_common import pattern
 from beffroi_common.contracts import Codec
+from beffroi_common.contracts.frames import NS_PER_S
 from beffroi_common.media.encoding import Encoder, Quality, Rhythm
 from beffroi_common.runtime.clock import Clock
 from beffroi_ingest.batching import StreamInfo
@@ -73,7 +74,7 @@ class PatternSource:
         return ahead_s
 
     def _now_s(self) -> float:
-        return self._clock.now_ns() / 1e9
+        return self._clock.now_ns() / NS_PER_S
 
     def _encode(self, number: int, index: int) -> EncodedUnit:
         frame = VideoFrame(self.info.width, self.info.height, "yuv420p")
