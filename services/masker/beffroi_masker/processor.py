@@ -43,14 +43,14 @@ def masker_work(masking: Masking) -> KeyedWork:
     """What the masker does with `frames.raw.v1`."""
     return KeyedWork(
         read=raw_batch,
-        new_stream=lambda key, _source: MaskerStream(key, masking),
+        new_stream=lambda key, _source: KeyedMaskedStream(key, masking),
         report=lambda counters: masking.status.service(counters=counters),
         forget_s=FORGET_S,
     )
 
 
-class MaskerStream:
-    """One stream of one camera on its way through the masker; see `KeyedStream`."""
+class KeyedMaskedStream:
+    """A `MaskedStream` between the buses: its batches counted, its state reported; see `KeyedStream`."""
 
     def __init__(self, key: Key, masking: Masking) -> None:
         self.sequences = SequenceTracker()

@@ -76,14 +76,14 @@ def vision_work(looking: Looking) -> KeyedWork:
     """What vision does with `frames.masked.v1`."""
     return KeyedWork(
         read=masked_batch,
-        new_stream=lambda key, _source: VisionStream(key, looking),
+        new_stream=lambda key, _source: KeyedCameraStream(key, looking),
         report=lambda counters: looking.status.service(counters=counters),
         forget_s=0.0,  # an idle camera need not keep a decoder: it starts over at a key frame
     )
 
 
-class VisionStream:
-    """One camera on its way through vision, between the buses; see `KeyedStream`."""
+class KeyedCameraStream:
+    """A `CameraStream` between the buses: its batches counted, its state reported; see `KeyedStream`."""
 
     def __init__(self, key: Key, looking: Looking) -> None:
         self.sequences = SequenceTracker()
