@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from tests.messages import recording_of
 from tests.recordings import recordings_in
 
-from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.contracts import Recording
 from beffroi_common.recordings import segment_format
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.settings import StoreSettings
@@ -51,25 +52,17 @@ def store(stores: list[ObjectStore]) -> ObjectStore:
     return stores[0]
 
 
-def recording(camera: str, minute: int) -> Recording:
+def recorded(camera: str, minute: int) -> Recording:
     at = AT + timedelta(minutes=minute)
-    return Recording(
-        camera=camera,
-        store="recordings",
+    return recording_of(
+        camera,
+        at,
         object_name=f"segments/{at:%Y-%m-%d}/{camera}/{at:%H%M%S}.000Z-7-{minute}.mp4",
-        state=RecordingState.STORED,
-        starts_at=at,
         ends_at=at + timedelta(seconds=59),
         frames=240,
         batches=60,
         missing_batches=1,
-        width=160,
-        height=96,
-        codec="avc1.42c00a",
         mask_versions=(2, 3),
-        size_bytes=5,
-        sha256=f"{minute:064x}",
-        previous_sha256=None,
         changed_at=at + timedelta(seconds=61),
     )
 
@@ -85,7 +78,7 @@ def put(store: ObjectStore, tmp_path: Path) -> Put:
 
 
 def test_every_recording_is_found_in_the_store_alone(store: ObjectStore, put: Put) -> None:
-    stored = [recording(camera, minute) for minute in range(3) for camera in ("gate", "square")]
+    stored = [recorded(camera, minute) for minute in range(3) for camera in ("gate", "square")]
     for each in stored:
         put(each.object_name, segment_format.metadata_of(each, partition=3))
     put("heads/gate.json", {})
@@ -99,14 +92,14 @@ def test_every_recording_is_found_in_the_store_alone(store: ObjectStore, put: Pu
     [
         {},
         {"recording": "{}", "partition": "3"},
-        segment_format.metadata_of(recording("gate", 1), partition=3),
-        segment_format.metadata_of(recording("gate", 0), partition=3) | {"partition": "-1"},
+        segment_format.metadata_of(recorded("gate", 1), partition=3),
+        segment_format.metadata_of(recorded("gate", 0), partition=3) | {"partition": "-1"},
     ],
     ids=["none", "no recording", "of another object", "no partition"],
 )
 def test_what_is_no_segment_of_ours_is_left_out(store: ObjectStore, put: Put, metadata: Mapping[str, str]) -> None:
-    put(recording("gate", 0).object_name, metadata)
-    good = recording("square", 0)
+    put(recorded("gate", 0).object_name, metadata)
+    good = recorded("square", 0)
     put(good.object_name, segment_format.metadata_of(good, partition=0))
     assert list(recordings_in(store)) == [good]
 
@@ -123,13 +116,13 @@ def test_what_is_destroyed_while_the_store_is_listed_is_left_out(store: ObjectSt
         def __getattr__(self, name: str) -> object:
             return getattr(store, name)
 
-    gone = recording("gate", 0)
+    gone = recorded("gate", 0)
     put(gone.object_name, segment_format.metadata_of(gone, partition=0))
     assert list(recordings_in(Emptied())) == []  # type: ignore[arg-type]
 
 
 def test_a_copy_in_another_store_is_of_that_store(stores: list[ObjectStore], tmp_path: Path) -> None:
-    first = recording("gate", 0)
+    first = recorded("gate", 0)
     file = tmp_path / "copied.mp4"
     file.write_bytes(b"video")
     for each in stores:

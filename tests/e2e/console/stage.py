@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import uvicorn
 from tests.application import PASSWORD, Surroundings, eventually, prepare
+from tests.messages import alert_of, recording_of
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.http.app import create_app
@@ -34,8 +35,6 @@ from beffroi_common.contracts import (
     Codec,
     FrameBatch,
     Level,
-    Recording,
-    RecordingState,
     ServiceStatus,
     Stream,
 )
@@ -164,24 +163,21 @@ class Stage:
     def raise_alert(self, camera: str, *, ago_s: float = 0.0, number: int = 0, closed: bool = False) -> Alert:
         """Open an alert, and close it at once if asked."""
         at = datetime.now(UTC) - timedelta(seconds=ago_s)
-        alert = Alert(
+        opened = alert_of(
+            camera,
+            at,
             id=hashlib.sha256(f"{camera} {at} {number}".encode()).hexdigest()[:32],
-            camera=camera,
             zone="parvis",
-            rule="loitering",
-            rule_version=1,
             parameters={"threshold_s": 10},
             legal_basis="Arrêté 2026-17",
-            state=AlertState.OPENED,
             onset=at - timedelta(seconds=10),
-            occurred_at=at,
             track=f"t{number}",
             box=(0.4, 0.4, 0.5, 0.8),
         )
-        self.producer.send(ALERTS, camera, alert, partition=0)
+        self.producer.send(ALERTS, camera, opened, partition=0)
         if closed:
-            self.close_alert(alert)
-        return alert
+            self.close_alert(opened)
+        return opened
 
     def close_alert(self, alert: Alert) -> None:
         """The person left."""
@@ -200,26 +196,20 @@ class Stage:
             Path(file.name).write_bytes(content)
             self.store.put(name, Path(file.name), "video/mp4", {})
         frames = len(footage.units)
-        recording = Recording(
-            camera=camera,
-            store="recordings",
+        stored = recording_of(
+            camera,
+            starts_at,
+            content,
             object_name=name,
-            state=RecordingState.STORED,
-            starts_at=starts_at,
             ends_at=starts_at + timedelta(seconds=(frames - 1) / FPS),
             frames=frames,
             batches=frames // GOP,
-            missing_batches=0,
             width=footage.width,
             height=footage.height,
             codec="avc1.42c01e",
-            mask_versions=(1,),
-            size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            previous_sha256=None,
             changed_at=datetime.now(UTC),
         )
-        self.producer.send(RECORDINGS, recording.key, recording, partition=0)
+        self.producer.send(RECORDINGS, stored.key, stored, partition=0)
         eventually(lambda: name in self.recorded(camera))
         return name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,10 +15,11 @@ from typing import Any
 import pytest
 import uvicorn
 from tests.application import FPS, NS, Running, Surroundings, eventually, film, in_memory, running, segment
+from tests.messages import recording_of
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
-from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.contracts import Recording
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.topics import RECORDINGS
 from beffroi_testing import ManualClock, MemoryBroker, MemoryStore
@@ -143,27 +143,18 @@ def record(place: Place) -> Callable[..., Recorded]:
         file = place.folder / "segment.mp4"
         file.write_bytes(content)
         place.store.put(name, file, "video/mp4", {})
-        recording = Recording(
-            camera=camera,
-            store="recordings",
+        stored = recording_of(
+            camera,
+            starts_at,
+            content,
             object_name=name,
-            state=RecordingState.STORED,
-            starts_at=starts_at,
             ends_at=starts_at + timedelta(seconds=seconds - 1 / FPS),
             frames=seconds * FPS,
             batches=seconds,
-            missing_batches=0,
-            width=160,
-            height=96,
-            codec="avc1.42c00a",
-            mask_versions=(1,),
-            size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            previous_sha256=None,
             changed_at=starts_at + timedelta(seconds=seconds + 1),
         ).model_copy(update=changes)
-        tell(place, recording)
-        return Recorded(recording, content)
+        tell(place, stored)
+        return Recorded(stored, content)
 
     return make
 

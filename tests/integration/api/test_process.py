@@ -20,12 +20,13 @@ import httpx2
 import pytest
 from tests.application import PASSWORD, eventually, film, number_of, segment
 from tests.integration.api.processes import NOBODY, TIMEOUT_S, V1, Process
+from tests.messages import alert_of, recording_of
 from websockets.sync.client import connect
 
 from beffroi_common.bus import Bus, Start
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
-from beffroi_common.contracts import Alert, AlertState, Camera, Recording, RecordingState
+from beffroi_common.contracts import Alert, Camera, Recording
 from beffroi_common.runtime.settings import KafkaSettings, StoreSettings
 from beffroi_common.store.minio import MinioStore
 from beffroi_common.topics import ALERTS, CAMERAS, FRAMES_MASKED, RECORDINGS
@@ -133,45 +134,23 @@ class Real:
         file.write_bytes(content)
         name = f"segments/{self.camera}.mp4"
         self.store.put(name, file, "video/mp4", {})
-        recording = Recording(
-            camera=self.camera,
-            store="recordings",
+        stored = recording_of(
+            self.camera,
+            starts_at,
+            content,
             object_name=name,
-            state=RecordingState.STORED,
-            starts_at=starts_at,
             ends_at=starts_at + timedelta(seconds=4),
             frames=20,
             batches=4,
-            missing_batches=0,
-            width=160,
-            height=96,
-            codec="avc1.42c00a",
-            mask_versions=(1,),
-            size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            previous_sha256=None,
             changed_at=starts_at + timedelta(seconds=5),
         )
-        self.send(RECORDINGS, recording.key, recording)
-        return recording
+        self.send(RECORDINGS, stored.key, stored)
+        return stored
 
     def alert(self, onset: datetime) -> Alert:
-        alert = Alert(
-            id=uuid.uuid4().hex,
-            camera=self.camera,
-            zone="crossroads",
-            rule="loitering",
-            rule_version=1,
-            parameters={},
-            legal_basis="A-1",
-            state=AlertState.OPENED,
-            onset=onset,
-            occurred_at=onset,
-            track="t",
-            box=(0.1, 0.1, 0.2, 0.2),
-        )
-        self.send(ALERTS, self.camera, alert)
-        return alert
+        opened = alert_of(self.camera, onset)
+        self.send(ALERTS, self.camera, opened)
+        return opened
 
 
 @pytest.fixture

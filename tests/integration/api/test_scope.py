@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 from tests.application import ADDRESS, PASSWORD, SYSTEM, Running, eventually, film
+from tests.messages import alert_of
 
 from beffroi_api.authz.roles import WATCHING, Role
 from beffroi_api.authz.territory import EVERYWHERE, Territory
@@ -21,7 +22,7 @@ from beffroi_api.http.app import create_app
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.streaming.session import OUT_OF_SCOPE
-from beffroi_common.contracts import Alert, AlertState, CameraStatus, Level
+from beffroi_common.contracts import AlertState, CameraStatus, Level
 from beffroi_common.topics import ALERTS, FRAMES_MASKED, STATUS
 
 V1 = API_PREFIX
@@ -76,7 +77,7 @@ def communes(place: Any, app: Running, make_camera: Any, record: Any, segments: 
         body = CAMERA | {"commune": commune, "name": f"Name of {camera}"}
         app.administrator.put(f"{V1}/cameras/{camera}", json=body).raise_for_status()
         segments[camera] = record(now - timedelta(minutes=5), camera=camera).id
-        producer.send(ALERTS, camera, alert_of(camera, now), partition=0)
+        producer.send(ALERTS, camera, alert_of(camera, now, id=ALERT[camera]), partition=0)
         for batch in film(2, camera=camera, start_ns=place.clock.now_ns()):
             producer.send(FRAMES_MASKED, camera, batch, partition=slot)
         status = CameraStatus(camera=camera, service="ingest", level=Level.OK, code="connected", message="", at=now)
@@ -89,23 +90,6 @@ def communes(place: Any, app: Running, make_camera: Any, record: Any, segments: 
         app.as_(role)  # signed in while they see everything: it counts from the next request on
         place.around.territories[role.value] = LILLE
     return app
-
-
-def alert_of(camera: str, at: Any) -> Alert:
-    return Alert(
-        id=ALERT[camera],
-        camera=camera,
-        zone="crossroads",
-        rule="loitering",
-        rule_version=1,
-        parameters={"threshold_s": 10.0},
-        legal_basis="Arrêté 2026-17",
-        state=AlertState.OPENED,
-        onset=at,
-        occurred_at=at,
-        track="t-1",
-        box=(0.1, 0.2, 0.3, 0.4),
-    )
 
 
 def ask(client: TestClient, rule: Rule, path: str) -> tuple[int, str]:
@@ -277,7 +261,7 @@ def test_events_are_filtered(
     for camera in (THEIRS, OURS):  # theirs first: had it been sent, it would have come before ours
         for _ in range(2):
             communes.administrator.put(f"{V1}/cameras/{camera}/zones", json={"zones": []}).raise_for_status()
-        changed = alert_of(camera, now).model_copy(
+        changed = alert_of(camera, now, id=ALERT[camera]).model_copy(
             update={"state": AlertState.UPDATED, "occurred_at": now + timedelta(seconds=1)}
         )
         producer.send(ALERTS, camera, changed, partition=0)

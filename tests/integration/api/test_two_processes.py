@@ -26,13 +26,14 @@ import httpx2
 import pytest
 from tests.application import PASSWORD, eventually, film
 from tests.integration.api.processes import TIMEOUT_S, V1, Process
+from tests.messages import alert_of, recording_of
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from beffroi_common.bus import Bus
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
-from beffroi_common.contracts import Alert, AlertState, CameraStatus, Level, Recording, RecordingState
+from beffroi_common.contracts import CameraStatus, Level
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import ALERTS, FRAMES_MASKED, RECORDINGS, STATUS
 
@@ -232,46 +233,6 @@ def pair(tmp_path: Path, kafka: str, postgres: Any) -> Iterator[Pair]:
         yield made
 
 
-def alert_of(camera: str) -> Alert:
-    now = datetime.now(UTC)
-    return Alert(
-        id=uuid.uuid4().hex,
-        camera=camera,
-        zone="crossroads",
-        rule="loitering",
-        rule_version=1,
-        parameters={},
-        legal_basis="A-1",
-        state=AlertState.OPENED,
-        onset=now,
-        occurred_at=now,
-        track="t",
-        box=(0.1, 0.1, 0.2, 0.2),
-    )
-
-
-def recording_of(camera: str, at: datetime) -> Recording:
-    return Recording(
-        camera=camera,
-        store="recordings",
-        object_name=f"segments/{camera}.mp4",
-        state=RecordingState.STORED,
-        starts_at=at,
-        ends_at=at,
-        frames=1,
-        batches=1,
-        missing_batches=0,
-        width=160,
-        height=96,
-        codec="avc1.42c00a",
-        mask_versions=(1,),
-        size_bytes=1,
-        sha256="0" * 64,
-        previous_sha256=None,
-        changed_at=at,
-    )
-
-
 def _everywhere(consoles: list[Console], name: str, **fields: Any) -> None:
     for console in consoles:
         eventually(lambda: console.heard(name, **fields), TIMEOUT_S)  # noqa: B023
@@ -286,7 +247,7 @@ def test_people_cannot_tell_which_one_answers(pair: Pair) -> None:
     administrator.put(f"{url}/masking", json=BURN).raise_for_status()
     _everywhere(consoles, "camera", id=pair.camera, version=2)
 
-    alert = alert_of(pair.camera)
+    alert = alert_of(pair.camera, datetime.now(UTC))
     pair.send(ALERTS, pair.camera, alert)
     _everywhere(consoles, "alert", id=alert.id, acknowledged_by=None)
     pair.directly(0, operator).post(f"{V1}/alerts/{alert.id}/acknowledgement").raise_for_status()

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from tests.messages import recording_of
 
 from beffroi_api.bus.intake import IndexIntake
 from beffroi_common.bus import InvalidRecord, Record, RetryLater
-from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.topics import RECORDINGS
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
@@ -47,29 +47,7 @@ def hanging() -> Callable[[], object]:
 def take(do: Callable[[], object]) -> None:
     index = cast("Any", Index(do))
     intake = IndexIntake(MemoryBus(MemoryBroker()), index, index, "api", ManualClock(), lambda: None)
-    intake.handle(Record(RECORDINGS.name, 0, 0, "key", recording().encode(), 0))
-
-
-def recording() -> Recording:
-    return Recording(
-        store="recordings",
-        object_name="segments/2026-11-01/gate/120000.000Z-1-0.mp4",
-        state=RecordingState.STORED,
-        camera="gate",
-        starts_at=AT,
-        ends_at=AT,
-        frames=1,
-        batches=1,
-        missing_batches=0,
-        width=160,
-        height=96,
-        codec="avc1.42c01e",
-        mask_versions=(1,),
-        size_bytes=1,
-        sha256="0" * 64,
-        previous_sha256=None,
-        changed_at=AT,
-    )
+    intake.handle(Record(RECORDINGS.name, 0, 0, "key", recording_of("gate", AT).encode(), 0))
 
 
 @pytest.mark.parametrize(
