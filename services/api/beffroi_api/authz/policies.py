@@ -38,7 +38,9 @@ def may_know(who: Identity, camera: Camera | None) -> Permission:
 
 
 def may_watch(who: Identity, camera: Camera | None) -> Permission:
-    """See its pictures: live, stills, recordings, and its alerts."""
+    """See its pictures of now: live and stills. Alerts and recordings are lists, which the role of the route and the
+    scope of the query decide on.
+    """
     return _with_role(who, camera, WATCHING)
 
 

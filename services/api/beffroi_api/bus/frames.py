@@ -13,12 +13,12 @@ from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, R
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import Codec, FrameBatch, Stream
+from beffroi_common.contracts.frames import NS_PER_S
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_MASKED
 
 log = structlog.get_logger(__name__)
 
-NS_PER_S = 1_000_000_000
 POLL_S = 0.05
 
 LOOK_BACK_S = 3.0

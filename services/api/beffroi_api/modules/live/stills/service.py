@@ -17,6 +17,7 @@ from beffroi_api.modules.recordings.video.object_file import ObjectFile
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.settings import StillSettings
 from beffroi_common.contracts import FrameBatch
+from beffroi_common.contracts.frames import NS_PER_S
 from beffroi_common.store import ObjectMissing, StoreDenied, StoreUnavailable
 
 from . import pictures
@@ -126,4 +127,4 @@ class Stills:
 
 def _ns(at: datetime) -> int:
     """The last nanosecond of that microsecond: times in JSON are cut to microseconds, pictures are not."""
-    return int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000 + 999
+    return int(at.timestamp()) * NS_PER_S + at.microsecond * 1000 + 999
