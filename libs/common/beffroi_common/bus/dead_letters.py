@@ -24,34 +24,6 @@ MAX_REASON = 2000
 MAX_KEY = 200
 
 
-class _DeadLetters:
-    """Writes dead letters for one service: where from, why, size and digest, and the message where it may be quoted."""
-
-    def __init__(self, producer: Producer, service: str, topics: Sequence[Topic], clock: Clock) -> None:
-        self._producer = producer
-        self._service = service
-        self._topics = {topic.name: topic for topic in topics}
-        self._clock = clock
-
-    def publish(self, record: Record, reason: str) -> None:
-        topic = self._topics[record.topic]
-        value = record.value or b""
-        letter = DeadLetter(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=record.key[:MAX_KEY],
-            service=self._service,
-            reason=reason[:MAX_REASON],
-            size_bytes=len(value),
-            sha256=hashlib.sha256(value).hexdigest(),
-            payload=value if topic.quoted and len(value) <= MAX_PAYLOAD_BYTES else None,
-            at=self._clock.now(),
-        )
-        self._producer.send(dead_letter_topic(topic), letter.key, letter)
-        DEAD_LETTERS.labels(topic=record.topic).inc()
-
-
 class TooManyDeadLettersError(Fatal):
     """So much is refused that this release and its input do not fit."""
 
@@ -146,7 +118,10 @@ class Refusals:
             clock: says when.
             limit: of refusals; None: that of a release.
         """
-        self._dead_letters = _DeadLetters(producer, service, topics, clock)
+        self._producer = producer
+        self._service = service
+        self._topics = {topic.name: topic for topic in topics}
+        self._clock = clock
         self._count = DeadLetterCount(limit or DeadLetterLimit())
 
     def accept(self, partition: Partition) -> None:
@@ -155,13 +130,15 @@ class Refusals:
         self._count.accepted(partition)
 
     def refuse(self, record: Record, reason: str) -> None:
-        """Send `record` to its dead letters.
+        """Send `record` to its dead letters: where from, why, size and digest, and the message where it may be quoted.
 
         Raises:
             RetryLater: the producer's queue is full, and nothing was done; try again.
             TooManyDeadLettersError: it is there, and was one too many.
         """
-        self._dead_letters.publish(record, reason)
+        letter = self._letter(record, reason)
+        self._producer.send(dead_letter_topic(self._topics[record.topic]), letter.key, letter)
+        DEAD_LETTERS.labels(topic=record.topic).inc()
         log.warning("dead letter", record=repr(record), reason=reason)
         RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
         self._count.refused(record.source)
@@ -169,3 +146,19 @@ class Refusals:
     def drop(self, partitions: Collection[Partition]) -> None:
         """Somebody else has these from now on, or they are read anew."""
         self._count.drop(partitions)
+
+    def _letter(self, record: Record, reason: str) -> DeadLetter:
+        value = record.value or b""
+        is_quoted = self._topics[record.topic].quoted and len(value) <= MAX_PAYLOAD_BYTES
+        return DeadLetter(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key[:MAX_KEY],
+            service=self._service,
+            reason=reason[:MAX_REASON],
+            size_bytes=len(value),
+            sha256=hashlib.sha256(value).hexdigest(),
+            payload=value if is_quoted else None,
+            at=self._clock.now(),
+        )
