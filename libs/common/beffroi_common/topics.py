@@ -6,9 +6,11 @@ against it. A retention is a promise about the disk: it is also the outage that 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from pydantic import TypeAdapter
 
@@ -28,6 +30,32 @@ SMALL_SEGMENT = timedelta(hours=1)
 COMPACTED_SEGMENT = timedelta(minutes=10)
 """How long the broker writes to one log segment: it deletes and compacts whole ones only, so that a message lives up to
 this much longer than its retention. (Kafka's default is a week.)"""
+
+
+LARGEST_LOG_SEGMENT_BYTES = 1024**3
+SMALLEST_LOG_SEGMENT_BYTES = 4 * (MAX_FRAME_RECORD_BYTES + RECORD_OVERHEAD_BYTES)
+LOG_SEGMENTS = 10
+"""A partition that is bounded in bytes has about so many log segments: Kafka deletes whole ones only."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a partition of the camera topics takes in at most.
+
+    Kafka counts a message's time from its own stamp. One written while its clock was ahead outlives its retention by as
+    much, pictures that nobody masked among them: so these have a bound in bytes, which no clock moves.
+    """
+
+    bytes_per_s: int
+
+    ROOM: ClassVar[int] = 2
+    """Cameras are not spread evenly, nor do they keep to their bitrate. A bound that is too low loses pictures that
+    somebody has yet to read; one that is twice too high costs disk, and only on the day of a wrong clock."""
+
+    @classmethod
+    def of(cls, cameras: int, slots: int, bits_per_s: int) -> Load:
+        """Of so many cameras on so many partitions, each of this bitrate at most."""
+        return cls(cls.ROOM * math.ceil(cameras / slots) * math.ceil(bits_per_s / 8))
 
 
 class Service(StrEnum):
@@ -84,7 +112,7 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        """The broker's settings for this topic."""
+        """The broker's settings for this topic, at every site."""
         config = {
             "max.message.bytes": str(self.max_record_bytes + RECORD_OVERHEAD_BYTES),
             "message.timestamp.type": "LogAppendTime",  # a camera's wrong clock must not keep pictures alive
@@ -101,6 +129,14 @@ class Topic:
             "segment.ms": _ms(FRAMES_SEGMENT if self.frames else SMALL_SEGMENT),
         }
         return config | ({"file.delete.delay.ms": "1000"} if self.frames else {})
+
+    def config_under(self, load: Load) -> dict[str, str]:
+        """The broker's settings where so much is written: pictures are bounded in bytes, too."""
+        if not self.frames or self.retention is None:
+            return self.config
+        most_bytes = int(load.bytes_per_s * (self.retention + FRAMES_SEGMENT).total_seconds())
+        segment_bytes = min(LARGEST_LOG_SEGMENT_BYTES, max(SMALLEST_LOG_SEGMENT_BYTES, most_bytes // LOG_SEGMENTS))
+        return self.config | {"retention.bytes": str(most_bytes), "segment.bytes": str(segment_bytes)}
 
 
 def _ms(duration: timedelta) -> str:

@@ -18,7 +18,7 @@ from pydantic_settings import SettingsConfigDict
 from beffroi_common.contracts.base import explain
 from beffroi_common.contracts.camera import MAX_SLOTS
 from beffroi_common.runtime.settings import KafkaSettings, StrictSettings
-from beffroi_common.topics import TOPICS, every_topic
+from beffroi_common.topics import TOPICS, Load, every_topic
 
 from .kafka import admin_client
 
@@ -32,14 +32,32 @@ class TopicMismatchError(Exception):
     """The broker's topics are not as the registry says."""
 
 
-def create_topics(settings: KafkaSettings, slots: int = DEFAULT_SLOTS, replication: int = 1) -> list[str]:
+DEFAULT_CAMERAS = 120
+DEFAULT_BITS_PER_S = 8_000_000
+
+
+def create_topics(
+    settings: KafkaSettings,
+    slots: int = DEFAULT_SLOTS,
+    replication: int = 1,
+    cameras: int = DEFAULT_CAMERAS,
+    bits_per_s: int = DEFAULT_BITS_PER_S,
+) -> list[str]:
     """Create what is missing, and return the names that were.
+
+    Args:
+        settings: how to reach the broker.
+        slots: partitions of each camera topic.
+        replication: brokers that hold each message.
+        cameras: of the site, at most.
+        bits_per_s: of one camera, at most.
 
     Raises:
         TopicMismatchError: an existing topic has other settings; it says which and what to do.
         KafkaException: the broker refused or is away.
     """
     admin = admin_client(settings, "beffroi-admin")
+    load = Load.of(cameras, slots, bits_per_s)
     existing = set(admin.list_topics(timeout=TIMEOUT_S).topics)
     data = {topic.name for topic in TOPICS}
     missing = [
@@ -47,7 +65,7 @@ def create_topics(settings: KafkaSettings, slots: int = DEFAULT_SLOTS, replicati
             topic.name,
             num_partitions=slots if topic.name in data else 1,
             replication_factor=replication,
-            config=topic.config,
+            config=topic.config_under(load),
         )
         for topic in every_topic()
         if topic.name not in existing
@@ -56,7 +74,7 @@ def create_topics(settings: KafkaSettings, slots: int = DEFAULT_SLOTS, replicati
         for future in admin.create_topics(missing, operation_timeout=TIMEOUT_S).values():
             future.result()
         _await_known(admin, {topic.topic for topic in missing})
-    check_topics(admin)
+    check_topics(admin, load)
     return [topic.topic for topic in missing]
 
 
@@ -69,8 +87,8 @@ def _await_known(admin: AdminClient, names: set[str]) -> None:
         time.sleep(KNOWN_POLL_S)
 
 
-def check_topics(admin: AdminClient) -> None:
-    """Compare each topic's settings on the broker with the registry.
+def check_topics(admin: AdminClient, load: Load) -> None:
+    """Compare each topic's settings on the broker with the registry, for what is written to a partition.
 
     Raises:
         TopicMismatchError: naming every difference.
@@ -80,7 +98,7 @@ def check_topics(admin: AdminClient) -> None:
     wrong = [
         f"{topic.name}: {name} is {found[topic.name][name].value}, must be {value}"
         for topic in every_topic()
-        for name, value in topic.config.items()
+        for name, value in topic.config_under(load).items()
         if found[topic.name][name].value != value
     ]
     if wrong:
@@ -99,13 +117,19 @@ class TopicsSettings(StrictSettings):
     """Partitions of each camera topic."""
     replication: int = Field(default=1, ge=1)
     """Brokers that hold each message; one broker has no other."""
+    cameras: int = Field(default=DEFAULT_CAMERAS, ge=1)
+    """Cameras of the site at most: topics of pictures are bounded in bytes by it, beside their time."""
+    camera_bits_per_s: int = Field(default=DEFAULT_BITS_PER_S, ge=100_000)
+    """Bitrate of a camera at most."""
 
 
 def main() -> None:
     """`python -m beffroi_common.bus.admin`: create and check all topics."""
     try:
         settings = TopicsSettings()
-        made = create_topics(settings.kafka, settings.slots, settings.replication)
+        made = create_topics(
+            settings.kafka, settings.slots, settings.replication, settings.cameras, settings.camera_bits_per_s
+        )
     except ValidationError as error:
         sys.exit(f"BEFFROI_TOPICS_*: {explain(error)}")
     except (TopicMismatchError, KafkaException) as error:
