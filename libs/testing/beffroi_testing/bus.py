@@ -20,6 +20,7 @@ from beffroi_common.bus import (
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.runtime import tracing
 from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import Topic
 
 from .clock import ManualClock
@@ -99,14 +100,15 @@ class MemoryBroker:
 
 
 class MemoryBus:
-    """See `Bus`."""
+    """See `Bus`. `clock` is that of whoever sends; by default the broker's."""
 
-    def __init__(self, broker: MemoryBroker) -> None:
+    def __init__(self, broker: MemoryBroker, clock: Clock | None = None) -> None:
         self._broker = broker
+        self._clock = clock
 
     def producer(self) -> Producer:
         """See `Bus.producer`."""
-        return MemoryProducer(self._broker)
+        return MemoryProducer(self._broker, self._clock)
 
     def consumer(
         self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
@@ -126,8 +128,10 @@ class MemoryBus:
 class MemoryProducer:
     """See `Producer`."""
 
-    def __init__(self, broker: MemoryBroker) -> None:
+    def __init__(self, broker: MemoryBroker, clock: Clock | None = None) -> None:
         self._broker = broker
+        self._clock = clock or broker.clock
+        self.broker_clock = ForeignClock("broker", self._clock)
 
     def send(
         self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
@@ -139,6 +143,7 @@ class MemoryProducer:
         if payload is not None and len(payload) > topic.max_record_bytes:
             raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
         self._broker.append(topic.name, key, payload, partition, tracing.headers())
+        self.broker_clock.said(self._broker.clock.now(), self._clock.monotonic_s())
 
     def flush(self, timeout_s: float) -> int:  # noqa: ARG002
         """See `Producer.flush`."""

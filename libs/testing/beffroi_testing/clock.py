@@ -32,3 +32,7 @@ class ManualClock:
         """Let both clocks go on."""
         self._now += timedelta(seconds=seconds)
         self._monotonic_s += seconds
+
+    def set(self, seconds: float) -> None:
+        """Set the wall clock forward by this much, or back; time does not go on."""
+        self._now += timedelta(seconds=seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from beffroi_common.contracts import StoreName
@@ -28,6 +29,11 @@ class MemoryStore:
         self._objects: dict[str, _Kept] = {}
         self.retention_days: int | None = None
         self.away = False
+
+    def now(self) -> datetime:
+        """See `ObjectStore.now`."""
+        self._reach()
+        return self._clock.now()
 
     def make_bucket(self, retention_days: int) -> None:
         """See `ObjectStore.make_bucket`."""

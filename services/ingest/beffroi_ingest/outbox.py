@@ -17,6 +17,7 @@ from beffroi_common.bus import DeliveryError, Producer, RetryLater, TooLarge
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import FRAMES_RAW, Topic
 
 from .tally import Tally
@@ -251,6 +252,11 @@ class SideProducer:
         except DeliveryError as error:
             self._renew(error)
             return 0
+
+    @property
+    def broker_clock(self) -> ForeignClock:
+        """See `Producer.broker_clock`."""
+        return self._producer.broker_clock
 
     def close(self) -> None:
         """See `Producer.close`."""

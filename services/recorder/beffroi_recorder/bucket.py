@@ -13,6 +13,7 @@ from beffroi_common.contracts import Level
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectStore, RetentionError, StoreUnavailable
+from beffroi_recorder.trouble import whose_fault
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,7 @@ def open_bucket(
                 store.make_bucket(retention_days)
             except StoreUnavailable as reason:
                 log.warning("waiting for the object store", reason=str(reason))
-                reporter.service(Level.ERROR, "store_away", str(reason))
+                reporter.service(Level.ERROR, whose_fault(reason), str(reason))
             except RetentionError:
                 if clock.monotonic_s() >= settled_at_s:
                     raise

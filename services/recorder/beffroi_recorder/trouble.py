@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from beffroi_common.bus import RetryLater
-from beffroi_common.store import StoreUnavailable
+from beffroi_common.store import ClocksDisagree, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -34,9 +34,9 @@ class Troubles:
         Args:
             work: what is put off, e.g. `destruction`.
             reason: why.
-            code: for the status; None: that of whoever is away, store or broker.
+            code: for the status; None: that of whoever is away, store or broker, or of a clock that is wrong.
         """
-        trouble = Trouble(code or _who_is_away(reason), str(reason))
+        trouble = Trouble(code or whose_fault(reason), str(reason))
         with self._lock:
             begins = work not in self._by_work
             self._by_work[work] = trouble
@@ -54,5 +54,8 @@ class Troubles:
             return next(iter(self._by_work.values()), None)
 
 
-def _who_is_away(reason: RetryLater) -> str:
+def whose_fault(reason: RetryLater) -> str:
+    """The status' code for a reason to wait."""
+    if isinstance(reason, ClocksDisagree):
+        return "clock_wrong"
     return "store_away" if isinstance(reason, StoreUnavailable) else "broker_away"

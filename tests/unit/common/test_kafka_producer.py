@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME,
+    TIMESTAMP_LOG_APPEND_TIME,
+    KafkaError,
+    KafkaException,
+)
 
 from beffroi_common.bus import DeliveryError
 from beffroi_common.bus.kafka.producer import KafkaProducer
@@ -17,6 +22,16 @@ from beffroi_testing import ManualClock
 
 ADDRESS = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
 MESSAGE = Viewers(camera="gate", annotated_until=datetime(2026, 11, 1, tzinfo=UTC))
+
+
+class Delivered:
+    """A message that the broker stamped at a moment of its own."""
+
+    def __init__(self, at: datetime, kind: int = TIMESTAMP_LOG_APPEND_TIME) -> None:
+        self.stamp = kind, int(at.timestamp() * 1000)
+
+    def timestamp(self) -> tuple[int, int]:
+        return self.stamp
 
 
 class Busy:
@@ -36,7 +51,7 @@ class Busy:
 
     def flush(self, timeout_s: float) -> int:
         if self.delivers:
-            self.waiting.popleft()(None, None)
+            self.waiting.popleft()(None, Delivered(self.clock.now()))
         self.others()
         self.clock.advance(timeout_s)
         return len(self.waiting)
@@ -63,6 +78,31 @@ def test_a_flush_gives_up_in_time_and_says_how_many_are_left(monkeypatch: pytest
     client.delivers = False
     assert producer.flush(1) == 3
     assert client.clock.monotonic_s() == pytest.approx(ManualClock().monotonic_s() + 1)
+
+
+@pytest.mark.parametrize(
+    ("at_s", "kind", "ahead_s"),
+    [
+        (601, TIMESTAMP_LOG_APPEND_TIME, 600),
+        (-600, TIMESTAMP_LOG_APPEND_TIME, -600),
+        (0.5, TIMESTAMP_LOG_APPEND_TIME, 0),
+        (601, TIMESTAMP_CREATE_TIME, None),
+    ],
+    ids=["ahead", "behind", "between sending and acknowledgement", "our own stamp says nothing"],
+)
+def test_the_stamp_of_a_message_tells_how_far_the_broker_s_clock_is_from_ours(
+    monkeypatch: pytest.MonkeyPatch, at_s: float, kind: int, ahead_s: float | None
+) -> None:
+    producer, client = busy_producer(monkeypatch)
+    sent = client.clock.now()
+    client.clock.advance(1)
+    client.waiting.popleft()(None, Delivered(sent + timedelta(seconds=at_s), kind))
+    ahead = producer.broker_clock.ahead
+    assert (
+        ahead is None
+        if ahead_s is None
+        else ahead == pytest.approx(timedelta(seconds=ahead_s), abs=timedelta(seconds=0.01))
+    )
 
 
 class Broken:

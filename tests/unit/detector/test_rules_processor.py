@@ -167,6 +167,7 @@ class Hesitant:
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
+        self.broker_clock = producer.broker_clock
         self.refusals = 2
         self.late = 2
         self.table_when_flushed: list[int] = []

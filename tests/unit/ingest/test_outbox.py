@@ -87,6 +87,7 @@ class Unreliable:
 
     def __init__(self, behind: Producer) -> None:
         self.behind = behind
+        self.broker_clock = behind.broker_clock
         self.unacknowledged = 0
         self.refuses = False
         self.full = False

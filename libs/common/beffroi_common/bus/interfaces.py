@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from beffroi_common.contracts import Contract, FrameBatch
+from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import Topic
 
 Partition = tuple[str, int]
@@ -64,6 +65,10 @@ class Producer(Protocol):
         Raises:
             DeliveryError: a message was refused for good.
         """
+
+    @property
+    def broker_clock(self) -> ForeignClock:
+        """What is known of the broker's clock, out of the stamps of the messages that it took."""
 
     def close(self) -> None:
         """Flush for a short while and close."""

@@ -66,9 +66,15 @@ class StatusReporter:
         message: str = "",
         counters: Mapping[str, float] | None = None,
     ) -> None:
-        """State how this instance is."""
+        """State how this instance is. If all is well but its clock, that is said: whatever it stamps is wrong."""
+        broker_clock = self._producer.broker_clock
+        if level is Level.OK and broker_clock.complaint is not None:
+            level, code, message = Level.ERROR, "clock_wrong", broker_clock.complaint
         if not self._due("service", code):
             return
+        counted = dict(counters or {})
+        if broker_clock.ahead is not None:
+            counted["broker_clock_ahead_s"] = broker_clock.ahead.total_seconds()
         self._send(
             ServiceStatus(
                 service=self._service,
@@ -78,7 +84,7 @@ class StatusReporter:
                 message=message[:MAX_MESSAGE],
                 at=self._clock.now(),
                 started_at=self._started_at,
-                counters=dict(counters or {}),
+                counters=counted,
             )
         )
 

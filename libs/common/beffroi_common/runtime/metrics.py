@@ -38,5 +38,10 @@ ALERTS = Counter("beffroi_alerts_total", "Alerts by rule and state", ["camera", 
 OBJECTS_STORED = Counter("beffroi_objects_stored_total", "Segments stored", ["camera"])
 STORED_BYTES = Counter("beffroi_stored_bytes_total", "Bytes of segments stored", ["camera"])
 STORE_FAILURES = Counter("beffroi_store_failures_total", "Calls to the object store that failed", ["operation"])
+CLOCK_AHEAD_SECONDS = Gauge(
+    "beffroi_clock_ahead_seconds",
+    "How far the clock of another part (broker, store) is ahead of the one here at least; negative: behind",
+    ["of"],
+)
 HTTP_REQUESTS = Counter("beffroi_http_requests_total", "Requests answered by the api", ["route", "method", "status"])
 LIVE_VIEWERS = Gauge("beffroi_live_viewers", "Live views open at present", ["camera", "view"])

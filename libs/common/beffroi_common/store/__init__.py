@@ -2,16 +2,18 @@
 
 RetryLater
 └── StoreUnavailable    away or overloaded: try again
+    └── ClocksDisagree  its clock and ours are apart: a person must set one
 Fatal
 ├── StoreDenied         wrong key or missing right: a person must act
 └── RetentionError      the bucket's lifecycle is not the promise made
 ObjectMissing           no such object
 """
 
-from .errors import ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
+from .errors import ClocksDisagree, ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
 from .interfaces import ObjectStore, StoredObject
 
 __all__ = [
+    "ClocksDisagree",
     "ObjectMissing",
     "ObjectStore",
     "RetentionError",

@@ -9,6 +9,10 @@ class StoreUnavailable(RetryLater):
     """It does not answer, or says that it cannot at present. Trying again may help."""
 
 
+class ClocksDisagree(StoreUnavailable):
+    """Its clock and ours are apart. What is due, and whether a request is fresh, cannot be told until one is set."""
+
+
 class StoreDenied(Fatal):
     """It knows us not or allows us not. Trying again does not help: a person must check key and policy."""
 

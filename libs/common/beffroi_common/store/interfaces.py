@@ -28,6 +28,13 @@ class ObjectStore(Protocol):
     def name(self) -> StoreName:
         """What recordings call it."""
 
+    def now(self) -> datetime:
+        """What its own clock says, rounded down to the second: retention is by that clock.
+
+        Raises:
+            ClocksDisagree: it takes no request of ours, because ours is too far from it.
+        """
+
     def make_bucket(self, retention_days: int) -> None:
         """Make the bucket with its lifecycle rule where it is not there, then check it as `check_retention`."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 import urllib3
 from minio.commonconfig import ENABLED, Filter
@@ -13,11 +15,13 @@ from minio.error import MinioException, S3Error
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
 from beffroi_common.contracts import StoreName
+from beffroi_common.runtime.clock import Clock, SystemClock
+from beffroi_common.runtime.foreign_clock import apart
 from beffroi_common.runtime.metrics import STORE_FAILURES
 from beffroi_common.runtime.settings import StoreSettings
 from minio import Minio
 
-from .errors import ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
+from .errors import ClocksDisagree, ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
 from .interfaces import StoredObject
 
 RULE_ID = "beffroi-retention"
@@ -27,48 +31,85 @@ DENIED = {
     "SignatureDoesNotMatch",
     "InvalidTokenId",
     "AuthorizationHeaderMalformed",
+    "RequestTimeTooSkewed",
 }
 MISSING = {"NoSuchKey", "NoSuchObject"}
 CONNECTIONS = 40
 """Kept open: one for each thread of the api that reads recordings (its web framework has 40), far more than the
 recorder's two. urllib3 keeps one by itself, closes every other after one request, and warns of it each time."""
+FRESH = timedelta(minutes=10)
+"""S3 refuses a request that was signed a quarter of an hour away from its own time, or more."""
 RETRIES = 0
 """The caller has a backoff of its own: each try here would make it wait for another time-out. A connection that was
 closed while idle is seen before it is used again, without a retry."""
 
 
+class _DatedPool(urllib3.PoolManager):
+    """Remembers what the server's clock said in its latest answer: the client shows no header of most answers."""
+
+    date: datetime | None = None
+
+    def urlopen(self, *arguments: Any, **named: Any) -> urllib3.BaseHTTPResponse:
+        """See `urllib3.PoolManager`."""
+        response = super().urlopen(*arguments, **named)
+        self.date = _read_date(response.headers.get("Date"))
+        return response
+
+
+def _read_date(header: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header or "").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 class MinioStore:
     """See `ObjectStore`."""
 
-    def __init__(self, name: StoreName, settings: StoreSettings) -> None:
+    def __init__(self, name: StoreName, settings: StoreSettings, clock: Clock | None = None) -> None:
         """Make a client; nothing connects yet.
 
         Args:
             name: what recordings call the store.
             settings: where it is, and which bucket.
+            clock: ours; requests are signed with the system's.
         """
+        self._clock = clock or SystemClock()
         self._name = name
         self._bucket = settings.bucket
         self._region = settings.region
         self._endpoint = settings.endpoint
+        self._http = _DatedPool(
+            maxsize=CONNECTIONS,
+            timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
+            retries=urllib3.Retry(total=RETRIES),
+            cert_reqs="CERT_REQUIRED",
+        )
         self._client = Minio(
             endpoint=settings.endpoint,
             access_key=settings.access_key,
             secret_key=settings.secret_key.get_secret_value(),
             secure=settings.secure,
             region=settings.region,
-            http_client=urllib3.PoolManager(
-                maxsize=CONNECTIONS,
-                timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
-                retries=urllib3.Retry(total=RETRIES),
-                cert_reqs="CERT_REQUIRED",
-            ),
+            http_client=self._http,
         )
 
     @property
     def name(self) -> StoreName:
         """See `ObjectStore.name`."""
         return self._name
+
+    def now(self) -> datetime:
+        """See `ObjectStore.now`."""
+        with self._translated_errors("now"), suppress(S3Error):  # a refusal says what time it is, too
+            self._client.bucket_exists(bucket_name=self._bucket)
+        date = self._http.date
+        if date is None:
+            raise StoreUnavailable(
+                f"the object store at {self._endpoint} does not say what time it is (HTTP's Date): "
+                "is it reached through a proxy that takes it out?"
+            )
+        return date
 
     def make_bucket(self, retention_days: int) -> None:
         """See `ObjectStore.make_bucket`."""
@@ -176,6 +217,10 @@ class MinioStore:
 
     def _explained(self, error: S3Error) -> StoreDenied | RetentionError | StoreUnavailable:
         if error.code in DENIED:
+            # A request that is not fresh by the store's clock is refused, and to some questions without a reason.
+            ahead = (self._http.date or self._clock.now()) - self._clock.now()
+            if abs(ahead) > FRESH:
+                return ClocksDisagree(apart("object store", ahead))
             return StoreDenied(
                 f"the object store at {self._endpoint} refused our key ({error.code}): check access key, secret key "
                 f"and the rights on bucket {self._bucket}"

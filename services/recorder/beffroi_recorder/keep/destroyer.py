@@ -1,17 +1,22 @@
-"""Destroys what is due, sees that it is gone, and says so. The store's own lifecycle is a scanner, not a deadline."""
+"""Destroys what is due, sees that it is gone, and says so. The store's own lifecycle is a scanner, not a deadline.
+
+Whoever destroys by the clock believes no clock alone: what is due is due by the store's clock and by ours, and while
+the two are apart nothing is destroyed. A wrong clock costs a delay, which is said, and no recording.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from beffroi_common.bus import Fatal, Partition, Producer, RetryLater
-from beffroi_common.contracts import InvalidMessageError, RecordingState
+from beffroi_common.contracts import InvalidMessageError, Recording, RecordingState
 from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectStore, StoredObject
+from beffroi_common.runtime.foreign_clock import ForeignClock
+from beffroi_common.store import ClocksDisagree, ObjectStore, StoredObject
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_recorder.publishing import publish
 
@@ -63,6 +68,8 @@ class Destroyer:
         self._interval_s = interval_s
         self._most = most
         self._expiry = ExpiryIndex(store, clock, timedelta(days=retention_days))
+        self._store_clock = ForeignClock("object store", clock, resolution=timedelta(seconds=1))
+        self._now = datetime.min.replace(tzinfo=UTC)
         self._begun: StoredObject | None = None
         self._next_s = 0.0
         self._terms = 0
@@ -82,6 +89,7 @@ class Destroyer:
 
         Raises:
             RetryLater: store or broker cannot at present; the round is made at the next call.
+            ClocksDisagree: the store's clock and ours are apart: nothing is destroyed until one is set.
             RetentionError: the bucket's rules are not the promise any more: nothing may be stored in it.
             NotDestroyedError: an object cannot be destroyed.
             StoreDenied: the store refuses our key.
@@ -108,6 +116,7 @@ class Destroyer:
         self._store.check_retention(self._retention_days)
         if self._producer.flush(BROKER_S):
             raise RetryLater("the broker takes no messages at present, and nothing is destroyed unsaid")
+        self._now = self._agreed_now()
         self._finish()
         for _ in range(self._most):
             if not self._is_owner or not self._step():
@@ -116,13 +125,24 @@ class Destroyer:
                 break
         return True
 
+    def _agreed_now(self) -> datetime:
+        """What time it is by both clocks, the earlier of the two. A round keeps to it: a clock may be set meanwhile."""
+        asked_s = self._clock.monotonic_s()
+        theirs = self._store.now()
+        self._store_clock.said(theirs, asked_s)
+        complaint = self._store_clock.complaint
+        if complaint is not None:
+            raise ClocksDisagree(f"{complaint}. Nothing is destroyed until they agree")
+        return min(theirs, self._clock.now())
+
     def _step(self) -> bool:
         """Destroy the next that is due, or look for more; False: there is none."""
-        name = self._expiry.first()
+        name = self._expiry.first(self._now)
         if name is None:
-            return self._expiry.look_on()
+            return self._expiry.look_on(self._now)
         found = self._store.stat(name)
-        if found is not None and self._expiry.is_due(found):  # it may have been stored again since it was listed
+        # It may have been destroyed, or stored again, since it was listed.
+        if found is not None and self._expiry.is_due(found, self._now):
             self._begun = found
             self._finish()
         self._expiry.drop_first()
@@ -148,7 +168,14 @@ class Destroyer:
         except InvalidMessageError as reason:
             log.warning("what was destroyed was not a recording of ours", object=found.name, reason=str(reason))
             return
-        destroyed = segment.recording.model_copy(
-            update={"state": RecordingState.DESTROYED, "changed_at": self._clock.now()}
-        )  # fmt: skip
-        publish(self._producer, destroyed, segment.partition)
+        publish(self._producer, destroyed(segment.recording, self._now), segment.partition)
+
+
+def destroyed(recording: Recording, now: datetime) -> Recording:
+    """What is said of a recording that is no more.
+
+    It comes after what was said before also where that was stamped by a clock that was ahead: readers go by the order
+    of the two, and would hold what is gone to be there for as long.
+    """
+    changed_at = max(now, recording.changed_at + timedelta(microseconds=1))
+    return recording.model_copy(update={"state": RecordingState.DESTROYED, "changed_at": changed_at})

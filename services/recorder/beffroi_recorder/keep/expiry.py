@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import islice
 
@@ -27,7 +27,10 @@ PIECE = 1000
 
 
 class ExpiryIndex:
-    """Lists the store from the oldest day on, a piece at a time, going on where it was."""
+    """Lists the store from the oldest day on, a piece at a time, going on where it was.
+
+    It is told what time it is, and does not ask: what is due is judged by an instant on which two clocks agreed.
+    """
 
     def __init__(self, store: ObjectStore, clock: Clock, retention: timedelta) -> None:
         self._store = store
@@ -35,14 +38,14 @@ class ExpiryIndex:
         self._retention = retention
         self._soon: list[tuple[datetime, str]] = []
         self._ahead: list[tuple[datetime, str]] = []
-        self._horizon = clock.now()
+        self._horizon = datetime.min.replace(tzinfo=UTC)
         self._listing: Iterator[StoredObject] | None = None
         self._again_s = 0.0
         self._whole_again_s = 0.0
 
-    def first(self) -> str | None:
+    def first(self, now: datetime) -> str | None:
         """Of the objects seen so far, the one that is due for the longest time; None when none is due."""
-        if not self._soon or self._soon[0][0] > self._clock.now():
+        if not self._soon or self._soon[0][0] > now:
             return None
         return self._soon[0][1]
 
@@ -50,11 +53,11 @@ class ExpiryIndex:
         """Done with it."""
         heappop(self._soon)
 
-    def is_due(self, found: StoredObject) -> bool:
+    def is_due(self, found: StoredObject, now: datetime) -> bool:
         """Whether an object's retention is over."""
-        return self._due_at(found) <= self._clock.now()
+        return self._due_at(found) <= now
 
-    def look_on(self) -> bool:
+    def look_on(self, now: datetime) -> bool:
         """See the next piece of the listing; False: all was seen, and the next listing is not due yet.
 
         Raises:
@@ -63,7 +66,7 @@ class ExpiryIndex:
         if self._listing is None and self._clock.monotonic_s() < self._again_s:
             return False
         try:
-            self._note_piece(self._listing or self._new_listing())
+            self._note_piece(self._listing or self._new_listing(now))
         except (StoreUnavailable, StoreDenied):
             self.forget()
             raise
@@ -75,9 +78,9 @@ class ExpiryIndex:
         self._listing = None
         self._again_s = self._whole_again_s = 0.0
 
-    def _new_listing(self) -> Iterator[StoredObject]:
+    def _new_listing(self, now: datetime) -> Iterator[StoredObject]:
         now_s = self._clock.monotonic_s()
-        self._horizon = self._clock.now() + LOOK_AHEAD
+        self._horizon = now + LOOK_AHEAD
         self._again_s = now_s + LOOK_AHEAD.total_seconds()
         if now_s < self._whole_again_s:
             self._soon = sorted(self._ahead)

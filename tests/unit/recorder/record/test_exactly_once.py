@@ -66,6 +66,7 @@ class FusedProducer:
 
     def __init__(self, real: Producer, fuse: Fuse) -> None:
         self._real = real
+        self.broker_clock = real.broker_clock
         self._fuse = fuse
         self._queue: list[tuple[Topic, str, Contract | FrameBatch | None, int | None]] = []
 

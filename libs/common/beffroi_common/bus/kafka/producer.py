@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import takewhile
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message
 from confluent_kafka import Producer as KafkaProducerClient
 
 from beffroi_common.bus.errors import DeliveryError, TooLarge
@@ -18,6 +19,7 @@ from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.errors import RetryLater
 from beffroi_common.runtime import tracing
 from beffroi_common.runtime.clock import Clock, SystemClock
+from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import Topic
 
 from .rdkafka_log import RdkafkaLog
@@ -26,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 PARTITION_UA = -1
 """librdkafka: chosen by key."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 CLOSE_FLUSH_S = 5.0
 
@@ -40,6 +44,7 @@ class KafkaProducer:
     def __init__(self, config: dict[str, Any], clock: Clock | None = None) -> None:
         self._client = KafkaProducerClient(config, logger=RdkafkaLog())
         self._clock = clock or SystemClock()
+        self._broker_clock = ForeignClock("broker", self._clock)
         self._refused: str | None = None
         self._lock = threading.Lock()
         self._sent = 0
@@ -61,7 +66,7 @@ class KafkaProducer:
                 key.encode(),
                 PARTITION_UA if partition is None else partition,
                 headers=list(tracing.headers().items()),
-                on_delivery=partial(self._done, number),
+                on_delivery=partial(self._done, number, self._clock.monotonic_s()),
             )
         except BufferError:
             self._acknowledge(number)
@@ -88,6 +93,11 @@ class KafkaProducer:
             left = self._unacknowledged_before(end)
             if not left or self._clock.monotonic_s() >= deadline_s:
                 return left
+
+    @property
+    def broker_clock(self) -> ForeignClock:
+        """See `Producer.broker_clock`."""
+        return self._broker_clock
 
     def close(self) -> None:
         """See `Producer.close`."""
@@ -120,11 +130,15 @@ class KafkaProducer:
         with self._lock:
             return sum(1 for _ in takewhile(lambda number: number < end, self._unacknowledged))
 
-    def _done(self, number: int, error: KafkaError | None, message: Message) -> None:
+    def _done(self, number: int, sent_s: float, error: KafkaError | None, message: Message) -> None:
         self._acknowledge(number)
         if error is not None:
             log.error("message refused", topic=message.topic(), reason=error.str())
             self._refuse(error.str())
+            return
+        kind, stamp_ms = message.timestamp()
+        if kind == TIMESTAMP_LOG_APPEND_TIME:
+            self._broker_clock.said(EPOCH + timedelta(milliseconds=stamp_ms), sent_s)
 
     def _refuse(self, reason: str) -> None:
         self._refused = self._refused or reason

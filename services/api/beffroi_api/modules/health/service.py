@@ -35,12 +35,17 @@ class Statuses:
     """Our own status. That it comes back by the bus shows that the broker takes and gives messages."""
     table: Table[Status] | None = None
     _said: dict[str, tuple[Level, str, str, dict[str, str]]] = field(default_factory=dict)
+    _heard_s: dict[str, float] = field(default_factory=dict)
+    """When each came that came since the topic was read to its end: whoever says it may have a clock that is wrong."""
 
     def changed(self, key: str, now: Status | Absent) -> None:
         """A status came; on the table's thread."""
         if isinstance(now, Absent):
             self._said.pop(key, None)
+            self._heard_s.pop(key, None)
             return
+        if self.table is not None and self.table.wait_caught_up(0):
+            self._heard_s[key] = self.clock.monotonic_s()
         resting = now.resting_rules if isinstance(now, CameraStatus) else {}
         said = (now.level, now.code, now.message, resting)
         if self._said.get(key) != said:
@@ -74,8 +79,15 @@ class Statuses:
         ]
 
     def is_stale(self, status: Status) -> bool:
-        """Whether it was said too long ago to be believed."""
-        return self.clock.now() - status.at > self.stale_after
+        """Whether it was said too long ago to be believed.
+
+        What came while we listened counts from then. What was on the topic before goes by its own time, until it is
+        repeated: a time to come is that of a clock that was wrong, and no younger.
+        """
+        heard_s = self._heard_s.get(status.key)
+        if heard_s is not None:
+            return self.clock.monotonic_s() - heard_s > self.stale_after.total_seconds()
+        return abs(self.clock.now() - status.at) > self.stale_after
 
     def broker(self) -> Dependency:
         """Whether our own status came back lately."""
