@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from contextlib import closing
+from datetime import timedelta
 
 import structlog
 
@@ -19,6 +21,7 @@ from beffroi_common.topics import FRAMES_MASKED
 
 from .bucket import open_bucket
 from .keep.destroyer import Destroyer, NotDestroyedError
+from .keep.register import Register
 from .keep.retention import Retention, RetentionThread
 from .record.cutting import CutRules
 from .record.heads import Heads
@@ -76,6 +79,7 @@ def _record(
             store,
             producer,
             runtime.clock,
+            Register(bus, store, producer, runtime.clock, timedelta(days=settings.retention_days)),
             retention_days=settings.retention_days,
             interval_s=settings.destroy_interval_s,
             most=settings.destroy_most,
@@ -102,7 +106,7 @@ def _record(
             clock=runtime.clock,
             owned=owned,
         )
-        with RetentionThread(retention.turn, runtime.health, runtime.stop):
+        with closing(destroyer), RetentionThread(retention.turn, runtime.health, runtime.stop):
             run(
                 bus,
                 recorder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +19,14 @@ from beffroi_common.contracts import DeadLetter, Level, Recording, RecordingStat
 from beffroi_common.contracts.status import ServiceStatus, decode_status
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import StoreSettings
+from beffroi_common.store import ClocksDisagree
+from beffroi_common.store.minio import MinioStore
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, STATUS, dead_letter_topic
 from beffroi_local.minio import ObjectServer
 from beffroi_local.ports import free_port
 from beffroi_local.process import Command, running
 from beffroi_recorder.keep.destroyer import DESTROYER_PARTITION, Destroyer
+from beffroi_recorder.keep.register import Register
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 from minio import Minio
 
@@ -211,6 +214,29 @@ def test_a_full_disk_is_waited_for(site: Site, small_disk: Path) -> None:
     assert process.process.poll() is None
 
 
+def test_what_was_removed_while_the_recorder_was_down_is_said_to_be_destroyed(site: Site) -> None:
+    process = site.recorder("absent")
+    site.send(film(10, "square"))
+    wait_for(lambda: site.recorded("square") == 10 * FPS, "all segments", site.tail)
+    process.process.kill()
+    process.end()
+    removed = site.objects("square")[0]
+    site.store.remove(removed)
+    site.recorder("absent")
+
+    def gone() -> list[str]:
+        return [each.object_name for each in site.recordings("square") if each.state is RecordingState.DESTROYED]
+
+    wait_for(lambda: gone() == [removed], "word of what is gone", site.tail)
+
+
+class Later(MinioStore):
+    """The real store, fifteen days on: a clock of its own that a test cannot set."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(days=15)
+
+
 def test_what_is_due_is_destroyed_in_the_real_store(site: Site) -> None:
     site.recorder()
     site.send(film(6, "old"))
@@ -218,11 +244,18 @@ def test_what_is_due_is_destroyed_in_the_real_store(site: Site) -> None:
     site.started[-1].process.kill()
     bus = MemoryBroker()
     clock = ManualClock(SystemClock().now() + timedelta(days=15))
-    destroyer = Destroyer(
-        site.store, MemoryBus(bus).producer(), clock, retention_days=14, interval_s=60.0, most=100
-    )  # fmt: skip
-    destroyer.own([DESTROYER_PARTITION])
-    destroyer.tick()
+    producer = MemoryBus(bus).producer()
+
+    def destroyer(store: MinioStore) -> Destroyer:
+        register = Register(MemoryBus(bus), store, producer, clock, timedelta(days=14))
+        made = Destroyer(store, producer, clock, register, retention_days=14, interval_s=60.0, most=100)
+        made.own([DESTROYER_PARTITION])
+        return made
+
+    with pytest.raises(ClocksDisagree):
+        destroyer(site.store).tick()
+    assert site.objects("old"), "by the store's own clock nothing is due"
+    destroyer(Later("recordings", site.store_settings)).tick()
     assert not site.objects("old")
     said = [Recording.decode(record.value or b"") for record in bus.records(RECORDINGS)]
     assert {each.state for each in said} == {RecordingState.DESTROYED}

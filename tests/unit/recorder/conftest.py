@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.store import ObjectStore
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
 from beffroi_recorder.keep.destroyer import Destroyer
+from beffroi_recorder.keep.register import Register
 from beffroi_recorder.keep.retention import Retention
 from beffroi_recorder.record.cutting import CutRules
 from beffroi_recorder.record.heads import Heads
@@ -184,8 +186,9 @@ class Running:
         self.work = WorkDir(site.folder, site.most_bytes, append)
         self.work.__enter__()
         heads, troubles = Heads(store, self.work), Troubles()
+        register = Register(MemoryBus(site.broker), store, producer, site.clock, timedelta(days=14))
         self.destroyer = Destroyer(
-            store, producer, site.clock, retention_days=14, interval_s=60.0, most=200
+            store, producer, site.clock, register, retention_days=14, interval_s=60.0, most=200
         )  # fmt: skip
         self.recorder = Recorder(
             store=store.name,

@@ -37,6 +37,11 @@ CAMERA_UP = Gauge("beffroi_camera_up", "1 while pictures of the camera arrive", 
 ALERTS = Counter("beffroi_alerts_total", "Alerts by rule and state", ["camera", "rule", "state"])
 OBJECTS_STORED = Counter("beffroi_objects_stored_total", "Segments stored", ["camera"])
 STORED_BYTES = Counter("beffroi_stored_bytes_total", "Bytes of segments stored", ["camera"])
+RECORDINGS_FOUND_GONE = Counter(
+    "beffroi_recordings_found_gone_total",
+    "Recordings that were gone from the bucket without our doing, by whether their retention was over (yes, no)",
+    ["due"],
+)
 STORE_FAILURES = Counter("beffroi_store_failures_total", "Calls to the object store that failed", ["operation"])
 CLOCK_AHEAD_SECONDS = Gauge(
     "beffroi_clock_ahead_seconds",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from beffroi_common.bus import Fatal, Partition, Producer, RetryLater
-from beffroi_common.contracts import InvalidMessageError, Recording, RecordingState
+from beffroi_common.contracts import InvalidMessageError
 from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.foreign_clock import ForeignClock
@@ -21,6 +21,7 @@ from beffroi_common.topics import FRAMES_MASKED
 from beffroi_recorder.publishing import publish
 
 from .expiry import ExpiryIndex
+from .register import Register, destroyed
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class Destroyer:
         store: ObjectStore,
         producer: Producer,
         clock: Clock,
+        register: Register,
         *,
         retention_days: int,
         interval_s: float,
@@ -70,6 +72,7 @@ class Destroyer:
         self._expiry = ExpiryIndex(store, clock, timedelta(days=retention_days))
         self._store_clock = ForeignClock("object store", clock, resolution=timedelta(seconds=1))
         self._now = datetime.min.replace(tzinfo=UTC)
+        self._register = register
         self._begun: StoredObject | None = None
         self._next_s = 0.0
         self._terms = 0
@@ -94,12 +97,18 @@ class Destroyer:
             NotDestroyedError: an object cannot be destroyed.
             StoreDenied: the store refuses our key.
         """
+        if not self._is_owner:
+            self._register.forget()
         now_s = self._clock.monotonic_s()
         if now_s < self._next_s or not (self._is_owner or self._begun):
             return
         self._begin_term()
         more = self._round(now_s + LONGEST_ROUND_S)
         self._next_s = self._clock.monotonic_s() + (PAUSE_S if more else self._interval_s)
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self._register.forget()
 
     @property
     def _is_owner(self) -> bool:
@@ -109,6 +118,7 @@ class Destroyer:
         term = self._term
         if term is not None and term != self._listed_in_term:
             self._expiry.forget()  # another instance may have gone on from it
+            self._register.forget()
             self._listed_in_term = term
 
     def _round(self, end_s: float) -> bool:
@@ -139,7 +149,7 @@ class Destroyer:
         """Destroy the next that is due, or look for more; False: there is none."""
         name = self._expiry.first(self._now)
         if name is None:
-            return self._expiry.look_on(self._now)
+            return self._expiry.look_on(self._now) or self._register.look_on(self._now)
         found = self._store.stat(name)
         # It may have been destroyed, or stored again, since it was listed.
         if found is not None and self._expiry.is_due(found, self._now):
@@ -169,13 +179,3 @@ class Destroyer:
             log.warning("what was destroyed was not a recording of ours", object=found.name, reason=str(reason))
             return
         publish(self._producer, destroyed(segment.recording, self._now), segment.partition)
-
-
-def destroyed(recording: Recording, now: datetime) -> Recording:
-    """What is said of a recording that is no more.
-
-    It comes after what was said before also where that was stamped by a clock that was ahead: readers go by the order
-    of the two, and would hold what is gone to be there for as long.
-    """
-    changed_at = max(now, recording.changed_at + timedelta(microseconds=1))
-    return recording.model_copy(update={"state": RecordingState.DESTROYED, "changed_at": changed_at})

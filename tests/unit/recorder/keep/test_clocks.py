@@ -14,7 +14,8 @@ from beffroi_common.recordings.segment_format import metadata_of
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.store import ClocksDisagree
 from beffroi_common.topics import RECORDINGS
-from beffroi_recorder.keep.destroyer import DESTROYER_PARTITION, Destroyer, destroyed
+from beffroi_recorder.keep.destroyer import DESTROYER_PARTITION, Destroyer
+from beffroi_recorder.keep.register import Register, destroyed
 from beffroi_recorder.keep.retention import Retention
 from beffroi_recorder.trouble import Troubles
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
@@ -38,8 +39,10 @@ class Site:
             name = f"segments/{at:%Y-%m-%d}/gate/{at:%H%M%S}.000Z-1-{minute}.mp4"
             recording = recording_of("gate", at, object_name=name)
             self.store.put(name, file, "video/mp4", metadata_of(recording, 0))
+        bus = MemoryBus(self.broker)
+        register = Register(bus, self.store, bus.producer(), self.ours, timedelta(days=14))
         self.destroyer = Destroyer(
-            self.store, MemoryBus(self.broker).producer(), self.ours, retention_days=14, interval_s=60.0, most=200
+            self.store, bus.producer(), self.ours, register, retention_days=14, interval_s=60.0, most=200
         )
         self.destroyer.own([DESTROYER_PARTITION])
 

@@ -1,0 +1,197 @@
+"""Whoever removed an object: that it is gone is on the register, once, and in the end leaves it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from prometheus_client import REGISTRY
+from tests.messages import recording_of
+from tests.unit.recorder.conftest import Film, Running, Site, Start
+
+from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.recordings import DESTROYED_KEPT
+from beffroi_common.recordings.naming import head_name
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
+from beffroi_recorder.keep.register import StoredKeys, fingerprint
+from beffroi_testing import MemoryBus, MemoryStore
+
+DAY_S = 24 * 3600
+OWNED = [(FRAMES_MASKED.name, 0)]
+
+
+@pytest.fixture
+def stored(site: Site, start: Start, film: Film) -> list[Recording]:
+    """Three recordings, whose recorder is down."""
+    site.put_on_bus(film(130))
+    life = start()
+    life.work_off()
+    life.go_idle()
+    assert len(site.segments) == 3
+    return list(site.final.values())
+
+
+def owning(start: Start, store: MemoryStore | None = None) -> Running:
+    life = start(store)
+    life.recorder.assigned(OWNED)
+    return life
+
+
+def states(site: Site) -> list[RecordingState]:
+    return [each.state for each in site.final.values()]
+
+
+def found_gone(due: str) -> float:
+    return REGISTRY.get_sample_value("beffroi_recordings_found_gone_total", {"due": due}) or 0.0
+
+
+GONE, THERE = RecordingState.DESTROYED, RecordingState.STORED
+
+
+def test_what_the_store_s_lifecycle_removed_while_the_recorder_was_down_is_said_to_be_destroyed(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    site.clock.advance(15 * DAY_S)
+    for name in [*site.segments, head_name("gate")]:
+        site.store.remove(name)
+    before = found_gone("yes")
+    owning(start).tick()
+    assert states(site) == [GONE] * 3
+    assert all(each.changed_at == site.clock.now() for each in site.final.values())
+    assert found_gone("yes") == before + 3
+
+
+def test_what_somebody_removed_before_its_time_is_said_and_counted(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    site.store.remove(stored[1].object_name)
+    before = found_gone("no")
+    owning(start).tick()
+    assert states(site) == [THERE, GONE, THERE]
+    assert found_gone("no") == before + 1
+
+
+def test_it_is_looked_again_each_day(site: Site, start: Start, stored: list[Recording]) -> None:
+    life = owning(start)
+    life.tick()
+    site.store.remove(stored[1].object_name)
+    site.clock.advance(3600)
+    life.tick()
+    assert states(site) == [THERE] * 3
+    site.clock.advance(DAY_S)
+    life.tick()
+    assert states(site) == [THERE, GONE, THERE]
+
+
+def test_a_bucket_that_is_another_one_makes_nothing_destroyed_before_it_is_due(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    empty = MemoryStore(site.clock)
+    empty.make_bucket(14)
+    life = owning(start, empty)
+    life.tick()
+    site.clock.advance(DAY_S)
+    life.tick()
+    assert states(site) == [THERE] * 3
+    site.clock.advance(14 * DAY_S)
+    life.tick()
+    assert states(site) == [GONE] * 3
+
+
+def test_what_is_destroyed_or_there_is_not_said_again(site: Site, start: Start, stored: list[Recording]) -> None:
+    life = owning(start)
+    life.tick()
+    site.clock.advance(15 * DAY_S)
+    life.tick()
+    assert states(site) == [GONE] * 3
+    said = len(site.recordings)
+    for _ in range(3):
+        site.clock.advance(DAY_S + 1)
+        life.tick()
+    life = owning(start)
+    life.tick()
+    assert len(site.recordings) == said == 6
+
+
+def test_only_the_owner_says_so(site: Site, start: Start, stored: list[Recording]) -> None:
+    site.store.remove(stored[1].object_name)
+    start().tick()
+    assert states(site) == [THERE] * 3
+
+
+@pytest.mark.parametrize("call", ["list", "stat"])
+def test_a_store_that_goes_away_meanwhile_is_asked_anew(
+    site: Site, start: Start, stored: list[Recording], call: str
+) -> None:
+    site.store.remove(stored[1].object_name)
+    ask = getattr(site.store, call)
+    asked = 0
+
+    def once_away(name: str) -> object:
+        nonlocal asked
+        asked += 1
+        site.store.away = asked == 2
+        return ask(name)
+
+    setattr(site.store, call, once_away)
+    life = owning(start)
+    for _ in range(5):
+        life.tick()
+        site.store.away = False
+        site.clock.advance(61)
+    assert states(site) == [THERE, GONE, THERE]
+
+
+def test_recordings_of_another_store_are_not_this_one_s_to_judge(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    held = stored[0].model_copy(update={"store": "holds", "state": RecordingState.HELD})
+    MemoryBus(site.broker).producer().send(RECORDINGS, held.key, held, partition=0)
+    before = len(site.recordings)
+    owning(start).tick()
+    assert len(site.recordings) == before
+
+
+def test_what_was_destroyed_leaves_the_register_after_its_time_and_nothing_else_does(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    life = owning(start)
+    old = recording_of("gate", site.clock.now(), object_name="segments/2026-10-01/gate/1.mp4", state=GONE)
+    MemoryBus(site.broker).producer().send(RECORDINGS, old.key, old, partition=1)
+
+    def removed() -> list[tuple[str, int]]:
+        return [(each.key, each.partition) for each in site.broker.records(RECORDINGS) if each.value is None]
+
+    site.clock.advance(DESTROYED_KEPT.total_seconds() - 60)
+    life.tick()
+    assert removed() == []
+    site.clock.advance(DAY_S + 1)
+    life.tick()
+    assert removed() == [(old.key, 1)]
+
+
+def test_the_latest_word_counts_and_each_day_is_forgotten_once_taken() -> None:
+    keys = StoredKeys()
+    names = [f"segments/2026-11-0{day}/gate/{number}.mp4" for day in (1, 2) for number in range(3)]
+    for name in names:
+        keys.note(name, stored=True)
+    keys.note(names[0], stored=False)
+    keys.note(names[1], stored=False)
+    keys.note(names[1], stored=True)
+    assert keys.days() == ["segments/2026-11-01", "segments/2026-11-02"]
+    assert keys.take("segments/2026-11-01") == {fingerprint(names[1]), fingerprint(names[2])}
+    assert keys.days() == ["segments/2026-11-02"]
+    assert keys.take("segments/2026-11-02") == set(map(fingerprint, names[3:]))
+
+
+def test_a_recording_that_is_stored_while_they_are_compared_is_not_missed(
+    site: Site, start: Start, stored: list[Recording], film: Film
+) -> None:
+    life = owning(start)
+    later = timedelta(hours=1)
+    site.put_on_bus(film(61, epoch=9, start_ns=int((stored[0].starts_at + later).timestamp()) * 1_000_000_000))
+    life.work_off()
+    life.go_idle()
+    site.clock.advance(DAY_S)
+    life.tick()
+    assert set(states(site)) == {THERE}
