@@ -18,20 +18,28 @@ ROUND_S = 1.0
 
 @dataclass
 class Chore:
-    """Something done every `every_s` seconds."""
+    """Something done every `every_s` seconds.
+
+    Attributes:
+        destroys: it removes, because its time is over by our clock, what cannot be made again.
+    """
 
     do: Callable[[], None]
     every_s: float
+    destroys: bool = False
     due_s: float = 0.0
 
 
 class Housekeeping:
-    """Does chores one after the other."""
+    """Does chores one after the other. What destroys waits while `is_clock_right` does not say so."""
 
-    def __init__(self, chores: Sequence[Chore], clock: Clock, beat: Callable[[], None]) -> None:
+    def __init__(
+        self, chores: Sequence[Chore], clock: Clock, beat: Callable[[], None], is_clock_right: Callable[[], bool]
+    ) -> None:
         self._chores = chores
         self._clock = clock
         self._beat = beat
+        self._is_clock_right = is_clock_right
 
     def run(self, stop: threading.Event) -> None:
         """Go on until `stop` is set."""
@@ -43,7 +51,7 @@ class Housekeeping:
     def round(self) -> None:
         """Do what is due."""
         for chore in self._chores:
-            if self._clock.monotonic_s() < chore.due_s:
+            if self._clock.monotonic_s() < chore.due_s or (chore.destroys and not self._is_clock_right()):
                 continue
             chore.due_s = self._clock.monotonic_s() + chore.every_s
             try:

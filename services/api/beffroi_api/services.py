@@ -38,6 +38,7 @@ from beffroi_rules import registry
 STORE_EVERY_S = 15.0
 SESSIONS_EVERY_S = 300.0
 ALERTS_EVERY_S = 3600.0
+RECORDINGS_EVERY_S = 3600.0
 NEWS_EVERY_S = 60.0
 
 NAMES = Scope.system("an alert that was found in scope says the name of its camera")
@@ -92,6 +93,7 @@ class Services(ProcessServices):
             retention,
             lambda name: self.directory.camera(name) or self.cameras.known(NAMES, name),
             self.outbox,
+            self.publisher.is_clock_right,
         )
         self.frames = FrameReader(bus, self.directory, settings.stills, clock)
         self.stills = Stills(
@@ -122,10 +124,11 @@ class Services(ProcessServices):
         chores = [
             Chore(self._probe.ask, STORE_EVERY_S),
             Chore(self.sessions.forget_ended, SESSIONS_EVERY_S),
-            Chore(self.alerts.forget_old, ALERTS_EVERY_S),
+            Chore(self.alerts.forget_old, ALERTS_EVERY_S, destroys=True),
+            Chore(self.recordings.forget_old, RECORDINGS_EVERY_S, destroys=True),
             Chore(self._announcements.forget_old, NEWS_EVERY_S),
         ]
-        house = Housekeeping(chores, self.clock, lambda: self.beat("housekeeping"))
+        house = Housekeeping(chores, self.clock, lambda: self.beat("housekeeping"), self.publisher.is_clock_right)
         return [
             *super().workers(),
             Worker("index", index.run, self.on_bug),

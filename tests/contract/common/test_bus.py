@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -118,6 +118,14 @@ def read_until(consumer: Consumer, done: Callable[[list[Record]], bool]) -> list
 
 def mine(records: list[Record], name: str) -> list[Record]:
     return [record for record in records if record.key == name]
+
+
+def test_a_producer_learns_how_far_the_broker_s_clock_is_from_ours(bus: Bus) -> None:
+    producer = bus.producer()
+    assert producer.broker_clock.ahead is None
+    producer.send(VIEWERS, "clock", viewers("clock"), partition=0)
+    assert producer.flush(TIMEOUT_S) == 0
+    assert producer.broker_clock.ahead == timedelta(), "both are of this machine"
 
 
 def test_order_holds_within_a_partition_and_the_slot_is_the_partition(bus: Bus, group: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import minio.time
 import pytest
 
+from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import StoreSettings
-from beffroi_common.store import ObjectMissing, ObjectStore, RetentionError
+from beffroi_common.store import ClocksDisagree, ObjectMissing, ObjectStore, RetentionError
 from beffroi_common.store.minio import MinioStore
 from beffroi_testing import MemoryStore
 
@@ -100,3 +103,31 @@ def test_an_object_put_twice_is_the_later_one(store: ObjectStore, file: Path) ->
     file.write_bytes(b"new")
     store.put("a", file, "video/mp4", {})
     assert store.read("a") == b"new"
+
+
+def test_the_store_says_what_time_it_is_by_the_clock_that_dates_its_objects(store: ObjectStore, file: Path) -> None:
+    store.make_bucket(14)
+    before = store.now()
+    store.put("a", file, "video/mp4", {})
+    about = store.stat("a")
+    assert about is not None
+    assert before <= about.modified_at <= store.now()
+
+
+@pytest.mark.parametrize("store", ["minio"], indirect=True)
+@pytest.mark.parametrize("apart", [timedelta(days=3650), timedelta(hours=-1)])
+def test_a_request_that_is_refused_because_of_the_clock_is_no_wrong_key(
+    store: MinioStore, monkeypatch: pytest.MonkeyPatch, apart: timedelta
+) -> None:
+    class Wrong(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + apart
+
+    store.make_bucket(14)
+    utcnow = minio.time.utcnow
+    monkeypatch.setattr(minio.time, "utcnow", lambda: utcnow() + apart)
+    monkeypatch.setattr(store, "_clock", Wrong())
+    for ask in (lambda: store.make_bucket(14), lambda: store.stat("a"), lambda: list(store.list(""))):
+        with pytest.raises(ClocksDisagree, match="the clock of the object store is"):
+            ask()
+    assert abs(store.now() - SystemClock().now()) < timedelta(minutes=1), "it says what time it is all the same"

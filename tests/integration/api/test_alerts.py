@@ -222,6 +222,7 @@ def test_an_alert_past_its_retention_is_not_learnt(
 ) -> None:
     news: list[str] = []
     monkeypatch.setattr(app.services.fanout, "publish", lambda kind, _, __: news.append(kind))
+    eventually(app.services.publisher.is_clock_right)
     old = place.clock.now() - timedelta(days=14)
     send(number=1, onset=old - timedelta(seconds=10), occurred_at=old)
     send(number=2)

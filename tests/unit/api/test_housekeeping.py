@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import QueuePool, create_engine, exc
 
@@ -9,8 +11,20 @@ from beffroi_api.housekeeping import Chore, Housekeeping
 from beffroi_testing import ManualClock
 
 
-def housekeeping(*chores: Chore, clock: ManualClock | None = None) -> Housekeeping:
-    return Housekeeping(chores, clock or ManualClock(), lambda: None)
+def housekeeping(*chores: Chore, clock: ManualClock | None = None, right: Callable[[], bool] = bool) -> Housekeeping:
+    return Housekeeping(chores, clock or ManualClock(), lambda: None, right)
+
+
+def test_what_destroys_waits_until_the_clock_is_known_to_be_right() -> None:
+    done: list[str] = []
+    right = False
+    chores = [Chore(lambda: done.append("alerts"), 60.0, destroys=True), Chore(lambda: done.append("probe"), 60.0)]
+    keeper = housekeeping(*chores, right=lambda: right)
+    keeper.round()
+    assert done == ["probe"]
+    right = True
+    keeper.round()
+    assert done == ["probe", "alerts"]
 
 
 def test_a_database_that_hangs_is_no_bug() -> None:

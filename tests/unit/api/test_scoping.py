@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, literal, select, text
+from sqlalchemy import func, insert, literal, select, text, update
 from sqlalchemy.orm import aliased
 from tests.application import SYSTEM
 
@@ -26,7 +26,7 @@ from beffroi_api.modules.alerts.schemas import Life
 from beffroi_api.modules.audit import repository as audit
 from beffroi_api.modules.cameras import repository as cameras
 from beffroi_api.modules.recordings import repository as recordings
-from beffroi_common.contracts import Camera, CameraSource
+from beffroi_common.contracts import Camera, CameraSource, RecordingState
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=1)
@@ -91,7 +91,7 @@ def audit_of(number: int, camera: str | None, user: str = "somebody") -> dict[st
     return row | {"subject": None, "details": {}, "previous_hash": "0", "hash": "0"}
 
 
-def remaining(database: Database, table: type[CameraRow | AlertRow]) -> set[str]:
+def remaining(database: Database, table: type[CameraRow | AlertRow | RecordingRow]) -> set[str]:
     with database.read(SYSTEM) as session:
         return set(session.scalars(select(table.id)))
 
@@ -134,11 +134,21 @@ READS: dict[str, Read] = {
     },
 }
 
+
+def forget_recordings(session: ScopedSession) -> None:
+    session.execute(update(RecordingRow).values(state=RecordingState.DESTROYED.value, changed_at=OLD))
+    recordings.forget_destroyed(session, until=NOW)
+
+
 Write = Callable[[ScopedSession], None]
 WRITES: dict[str, tuple[Write, Callable[[Database], set[str]]]] = {
     "alerts.forget": (
         lambda session: alerts.forget(session, until=NOW),
         lambda database: set(COMMUNES) - remaining(database, AlertRow),
+    ),
+    "recordings.forget_destroyed": (
+        forget_recordings,
+        lambda database: set(COMMUNES) - remaining(database, RecordingRow),
     ),
     "cameras.mark_published": (
         lambda session: cameras.mark_published(session, dict.fromkeys(COMMUNES, 1)),

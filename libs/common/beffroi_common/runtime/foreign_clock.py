@@ -42,6 +42,11 @@ class ForeignClock:
         ahead = self._ahead
         return None if ahead is None or abs(ahead.total_seconds()) <= MOST_APART_S else apart(self.name, ahead)
 
+    @property
+    def agrees(self) -> bool:
+        """Whether it was heard, and is where ours is: only then may something be destroyed because its time is over."""
+        return self._ahead is not None and self.complaint is None
+
     def said(self, at: datetime, asked_s: float) -> None:
         """It said that it was `at`, at some moment since we asked.
 

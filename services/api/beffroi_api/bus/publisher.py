@@ -9,6 +9,7 @@ from typing import Protocol
 
 from beffroi_common.bus import Bus, Producer, StatusReporter
 from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.foreign_clock import ForeignClock
 
 ROUND_S = 1.0
 """Without being woken it looks so often whether something is due."""
@@ -52,6 +53,11 @@ class Publisher:
         self._clock = clock
         self._beat = beat
         self._work = threading.Event()
+        self._broker_clock: ForeignClock | None = None
+
+    def is_clock_right(self) -> bool:
+        """Whether the broker's clock and ours agree, as far as it was heard lately."""
+        return self._broker_clock is not None and self._broker_clock.agrees
 
     def wake(self) -> None:
         """Something is to be sent now."""
@@ -67,6 +73,7 @@ class Publisher:
         with ExitStack() as open_parts:
             producer = self._bus.producer()
             open_parts.callback(producer.close)
+            self._broker_clock = producer.broker_clock
             status = StatusReporter(producer, self._service, self._instance, self._clock)
             senders = [open_parts.enter_context(closing(make(producer))) for make in self._senders]
             while not stop.is_set():

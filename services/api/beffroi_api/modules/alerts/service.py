@@ -18,6 +18,7 @@ from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
 from beffroi_common.contracts import Alert, AlertState, Camera, CloseReason
+from beffroi_common.errors import RetryLater
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
@@ -36,13 +37,20 @@ class Alerts:
     retention: timedelta
     camera: Callable[[str], Camera | None]
     outbox: NewsOutbox
+    is_clock_right: Callable[[], bool]
+    """What seems to be over is dropped only if so: a clock that is ahead would drop every alert."""
 
     def take(self, alert: Alert) -> None:
         """Learn how an alert stands. Learning it twice changes nothing, and out-of-order updates are ignored.
 
         One whose time is over is not learnt at all: a new database reads the bus from the beginning.
+
+        Raises:
+            RetryLater: its time seems to be over, but our clock and the broker's do not agree.
         """
         if alert.occurred_at <= self._horizon():
+            if not self.is_clock_right():
+                raise RetryLater("an alert whose time seems to be over, by a clock that nobody confirms")
             return
         with self.database.write(INTAKE) as session:
             row = repository.find(session, alert.id, for_change=True)

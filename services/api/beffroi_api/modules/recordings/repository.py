@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, delete, select
 
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import PlaybackRow, RecordingRow
@@ -32,6 +32,15 @@ def overlapping(session: ScopedSession, camera: str, since: datetime, until: dat
         .order_by(RecordingRow.starts_at)
     )
     return list(session.scalars(query))
+
+
+def forget_destroyed(session: ScopedSession, *, until: datetime) -> None:
+    """Segments that were destroyed at that moment or before."""
+    session.execute(
+        delete(RecordingRow).where(
+            RecordingRow.state == RecordingState.DESTROYED.value, RecordingRow.changed_at <= until
+        )
+    )
 
 
 def last_played(session: ScopedSession, session_id: int, recording: str) -> datetime | None:

@@ -19,6 +19,7 @@ from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
 from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.recordings import DESTROYED_KEPT
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectMissing, StoreDenied, StoreUnavailable
@@ -78,6 +79,11 @@ class Recordings:
                 session.add(row)
             _copy(recording, row)
             self.outbox.add(session, Kind.RECORDING, row.id)
+
+    def forget_old(self) -> None:
+        """Housekeeping: of what was destroyed it stays on record for a while that it was, as on the bus."""
+        with self.database.write(INTAKE) as session:
+            repository.forget_destroyed(session, until=self.clock.now() - DESTROYED_KEPT)
 
     def find(self, scope: Scope, recording: str) -> RecordingRow | None:
         """One segment in scope, as it stands."""
