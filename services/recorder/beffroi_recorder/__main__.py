@@ -23,6 +23,7 @@ from .bucket import open_bucket
 from .keep.destroyer import Destroyer, NotDestroyedError
 from .keep.register import Register
 from .keep.retention import Retention, RetentionThread
+from .publishing import FLUSH_TIMEOUT_S
 from .record.cutting import CutRules
 from .record.heads import Heads
 from .record.processor import Recorder
@@ -83,6 +84,7 @@ def _record(
             retention_days=settings.retention_days,
             interval_s=settings.destroy_interval_s,
             most=settings.destroy_most,
+            hand_over_s=4 * settings.store.timeout_s + FLUSH_TIMEOUT_S,  # connect and answer, twice, and the word of it
         )
         retention = Retention(destroyer, _backoff(settings, runtime), troubles)
         heads = Heads(store, work)

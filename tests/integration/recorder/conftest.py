@@ -156,6 +156,7 @@ class Site:
             "STORE__SECRET_KEY": store.secret_key.get_secret_value(),
             "STORE__BUCKET": store.bucket,
             "STORE__SECURE": "false",
+            "STORE__TIMEOUT_S": "2",
             "WORK_DIR": str(self.folder / instance),
             "INSTANCE": instance,
             "SEGMENT_S": str(SEGMENT_S),

@@ -151,6 +151,7 @@ class Site:
     most_bytes: int = 1 << 30
     idle_s: float = 30.0
     queue_bytes: int = 96 * 1024 * 1024
+    hand_over_s: float = 0.0
 
     def put_on_bus(self, batches: Sequence[FrameBatch], slot: int = 0) -> None:
         producer = MemoryBus(self.broker).producer()
@@ -188,7 +189,8 @@ class Running:
         heads, troubles = Heads(store, self.work), Troubles()
         register = Register(MemoryBus(site.broker), store, producer, site.clock, timedelta(days=14))
         self.destroyer = Destroyer(
-            store, producer, site.clock, register, retention_days=14, interval_s=60.0, most=200
+            store, producer, site.clock, register,
+            retention_days=14, interval_s=60.0, most=200, hand_over_s=site.hand_over_s,
         )  # fmt: skip
         self.recorder = Recorder(
             store=store.name,

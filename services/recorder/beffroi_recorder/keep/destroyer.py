@@ -45,8 +45,9 @@ class NotDestroyedError(Fatal):
 class Destroyer:
     """Works in the instance that owns `DESTROYER_PARTITION`. The loop that records calls `own`, one thread all else.
 
-    A hand-over waits for nobody, lest a store that hangs hold it up: what is being destroyed at that moment may be
-    destroyed, and said to be, by both. That does no harm.
+    A hand-over waits for nobody, lest a store that hangs hold it up. Whoever loses the partition brings the one object
+    that it is at to its end or leaves it; whoever gets it waits for that long, then finds what is gone unsaid by the
+    register. So one of the two says it, and not both.
 
     Nothing is destroyed unsaid: each object is destroyed, seen to be gone and said to be before the next, and none
     while messages to the broker wait. What was interrupted is brought to its end before anything else.
@@ -62,13 +63,28 @@ class Destroyer:
         retention_days: int,
         interval_s: float,
         most: int,
+        hand_over_s: float,
     ) -> None:
+        """Wire it.
+
+        Args:
+            store: what it destroys in.
+            producer: says what was destroyed.
+            clock: ours.
+            register: is compared with the store between rounds.
+            retention_days: how long recordings are kept.
+            interval_s: from round to round.
+            most: objects destroyed in one round.
+            hand_over_s: a term begins so much later: the owner before may be at its last object still.
+        """
         self._store = store
         self._producer = producer
         self._clock = clock
         self._retention_days = retention_days
         self._interval_s = interval_s
         self._most = most
+        self._hand_over_s = hand_over_s
+        self._begins_s = 0.0
         self._expiry = ExpiryIndex(store, clock, timedelta(days=retention_days))
         self._store_clock = ForeignClock("object store", clock, resolution=timedelta(seconds=1))
         self._now = datetime.min.replace(tzinfo=UTC)
@@ -85,6 +101,7 @@ class Destroyer:
             self._term = None
         elif self._term is None:
             self._terms += 1
+            self._begins_s = self._clock.monotonic_s() + self._hand_over_s
             self._term = self._terms
 
     def tick(self) -> None:
@@ -98,9 +115,11 @@ class Destroyer:
             StoreDenied: the store refuses our key.
         """
         if not self._is_owner:
+            self._begun = None
             self._register.forget()
+            return
         now_s = self._clock.monotonic_s()
-        if now_s < self._next_s or not (self._is_owner or self._begun):
+        if now_s < max(self._next_s, self._begins_s):
             return
         self._begin_term()
         more = self._round(now_s + LONGEST_ROUND_S)

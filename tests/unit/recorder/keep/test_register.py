@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -9,11 +11,13 @@ from prometheus_client import REGISTRY
 from tests.messages import recording_of
 from tests.unit.recorder.conftest import Film, Running, Site, Start
 
+from beffroi_common.bus import RetryLater
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings import DESTROYED_KEPT
 from beffroi_common.recordings.naming import head_name
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
-from beffroi_recorder.keep.register import StoredKeys, fingerprint
+from beffroi_recorder.keep.destroyer import Destroyer
+from beffroi_recorder.keep.register import Register, StoredKeys, fingerprint
 from beffroi_testing import MemoryBus, MemoryStore
 
 DAY_S = 24 * 3600
@@ -195,3 +199,71 @@ def test_a_recording_that_is_stored_while_they_are_compared_is_not_missed(
     site.clock.advance(DAY_S)
     life.tick()
     assert set(states(site)) == {THERE}
+
+
+class Slow(MemoryStore):
+    """Something happens while the first object is removed."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.clock)
+        self.make_bucket(14)
+        self.meanwhile: Callable[[], None] | None = None
+
+    def remove(self, name: str) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        super().remove(name)
+
+
+HAND_OVER_S = 45.0
+
+
+def destroyer(site: Site) -> Destroyer:
+    producer = MemoryBus(site.broker).producer()
+    register = Register(MemoryBus(site.broker), site.store, producer, site.clock, timedelta(days=14))
+    return Destroyer(
+        site.store,
+        producer,
+        site.clock,
+        register,
+        retention_days=14,
+        interval_s=60.0,
+        most=200,
+        hand_over_s=HAND_OVER_S,
+    )
+
+
+def destructions(site: Site) -> list[str]:
+    return sorted(each.object_name for each in site.recordings if each.state is GONE)
+
+
+@pytest.mark.parametrize("broker", ["answers", "goes away"])
+def test_what_is_destroyed_at_a_hand_over_is_said_once(site: Site, start: Start, film: Film, broker: str) -> None:
+    store = Slow(site)
+    site.store = store
+    site.put_on_bus(film(130))
+    life = start(store)
+    life.work_off()
+    life.go_idle()
+    names = sorted(site.segments)
+    old, new = destroyer(site), destroyer(site)
+    old.own(OWNED)
+    site.clock.advance(15 * DAY_S)
+
+    def hand_over() -> None:
+        old.own([])
+        new.own(OWNED)
+        new.tick()
+        site.broker.away = broker == "goes away"
+
+    store.meanwhile = hand_over
+    with suppress(RetryLater):
+        old.tick()
+    site.broker.away = False
+    for _ in range(5):
+        site.clock.advance(HAND_OVER_S)
+        new.tick()
+        old.tick()
+    assert destructions(site) == names
+    assert not site.segments
