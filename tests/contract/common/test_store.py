@@ -131,3 +131,20 @@ def test_a_request_that_is_refused_because_of_the_clock_is_no_wrong_key(
         with pytest.raises(ClocksDisagree, match="the clock of the object store is"):
             ask()
     assert abs(store.now() - SystemClock().now()) < timedelta(minutes=1), "it says what time it is all the same"
+
+
+@pytest.mark.parametrize("store", ["minio"], indirect=True)
+def test_a_segment_is_sent_in_one_request_so_that_a_kill_leaves_no_parts(
+    store: MinioStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_parts(*_: object, **__: object) -> str:
+        raise AssertionError("it is uploaded in parts, which no listing shows")
+
+    monkeypatch.setattr(store._client, "_create_multipart_upload", in_parts)
+    segment = tmp_path / "minute.mp4"
+    segment.write_bytes(bytes(30_000_000))  # 4 Mbit/s
+    store.make_bucket(14)
+    store.put("a", segment, "video/mp4", {})
+    about = store.stat("a")
+    assert about is not None
+    assert about.size_bytes == 30_000_000

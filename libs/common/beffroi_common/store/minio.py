@@ -37,6 +37,10 @@ MISSING = {"NoSuchKey", "NoSuchObject"}
 CONNECTIONS = 40
 """Kept open: one for each thread of the api that reads recordings (its web framework has 40), far more than the
 recorder's two. urllib3 keeps one by itself, closes every other after one request, and warns of it each time."""
+IN_ONE_BYTES = 64 * 1024 * 1024
+"""A file is sent in one request up to this size, a minute at 9 Mbit/s, and held in memory for it; a larger one in parts
+of this size. Parts of an upload that was broken off are pictures that no listing shows and no retention covers: fewer
+are made, and the store must drop those by itself (docs/sre.md)."""
 FRESH = timedelta(minutes=10)
 """S3 refuses a request that was signed a quarter of an hour away from its own time, or more."""
 RETRIES = 0
@@ -58,7 +62,7 @@ class _DatedPool(urllib3.PoolManager):
 
 def _read_date(header: str | None) -> datetime | None:
     try:
-        return parsedate_to_datetime(header or "").astimezone(UTC)
+        return parsedate_to_datetime(header or "").replace(tzinfo=UTC)  # HTTP's dates are GMT
     except (ValueError, OverflowError):
         return None
 
@@ -151,6 +155,8 @@ class MinioStore:
                 file_path=str(file),
                 content_type=content_type,
                 metadata=dict(metadata),
+                part_size=IN_ONE_BYTES,
+                num_parallel_uploads=1,
             )
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
