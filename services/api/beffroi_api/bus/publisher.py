@@ -10,6 +10,7 @@ from typing import Protocol
 from beffroi_common.bus import Bus, Producer, StatusReporter
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.foreign_clock import ForeignClock
+from beffroi_common.runtime.steadiness import Steadiness
 
 ROUND_S = 1.0
 """Without being woken it looks so often whether something is due."""
@@ -54,10 +55,11 @@ class Publisher:
         self._beat = beat
         self._work = threading.Event()
         self._broker_clock: ForeignClock | None = None
+        self._steadiness = Steadiness(clock)
 
     def is_clock_right(self) -> bool:
-        """Whether the broker's clock and ours agree, as far as it was heard lately."""
-        return self._broker_clock is not None and self._broker_clock.agrees
+        """Whether the broker's clock and ours agree, as far as it was heard lately, and ours was not set forward."""
+        return self._broker_clock is not None and self._broker_clock.agrees and not self._steadiness.set_forward()
 
     def wake(self) -> None:
         """Something is to be sent now."""

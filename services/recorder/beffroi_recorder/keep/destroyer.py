@@ -1,7 +1,8 @@
 """Destroys what is due, sees that it is gone, and says so. The store's own lifecycle is a scanner, not a deadline.
 
 Whoever destroys by the clock believes no clock alone: what is due is due by the store's clock and by ours, and while
-the two are apart nothing is destroyed. A wrong clock costs a delay, which is said, and no recording.
+the two are apart nothing is destroyed. Where both are one, it asks how much time has passed. A wrong clock costs a
+delay, which is said, and no recording.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from beffroi_common.contracts import InvalidMessageError
 from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.foreign_clock import ForeignClock
+from beffroi_common.runtime.steadiness import Steadiness
 from beffroi_common.store import ClocksDisagree, ObjectStore, StoredObject
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_recorder.publishing import publish
@@ -87,6 +89,7 @@ class Destroyer:
         self._begins_s = 0.0
         self._expiry = ExpiryIndex(store, clock, timedelta(days=retention_days))
         self._store_clock = ForeignClock("object store", clock, resolution=timedelta(seconds=1))
+        self._steadiness = Steadiness(clock)
         self._now = datetime.min.replace(tzinfo=UTC)
         self._register = register
         self._begun: StoredObject | None = None
@@ -109,7 +112,7 @@ class Destroyer:
 
         Raises:
             RetryLater: store or broker cannot at present; the round is made at the next call.
-            ClocksDisagree: the store's clock and ours are apart: nothing is destroyed until one is set.
+            ClocksDisagree: the store's clock and ours are apart, or ours was set forward: nothing is destroyed.
             RetentionError: the bucket's rules are not the promise any more: nothing may be stored in it.
             NotDestroyedError: an object cannot be destroyed.
             StoreDenied: the store refuses our key.
@@ -162,6 +165,12 @@ class Destroyer:
         complaint = self._store_clock.complaint
         if complaint is not None:
             raise ClocksDisagree(f"{complaint}. Nothing is destroyed until they agree")
+        step = self._steadiness.set_forward()
+        if step:
+            raise ClocksDisagree(
+                f"the clock here was set forward by {step.total_seconds():,.0f} s. Nothing is destroyed until it is "
+                "set back, was so for a day, or the recorder is started anew"
+            )
         return min(theirs, self._clock.now())
 
     def _step(self) -> bool:

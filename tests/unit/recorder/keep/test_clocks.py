@@ -101,6 +101,24 @@ def test_nothing_is_destroyed_while_the_clocks_are_apart_and_what_is_due_once_th
     assert len(site.said) == OBJECTS
 
 
+def test_of_one_clock_that_is_everybody_s_it_is_asked_how_much_time_has_passed(site: Site) -> None:
+    site.rounds(2)
+    for clock in (site.ours, site.theirs):
+        clock.set(YEARS_S)
+    for _ in range(10):
+        with pytest.raises(ClocksDisagree, match="was set forward by"):
+            site.destroyer.tick()
+        site.pass_by(61)
+    assert site.left == OBJECTS
+    for clock in (site.ours, site.theirs):
+        clock.set(-YEARS_S)
+    site.rounds(2)
+    assert site.left == OBJECTS
+    site.pass_by(14 * DAY_S)
+    site.rounds(2)
+    assert site.left == 0
+
+
 @pytest.mark.parametrize("apart_s", [9, -9])
 def test_of_clocks_that_differ_a_little_the_earlier_one_counts(site: Site, apart_s: float) -> None:
     site.ours.set(apart_s)
