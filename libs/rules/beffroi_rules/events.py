@@ -16,17 +16,19 @@ FIRST_PICTURE_S = 1.0
 """Who stands within so long of the first picture stood there before it; trackers need two pictures to be sure."""
 
 
-def opened(scene: Scene[Any], track: str, box: Box, onset_us: int) -> Alert:
+def opened(scene: Scene[Any], subject: str, track: str, box: Box, onset_us: int) -> Alert:
     """A new alert.
 
     Args:
         scene: the picture on which it opens.
-        track: the first identity of what it is about; with the onset it makes the alert's own identity.
+        subject: own identity of what it is about, e.g. `Visit.id`; with the onset it makes the alert's. A track is
+            none: a lost one may come back while another one goes on with its visit.
+        track: the first identity of what it is about.
         box: where that is now.
         onset_us: when the event began.
     """
     zone = scene.zones[scene.first_role].id
-    identity = "\n".join((scene.camera, scene.rule_id, zone, track, str(onset_us)))
+    identity = "\n".join((scene.camera, scene.rule_id, zone, subject, str(onset_us)))
     return Alert(
         id=hashlib.sha256(identity.encode()).hexdigest()[:32],
         camera=scene.camera,

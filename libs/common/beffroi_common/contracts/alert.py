@@ -38,7 +38,7 @@ class Alert(Contract):
     """An alert as it stands after its latest message."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    """Hash of camera, the rule's id there, zone, first track and onset: the same pictures give the same alert."""
+    """Hash of camera, the rule's id there, zone, what it is about and onset: the same pictures give the same alert."""
     camera: CameraId
     zone: Slug
     """The zone that plays the rule's first role."""

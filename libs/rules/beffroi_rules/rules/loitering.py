@@ -7,15 +7,15 @@ from datetime import datetime
 
 from pydantic import Field
 
-from beffroi_common.contracts import Alert, CloseReason, Zone
+from beffroi_common.contracts import Alert, CloseReason
 from beffroi_rules import events
 from beffroi_rules.primitives import schedule, stay
-from beffroi_rules.primitives.geometry import contains
+from beffroi_rules.primitives.geometry import contains, foot_of, place_of
 from beffroi_rules.primitives.schedule import Hours
 from beffroi_rules.primitives.sightings import Sighting
 from beffroi_rules.primitives.stay import Anchor
-from beffroi_rules.primitives.times import seconds
-from beffroi_rules.primitives.visits import Visit, follow
+from beffroi_rules.primitives.times import seconds, to_us
+from beffroi_rules.primitives.visits import Following, Takeover, Visit, carried, follow
 from beffroi_rules.rule import Parameters, Role, Rule, State, ZoneKind
 from beffroi_rules.scene import Scene
 from beffroi_rules.shapes import POLYGON
@@ -67,23 +67,82 @@ _Scene = Scene[LoiteringParameters]
 
 def step(state: LoiteringState, scene: _Scene) -> tuple[LoiteringState, tuple[Alert, ...]]:
     """Carry the visits of the zone over one picture."""
-    zone = scene.zones[ZONE]
-    pairs = follow(state.visits, scene.present, scene.known, scene.now_us)
-    followed = {each.track for each in pairs.values()}
+    following = follow(state.visits, scene.present, scene.known, scene.now_us)
+    present = [visit for each in state.visits for visit in _told_apart(each, following, scene)]
+    followed = {each.track for each in following.pairs.values()} | {visit.track for visit, *_ in present}
     kept: list[Stay] = []
     alerts: list[Alert] = []
-    for visit in state.visits:
-        after, said = _carry(visit, pairs.get(visit.first_track), zone, scene)
+    for visit, seen, undone in present:
+        after, said = _carry(visit, seen, undone, scene)
         alerts.extend(said)
         if after is not None:
             kept.append(after)
-    kept.extend(_arrivals(zone, scene, followed))
+    kept.extend(_arrivals(scene, followed))
     return LoiteringState(visits=tuple(kept)), tuple(alerts)
 
 
-def _arrivals(zone: Zone, scene: _Scene, followed: set[str]) -> Iterator[Stay]:
+_Present = tuple[Stay, Sighting | None, Takeover | None]
+"""A visit, who goes on with it, and the takeover that is undone."""
+
+
+def _told_apart(visit: Stay, following: Following, scene: _Scene) -> Iterator[_Present]:
+    """The visit; two, where whoever had vanished is there again beside whoever had gone on with it."""
+    undone = following.undone.get(visit.id)
+    if undone is None:
+        yield visit, following.pairs.get(visit.id), None
+        return
+    other = following.others.get(visit.id)
+    theirs = None if other is None else _begun_by_takeover(visit, other, scene)
+    yield _without(visit, undone, keeps_alert=theirs is None or theirs.alert is None), following.pairs[visit.id], undone
+    if theirs is not None:
+        yield theirs, other, None
+
+
+def _begun_by_takeover(visit: Stay, holder: Sighting, scene: _Scene) -> Stay | None:
+    """The holder's own visit since they took this one over; None: that was not in the zone."""
+    takeover = visit.takeovers[-1]
+    foot = foot_of(takeover.box)
+    if not contains(scene.zones[ZONE].points, foot):
+        return None
+    alert = visit.alert
+    place = place_of(foot, scene.aspect)
+    return Stay(
+        first_track=takeover.by,
+        track=takeover.by,
+        box=takeover.box,
+        place=place,
+        size=holder.size,
+        seen_us=visit.seen_us,
+        entered_us=takeover.at_us,
+        anchors=(Anchor(at_us=takeover.at_us, place=place),),
+        alert=alert if alert is not None and to_us(alert.onset) >= takeover.at_us else None,
+    )
+
+
+def _without(visit: Stay, undone: Takeover, *, keeps_alert: bool) -> Stay:
+    """The visit without what somebody else did in it."""
+    since_us = undone.at_us
+
+    def before(at_us: int | None) -> int | None:
+        return at_us if at_us is not None and at_us < since_us else None
+
+    anchors = tuple(
+        each.model_copy(update={"away_since_us": before(each.away_since_us)})
+        for each in visit.anchors
+        if each.at_us < since_us
+    )
+    return visit.model_copy(
+        update={
+            "anchors": anchors,
+            "outside_since_us": before(visit.outside_since_us),
+            "alert": visit.alert if keeps_alert else None,
+        }
+    )
+
+
+def _arrivals(scene: _Scene, followed: set[str]) -> Iterator[Stay]:
     for each in scene.present.values():
-        if each.track not in followed and contains(zone.points, each.foot):
+        if each.track not in followed and contains(scene.zones[ZONE].points, each.foot):
             yield Stay(
                 first_track=each.track,
                 track=each.track,
@@ -96,8 +155,10 @@ def _arrivals(zone: Zone, scene: _Scene, followed: set[str]) -> Iterator[Stay]:
             )
 
 
-def _carry(visit: Stay, seen: Sighting | None, zone: Zone, scene: _Scene) -> tuple[Stay | None, tuple[Alert, ...]]:
-    after = _unseen(visit, scene) if seen is None else _seen(visit, seen, zone, scene)
+def _carry(
+    visit: Stay, seen: Sighting | None, undone: Takeover | None, scene: _Scene
+) -> tuple[Stay | None, tuple[Alert, ...]]:
+    after = _unseen(visit, scene) if seen is None else _seen(visit, seen, undone, scene)
     if after is None:
         return None, _left(visit.alert, scene)
     return (after, ()) if seen is None else _decide(after, scene)
@@ -107,9 +168,9 @@ def _unseen(visit: Stay, scene: _Scene) -> Stay | None:
     return visit if scene.now_us - visit.seen_us <= seconds(scene.parameters.gap_s) else None
 
 
-def _seen(visit: Stay, seen: Sighting, zone: Zone, scene: _Scene) -> Stay | None:
+def _seen(visit: Stay, seen: Sighting, undone: Takeover | None, scene: _Scene) -> Stay | None:
     """The visit with one more place, or None where it ended by leaving the zone."""
-    inside = contains(zone.points, seen.foot)
+    inside = contains(scene.zones[ZONE].points, seen.foot)
     outside_since_us = None if inside else visit.outside_since_us or scene.now_us
     gap_us = seconds(scene.parameters.gap_s)
     if outside_since_us is not None and (not visit.settled or scene.now_us - outside_since_us > gap_us):
@@ -117,13 +178,8 @@ def _seen(visit: Stay, seen: Sighting, zone: Zone, scene: _Scene) -> Stay | None
     anchors = visit.anchors
     if inside:
         anchors = stay.step(anchors, seen.place, scene.now_us, scene.parameters.radius_height, gap_us)
-    return visit.model_copy(
+    return carried(visit, seen, undone, scene.now_us, gap_us).model_copy(
         update={
-            "track": seen.track,
-            "box": seen.box,
-            "place": seen.place,
-            "size": seen.size,
-            "seen_us": scene.now_us,
             "settled": visit.settled or scene.now_us - visit.entered_us >= seconds(SETTLING_S),
             "outside_since_us": outside_since_us,
             "anchors": anchors,
@@ -137,7 +193,7 @@ def _decide(visit: Stay, scene: _Scene) -> tuple[Stay, tuple[Alert, ...]]:
         anchor = stay.ripe(visit.anchors, scene.now_us, threshold_us)
         if anchor is None or visit.outside_since_us is not None or not visit.settled:
             return visit, ()
-        return _say(visit, events.opened(scene, visit.first_track, visit.box, anchor.at_us))
+        return _say(visit, events.opened(scene, visit.id, visit.first_track, visit.box, anchor.at_us))
     if not stay.lasts(visit.anchors, scene.now_us, threshold_us):
         return visit.model_copy(update={"alert": None}), _left(visit.alert, scene)
     if not events.is_update_due(visit.alert, scene.now_us):

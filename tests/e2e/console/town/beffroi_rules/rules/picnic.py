@@ -43,7 +43,7 @@ def step(state: PicnicState, scene: Scene[PicnicParameters]) -> tuple[PicnicStat
     if state.alert is not None or scene.now_us - since_us < seconds(scene.parameters.threshold_s):
         return state.model_copy(update={"since_us": since_us}), ()
     first = min(present, key=lambda each: each.track)
-    alert = events.opened(scene, first.track, first.box, since_us)
+    alert = events.opened(scene, "everybody on the lawn", first.track, first.box, since_us)
     return PicnicState(since_us=since_us, alert=alert), (alert,)
 
 
