@@ -74,13 +74,13 @@ def advance(state: CameraState | None, message: Tracks, plan: Plan) -> tuple[Cam
     if state is not None and message.epoch in epochs[:-1]:
         return state, ()  # a replay: a connection is over once a message of the next one came
     if state is not None and message.epoch != state.epoch and state.last_us - now_us > seconds(CLOCK_SET_S):
-        alerts.extend(_close_all(state, CloseReason.NO_PICTURE, state.last_us))
+        alerts.extend(_without_picture(state))
         state = None
     if state is not None and now_us <= state.last_us:
         _refuse_earlier(state, message)
         return state, ()
     if state is not None and now_us - state.last_us > seconds(_longest_gap_s(plan)):
-        alerts.extend(_close_all(state, CloseReason.NO_PICTURE, now_us))
+        alerts.extend(_without_picture(state))
         state = None
     picture = _Picture(
         message=message,
@@ -103,6 +103,20 @@ def advance(state: CameraState | None, message: Tracks, plan: Plan) -> tuple[Cam
         watches=watches,
     )
     return after, tuple(alerts)
+
+
+def end_idle(state: CameraState) -> tuple[CameraState, tuple[Alert, ...]]:
+    """End what is open of a camera that gives no picture any more, at the last one.
+
+    What is remembered stays: should pictures have been late and not missing, the same visits go on under the same
+    alerts, and the next sighting takes them up again.
+
+    Returns:
+        The state after it, the same one where that was said already, and what is to be said.
+    """
+    if state.idle:
+        return state, ()
+    return state.model_copy(update={"idle": True}), tuple(_without_picture(state))
 
 
 def _refuse_earlier(state: CameraState, message: Tracks) -> None:
@@ -194,9 +208,11 @@ def _close_watch(watch: Watch | None, reason: CloseReason, now_us: int) -> tuple
     return () if watch is None else tuple(closed(alert, reason, now_us) for alert in watch.open)
 
 
-def _close_all(state: CameraState, reason: CloseReason, now_us: int) -> Iterator[Alert]:
-    for watch in state.watches.values():
-        yield from _close_watch(watch, reason, now_us)
+def _without_picture(state: CameraState) -> Iterator[Alert]:
+    """End what is open at the last picture: nobody was seen on the one that came in the end."""
+    if not state.idle:
+        for watch in state.watches.values():
+            yield from _close_watch(watch, CloseReason.NO_PICTURE, state.last_us)
 
 
 def _longest_gap_s(plan: Plan) -> float:

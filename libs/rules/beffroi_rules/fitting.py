@@ -155,12 +155,19 @@ class Plans:
         self._made: dict[str, Plan] = {}
 
     def of(self, name: str, camera: Camera | None) -> Plan:
-        """The plan of a camera as it is configured; None: it is not, or was removed."""
+        """The plan of a camera as it is configured; None: it is not, or was removed, and nothing is kept of it."""
+        if camera is None:
+            self.forget(name)
+            return plan_of(None, self._registry)
         plan = self._made.get(name)
         if plan is None or plan.camera is not camera:
             plan = plan_of(camera, self._registry)
             self._made[name] = plan = plan if self._classes is None else plan.with_classes(self._classes)
         return plan
+
+    def forget(self, name: str) -> None:
+        """The configuration of a camera was changed or removed."""
+        self._made.pop(name, None)
 
 
 def fit(configured: CameraRule, zones: tuple[Zone, ...], registry: Registry) -> FittedRule:

@@ -40,6 +40,8 @@ class CameraState(_State):
     """Identities seen lately, each with when: whoever is among them is not new."""
     watches: dict[str, Watch] = {}
     """By the rule's id."""
+    idle: bool = False
+    """No picture came for long, and it was said that what is open has ended with the last one."""
 
     @property
     def epoch(self) -> int:

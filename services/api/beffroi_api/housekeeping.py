@@ -21,17 +21,17 @@ class Chore:
     """Something done every `every_s` seconds.
 
     Attributes:
-        destroys: it removes, because its time is over by our clock, what cannot be made again.
+        needs_clock: what it ends because time is over by our clock cannot be undone.
     """
 
     do: Callable[[], None]
     every_s: float
-    destroys: bool = False
+    needs_clock: bool = False
     due_s: float = 0.0
 
 
 class Housekeeping:
-    """Does chores one after the other. What destroys waits while `is_clock_right` does not say so."""
+    """Does chores one after the other. What needs a right clock waits while `is_clock_right` does not say so."""
 
     def __init__(
         self, chores: Sequence[Chore], clock: Clock, beat: Callable[[], None], is_clock_right: Callable[[], bool]
@@ -51,7 +51,7 @@ class Housekeeping:
     def round(self) -> None:
         """Do what is due."""
         for chore in self._chores:
-            if self._clock.monotonic_s() < chore.due_s or (chore.destroys and not self._is_clock_right()):
+            if self._clock.monotonic_s() < chore.due_s or (chore.needs_clock and not self._is_clock_right()):
                 continue
             chore.due_s = self._clock.monotonic_s() + chore.every_s
             try:

@@ -38,6 +38,7 @@ from beffroi_rules import registry
 STORE_EVERY_S = 15.0
 SESSIONS_EVERY_S = 300.0
 ALERTS_EVERY_S = 3600.0
+ORPHANS_EVERY_S = 15.0
 RECORDINGS_EVERY_S = 3600.0
 NEWS_EVERY_S = 60.0
 
@@ -91,6 +92,7 @@ class Services(ProcessServices):
             self.trail,
             clock,
             retention,
+            timedelta(seconds=settings.alert_silence_s),
             lambda name: self.directory.camera(name) or self.cameras.known(NAMES, name),
             self.outbox,
             self.publisher.is_clock_right,
@@ -124,8 +126,9 @@ class Services(ProcessServices):
         chores = [
             Chore(self._probe.ask, STORE_EVERY_S),
             Chore(self.sessions.forget_ended, SESSIONS_EVERY_S),
-            Chore(self.alerts.forget_old, ALERTS_EVERY_S, destroys=True),
-            Chore(self.recordings.forget_old, RECORDINGS_EVERY_S, destroys=True),
+            Chore(self.alerts.forget_old, ALERTS_EVERY_S, needs_clock=True),
+            Chore(self.alerts.end_orphans, ORPHANS_EVERY_S, needs_clock=True),
+            Chore(self.recordings.forget_old, RECORDINGS_EVERY_S, needs_clock=True),
             Chore(self._announcements.forget_old, NEWS_EVERY_S),
         ]
         house = Housekeeping(chores, self.clock, lambda: self.beat("housekeeping"), self.publisher.is_clock_right)

@@ -51,6 +51,9 @@ class ApiSettings(ProcessSettings):
     """Partitions of the camera topics on the broker."""
     retention_days: int = Field(default=14, ge=1, le=30)
     """Of recordings; nothing older is served. 30 days is the law's ceiling."""
+    alert_silence_s: float = Field(default=900.0, ge=60.0)
+    """An open alert whose latest picture is so long ago ends. The rules speak of each every 5 s, and end those of a
+    camera without pictures after a minute: this is for rules that do not run, are far behind, or lost their memory."""
     max_event_streams: int = Field(default=64, ge=1)
     """Consoles that receive news at a time."""
     event_queue: int = Field(default=512, ge=8)

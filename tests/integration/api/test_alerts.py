@@ -100,6 +100,64 @@ def test_alerts_of_a_camera_that_is_gone_are_closed(
     assert [each["camera"] for each in listed(app, state="open")] == ["yard"]
 
 
+def test_alerts_of_a_camera_that_is_gone_are_closed_though_the_process_died_right_after_the_commit(
+    place: Any, send: Callable[..., Alert]
+) -> None:
+    with place.start() as app:
+        camera = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+        app.administrator.put(f"{V1}/cameras/gate", json=camera).raise_for_status()
+        send()
+        send(number=2, camera="yard")
+        eventually(lambda: len(listed(app)) == 2)
+        app.services.cameras.listeners.clear()
+        app.administrator.delete(f"{V1}/cameras/gate").raise_for_status()
+    with place.start() as app:
+        (closed,) = eventually(lambda: listed(app, state="closed"))
+        assert (closed["camera"], closed["closed_reason"]) == ("gate", "no_picture")
+        assert [each["camera"] for each in listed(app, state="open")] == ["yard"]
+
+
+def test_an_alert_of_which_nothing_is_heard_ends_and_goes_on_with_the_next_picture(
+    place: Any, app: Running, send: Callable[..., Alert]
+) -> None:
+    send()
+    send(number=2, after_s=400)
+    eventually(lambda: len(listed(app)) == 2)
+    place.clock.advance(app.services.settings.alert_silence_s + 60)
+    app.services.alerts.end_orphans()
+    (closed,) = listed(app, state="closed")
+    assert (closed["id"], closed["closed_reason"]) == (f"{1:032x}", "no_news")
+    assert closed["occurred_at"] == closed["opened_at"], "it ends with the picture on which it was seen last"
+    send(state=AlertState.UPDATED, after_s=900)
+    eventually(lambda: len(listed(app, state="open")) == 2)
+
+
+def test_what_ended_for_want_of_pictures_goes_on_with_later_ones_alone(
+    app: Running, make_camera: Make, send: Callable[..., Alert]
+) -> None:
+    make_camera()
+    send()
+    send(state=AlertState.CLOSED, after_s=20, closed_reason=CloseReason.NO_PICTURE)
+    send(state=AlertState.UPDATED, after_s=15)  # out of order
+    send(number=2)
+    eventually(lambda: len(listed(app)) == 2)
+    assert [each["id"] for each in listed(app, state="closed")] == [f"{1:032x}"]
+    send(state=AlertState.UPDATED, after_s=25)
+    eventually(lambda: len(listed(app, state="open")) == 2)
+    send(state=AlertState.CLOSED, after_s=20, closed_reason=CloseReason.NO_PICTURE)  # the same again
+    send(state=AlertState.CLOSED, after_s=30, closed_reason=CloseReason.LEFT)
+    send(state=AlertState.UPDATED, after_s=40)
+    send(number=3)
+    eventually(lambda: len(listed(app)) == 3)
+    (closed,) = listed(app, state="closed")
+    assert (closed["id"], closed["closed_reason"]) == (f"{1:032x}", "left")
+    app.administrator.delete(f"{V1}/cameras/gate").raise_for_status()
+    send(number=2, state=AlertState.UPDATED, after_s=50)
+    send(number=4, camera="yard")
+    eventually(lambda: len(listed(app)) == 4)
+    assert [each["camera"] for each in listed(app, state="open")] == ["yard"]
+
+
 def test_one_person_takes_it(place: Any, app: Running, send: Callable[..., Alert], audited: Any) -> None:
     alert = send()
     eventually(lambda: listed(app))

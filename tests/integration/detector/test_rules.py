@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from beffroi_common.contracts import (
     Camera,
     CameraRule,
     CameraSource,
+    CloseReason,
     DeadLetter,
     LegalBasis,
     TrackedObject,
@@ -25,7 +27,7 @@ from beffroi_common.contracts import (
     Zone,
 )
 from beffroi_common.runtime.settings import KafkaSettings
-from beffroi_common.topics import ALERTS, TRACKS, dead_letter_topic
+from beffroi_common.topics import ALERTS, CAMERAS, TRACKS, dead_letter_topic
 from beffroi_local.ports import free_port
 from beffroi_local.process import await_condition
 
@@ -137,6 +139,50 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_nothing_else_stops(
     assert "mood" in letters[0].reason
     assert "set back" in letters[1].reason
     assert {letter.service for letter in letters} == {"rules"}
+
+
+def test_a_camera_that_dies_leaves_no_alert_open_and_a_removed_one_nothing(
+    bus: Bus, name: str, start_service: StartService, send: Send
+) -> None:
+    rules = start_service("rules", IDLE_S="2", IDLE_CHECK_S="0.2")
+    bus.configure(camera(name))
+    send(standing(name, 0, 6))
+    *_, closed = await_alert(bus, name, AlertState.CLOSED)
+    assert (closed.closed_reason, closed.occurred_at) == (CloseReason.NO_PICTURE, START + timedelta(seconds=5.8))
+    # The pictures were only late: the same person stays, under the same alert.
+    send(standing(name, 6, 12))
+    await_alert(bus, name, AlertState.UPDATED)
+    bus.send(CAMERAS, name, None, SLOT)
+    await_condition(lambda: name in forgotten(rules), TIMEOUT_S, "the rules to forget the camera")
+    said = [alert for alert in alerts(bus.everything(ALERTS)) if alert.camera == name]
+    assert [alert.state for alert in said] == ["opened", "closed", "updated", "closed"]
+    assert {alert.id for alert in said} == {closed.id}
+    # The next process reads from the changelog that it was forgotten: only who came since has to be.
+    rules.stop()
+    rules.start()
+    other = f"{name}-other"
+    send(standing(other, 0, 1))
+    await_condition(lambda: other in forgotten(rules), TIMEOUT_S, "the rules to forget the other camera")
+    assert forgotten(rules).count(name) <= 1, "once, by the process before, if the log still has that"
+
+
+def test_an_alert_ends_though_the_rules_began_after_the_camera_died(
+    bus: Bus, name: str, start_service: StartService, send: Send
+) -> None:
+    bus.configure(camera(name))
+    rules = start_service("rules", IDLE_S="1000")
+    send(standing(name, 0, 6))
+    (opened,) = await_alert(bus, name, AlertState.OPENED)
+    rules.stop(kill=True)
+    rules.settings |= {"IDLE_S": "2", "IDLE_CHECK_S": "0.2"}
+    rules.start()
+    *_, closed = await_alert(bus, name, AlertState.CLOSED)
+    assert (closed.id, closed.closed_reason) == (opened.id, CloseReason.NO_PICTURE)
+
+
+def forgotten(rules: Service) -> list[str]:
+    """Cameras of which the rules say that they remember nothing any more."""
+    return [json.loads(line)["camera"] for line in rules.log.splitlines() if "is forgotten" in line]
 
 
 def test_it_waits_for_a_broker_that_is_away_and_says_so(start_service: StartService) -> None:

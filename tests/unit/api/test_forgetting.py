@@ -61,8 +61,15 @@ def test_what_was_destroyed_leaves_the_index_after_its_time_and_nothing_else_doe
 def test_a_clock_that_is_ahead_drops_no_alert(database: Database) -> None:
     clock, right = ManualClock(), True
     alerts = Alerts(
-        database, Trail(database, clock), clock, RETENTION, lambda _: None, NewsOutbox(), lambda: right
-    )  # fmt: skip
+        database,
+        Trail(database, clock),
+        clock,
+        RETENTION,
+        timedelta(minutes=15),
+        lambda _: None,
+        NewsOutbox(),
+        lambda: right,
+    )
     old, new = alert_of("gate", clock.now() - RETENTION), alert_of("gate", clock.now())
     alerts.take(old)
     with pytest.raises(NotFound):

@@ -18,7 +18,7 @@ def housekeeping(*chores: Chore, clock: ManualClock | None = None, right: Callab
 def test_what_destroys_waits_until_the_clock_is_known_to_be_right() -> None:
     done: list[str] = []
     right = False
-    chores = [Chore(lambda: done.append("alerts"), 60.0, destroys=True), Chore(lambda: done.append("probe"), 60.0)]
+    chores = [Chore(lambda: done.append("alerts"), 60.0, needs_clock=True), Chore(lambda: done.append("probe"), 60.0)]
     keeper = housekeeping(*chores, right=lambda: right)
     keeper.round()
     assert done == ["probe"]

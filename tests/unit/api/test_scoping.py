@@ -110,6 +110,8 @@ READS: dict[str, Read] = {
     "alerts.find": lambda session: {name for name in COMMUNES if alerts.find(session, name)},
     "alerts.page": lambda session: {row.camera for row in alerts.page(session, after=OLD - timedelta(1), **PAGE)},
     "alerts.not_closed": lambda session: {row.id for name in COMMUNES for row in alerts.not_closed(session, name)},
+    "alerts.cameras_with_open": lambda session: set(alerts.cameras_with_open(session)),
+    "alerts.open_since": lambda session: {row.camera for row in alerts.open_since(session, NOW)},
     "recordings.find": lambda session: {name for name in COMMUNES if recordings.find(session, name)},
     "recordings.overlapping": lambda session: {
         row.id for name in COMMUNES for row in recordings.overlapping(session, name, OLD, NOW)

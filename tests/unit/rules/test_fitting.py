@@ -177,3 +177,4 @@ def test_a_plan_is_made_once_for_a_configuration() -> None:
     assert plans.of("cam", first) is plan
     assert plans.of("cam", camera(threshold_s=30.0)) is not plan
     assert plans.of("cam", None).running == ()
+    assert not plans._made, "nothing is kept of a camera that is gone"

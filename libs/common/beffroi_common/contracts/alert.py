@@ -25,13 +25,16 @@ class CloseReason(StrEnum):
     LEFT = "left"
     """Who was there went away."""
     NO_PICTURE = "no_picture"
-    """The camera was cut, moved or covered."""
+    """The camera was cut, moved or covered, or gave nothing for long: the event ended with the last picture. Should
+    pictures only have been late, a message about a later one takes the alert up again."""
     NO_LEGAL_BASIS = "no_legal_basis"
     """The legal basis ended or was withdrawn."""
     RULE_CHANGED = "rule_changed"
     """The zone or its rule was changed or removed."""
     OUT_OF_HOURS = "out_of_hours"
     """The rule's schedule ended."""
+    NO_NEWS = "no_news"
+    """Nothing was said of it for long, whatever the reason: the api ends it until a later message takes it up."""
 
 
 class Alert(Contract):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection, Mapping
+from functools import partial
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+import structlog
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported all the same
 
 from beffroi_common.bus import StatusReporter, Table
 from beffroi_common.bus.dead_letters import Refusals
@@ -21,6 +24,8 @@ from beffroi_rules.fitting import Plans
 from .app import Failed, make_app
 from .processor import TracksProcessor
 from .settings import RulesSettings
+
+log = structlog.get_logger(__name__)
 
 SERVICE = "rules"
 METADATA_TIMEOUT_S = 5.0
@@ -70,6 +75,18 @@ def _partitions(admin: AdminClient) -> int:
     return 0 if topic.error else len(topic.partitions)
 
 
+def _ends(admin: AdminClient, partitions: Collection[int]) -> Mapping[int, int]:
+    """The end of each partition of `tracks.v1`, of those of which the broker says it."""
+    asked = {TopicPartition(TRACKS.name, each): OffsetSpec.latest() for each in partitions}  # type: ignore[no-untyped-call]
+    ends: dict[int, int] = {}
+    for place, answer in (admin.list_offsets(asked, request_timeout=METADATA_TIMEOUT_S) if asked else {}).items():
+        try:
+            ends[place.partition] = answer.result().offset
+        except KafkaException as reason:
+            log.debug("the broker does not say how far there are tracks", partition=place.partition, reason=str(reason))
+    return ends
+
+
 async def _process(
     bus: KafkaBus, cameras: Table[Camera], partitions: int, settings: RulesSettings, runtime: Runtime
 ) -> None:
@@ -80,6 +97,7 @@ async def _process(
     def fail(error: BaseException) -> None:
         failure.append(error)
 
+    admin = admin_client(settings.kafka, f"beffroi-{SERVICE}-{settings.instance}")
     processor = TracksProcessor(
         cameras=cameras.get,
         producer=producer,
@@ -88,7 +106,7 @@ async def _process(
         clock=runtime.clock,
         plans=Plans(registry.load()),
     )
-    app = make_app(settings, partitions, processor, producer, fail)
+    app = make_app(settings, partitions, processor, producer, fail, partial(_ends, admin))
     app.on_partitions_assigned.connect(lambda *_args, **_more: runtime.health.set_ready("assigned"))
     starting = asyncio.create_task(app.start())
     try:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import faust
 import structlog
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
 from beffroi_common.bus import Fatal, Producer, Record, RetryLater
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 
+from .changelog import ChangelogPlaces
+from .idle import IdleCameras
 from .processor import TracksProcessor
 from .settings import RulesSettings
 
@@ -35,6 +40,10 @@ HEARTBEATS = 3
 
 REQUEST_MARGIN_S = 30.0
 """Faust wants requests to be allowed to take longer than a session."""
+
+
+Ends = Callable[[Collection[int]], Mapping[int, int]]
+"""Asks the broker for the end of partitions of `tracks.v1`; those of which it says nothing are left out."""
 
 
 class Failed(Fatal):
@@ -69,6 +78,7 @@ def make_app(
     processor: TracksProcessor,
     producer: Producer,
     fail: Callable[[BaseException], None],
+    ends: Ends = lambda _partitions: {},
 ) -> faust.App:
     """Make the application.
 
@@ -78,44 +88,96 @@ def make_app(
         processor: processes each record.
         producer: the one the processor sends with; flushed before anything is remembered.
         fail: is called with a bug, after which nothing is acknowledged any more.
+        ends: says up to where there is something to read. Without an answer no camera is idle.
     """
     app = RulesApp(**_config(settings, partitions))
+    places = ChangelogPlaces()
     table: Any = app.Table(
         TABLE,
         partitions=partitions,
         key_type=str,
         value_type=str,  # JSON as text: Faust cannot recover a table of plain dictionaries
         extra_topic_configs={"max.message.bytes": str(MAX_STATE_BYTES)},
+        on_changelog_event=places.recall,
     )
     topic = app.topic(TRACKS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    writer = _StateWriter(settings, processor, producer, table)
+    writer = _StateWriter(settings, processor, producer, table, places)
     app.on_partitions_assigned.connect(writer.begin, weak=False)
     app.on_partitions_revoked.connect(writer.leave, weak=False)
+    app.on_rebalance_complete.connect(lambda *_arguments, **_more: writer.resume(_assigned(app)), weak=False)
 
     @app.agent(topic)
     async def watch(stream: Any) -> None:
         # Acknowledged by hand: an agent that raises would acknowledge all the same.
         manual = stream.noack()
-        try:
+        with _telling(fail):
             await writer.write_all(manual, manual.events())
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            fail(error)
-            raise
 
+    async def end_idle() -> None:
+        with _telling(fail):
+            await writer.end_idle(await _caught_up(app, writer, ends))
+
+    app.timer(settings.idle_check_s)(end_idle)
     return app
+
+
+@contextmanager
+def _telling(fail: Callable[[BaseException], None]) -> Iterator[None]:
+    """Tell of a bug, which Faust alone would only log."""
+    try:
+        yield
+    except Exception as error:
+        fail(error)
+        raise
+
+
+def _assigned(app: faust.App) -> set[int]:
+    return {each.partition for each in app.consumer.assignment() if each.topic == TRACKS.name}
+
+
+async def _caught_up(app: faust.App, writer: _StateWriter, ends: Ends) -> set[int]:
+    """Partitions of which all that the broker has was counted."""
+    caught_up: set[int] = set()
+    found = await asyncio.get_running_loop().run_in_executor(None, ends, frozenset(writer.active))
+    for partition, end in found.items():
+        due = writer.next_offset(partition)
+        if due is None:  # nothing came of it since it was assigned: Faust reads on from what is committed
+            due = await _position(app, partition)
+        if due is not None and due >= end:
+            caught_up.add(partition)
+    return caught_up
+
+
+async def _position(app: faust.App, partition: int) -> int | None:
+    try:
+        position: int | None = await app.consumer.position(TP(TRACKS.name, partition))
+    except ConsumerNotStarted:  # or stopped
+        return None
+    return position
 
 
 class _StateWriter:
     """Processes events in order and writes down what to remember, once what was said about them is safe."""
 
-    def __init__(self, settings: RulesSettings, processor: TracksProcessor, producer: Producer, table: Any) -> None:
+    def __init__(
+        self,
+        settings: RulesSettings,
+        processor: TracksProcessor,
+        producer: Producer,
+        table: Any,
+        places: ChangelogPlaces | None = None,
+    ) -> None:
         self._settings = settings
         self._processor = processor
         self._producer = producer
         self._table = table
+        self._places = places or ChangelogPlaces()
         self._next_offset: dict[int, int] = {}
+        self._idle = IdleCameras(settings.idle_s, 2 * settings.idle_check_s)
+        self._turn = asyncio.Lock()
+        """Tracks and idleness of a camera are counted one after the other."""
+        self.active: frozenset[int] = frozenset()
+        """Partitions whose state was read from the changelog, and is written by this instance alone."""
 
     async def begin(self, *_arguments: Any, **_more: Any) -> None:
         """Partitions were assigned again: each may begin anywhere."""
@@ -123,17 +185,71 @@ class _StateWriter:
 
     async def leave(self, *arguments: Any, **_more: Any) -> None:
         """Partitions were revoked: whoever has them next counts what is refused of them anew."""
+        self.active = frozenset()
         _app, revoked = arguments
         self._processor.refusals.drop([(each.topic, each.partition) for each in revoked])
+
+    async def resume(self, assigned: Collection[int]) -> None:
+        """What was remembered of these partitions was read from the changelog."""
+        self._idle.begin()
+        self.active = frozenset(assigned)
+
+    def next_offset(self, partition: int) -> int | None:
+        """The one after that counted last; None: none was since the partition was assigned."""
+        return self._next_offset.get(partition)
 
     async def write_all(self, stream: Any, events: AsyncIterable[Any]) -> None:
         async for event in events:
             record = _record(event)
             self._refuse_hole(record)
-            after = await self._process(record)
-            if after is not None:
-                self._table[record.key] = after
+            async with self._turn:
+                after = await self._process(record)
+                if after is not None:
+                    self._idle.observe(record.partition, record.key)
+                    self._table[record.key] = after
+                    self._remember_here_alone(record.key, record.partition)
             await stream.ack(event)
+
+    async def end_idle(self, caught_up: Collection[int]) -> None:
+        """End what is open of cameras that give no tracks any more, and forget those that are gone from here."""
+        self._idle.turn(caught_up, self._processor.clock.monotonic_s())
+        for camera, partition in self._places.within(self.active.intersection(caught_up)):
+            async with self._turn:
+                if partition in self.active and self._idle.is_idle(partition, camera):
+                    await self._end(camera, partition)
+
+    async def _end(self, camera: str, partition: int) -> None:
+        if self._processor.is_elsewhere(camera, partition):
+            self._forget(camera, partition)
+            return
+        remembered = self._table.get(camera)
+        try:
+            after = None if remembered is None else self._processor.end_idle(camera, partition, remembered)
+        except RetryLater as reason:
+            log.warning("retry later", camera=camera, reason=str(reason))
+            return
+        if after is not None:
+            await self._flush()
+            if partition not in self.active:
+                return  # revoked meanwhile: whoever has it now says the same, under the same identity
+            self._table.send_changelog(partition, camera, after)
+            self._table.data[camera] = after
+        if self._processor.is_gone(camera):
+            self._forget(camera, partition)
+
+    def _remember_here_alone(self, camera: str, partition: int) -> None:
+        self._places.remember(camera, partition)
+        for other in (self._places.of(camera) - {partition}) & self.active:
+            self._forget(camera, other)
+
+    def _forget(self, camera: str, partition: int) -> None:
+        self._table.send_changelog(partition, camera, None, value_serializer="raw")
+        self._idle.forget(partition, camera)
+        self._places.forget(camera, partition)
+        if not self._places.of(camera):
+            self._table.data.pop(camera, None)
+            self._processor.forget(camera)
+        log.info("the state of a camera that is gone from here is forgotten", camera=camera, partition=partition)
 
     async def _process(self, record: Record) -> str | None:
         while True:

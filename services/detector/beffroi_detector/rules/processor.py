@@ -16,7 +16,7 @@ from beffroi_common.contracts import Alert, Camera, Level, Tracks
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import ALERTS
-from beffroi_rules.engine import advance
+from beffroi_rules.engine import advance, end_idle
 from beffroi_rules.fitting import Plan, Plans
 from beffroi_rules.state import CameraState
 
@@ -63,31 +63,66 @@ class TracksProcessor:
         tracks = decode_of_camera(record, Tracks.decode)
         configured = self.cameras(tracks.camera)
         plan = self.plans.of(tracks.camera, configured if isinstance(configured, Camera) else None)
-        before = self._recall(record, remembered)
+        before = self._recall(tracks.camera, remembered)
         after, alerts = advance(before, tracks, plan)
         if after is before:
             return None
         for alert in alerts:
-            self._say(alert, record)
+            self._say(alert, record.partition)
         self._report(tracks, configured, plan)
+        return self._written(tracks.camera, after)
+
+    def end_idle(self, camera: str, partition: int, remembered: str) -> str | None:
+        """End what is open of a camera that gives no tracks any more; return what to remember, None: nothing new.
+
+        Raises:
+            RetryLater: the queue to the broker is full. Nothing is remembered: try again.
+        """
+        before = self._recall(camera, remembered)
+        if before is None:
+            return None
+        after, alerts = end_idle(before)
+        if after is before:
+            return None
+        for alert in alerts:
+            self._say(alert, partition)
+        return self._written(camera, after)
+
+    def is_gone(self, camera: str) -> bool:
+        """Whether a camera was removed."""
+        return self.cameras(camera) is Absent.MISSING
+
+    def is_elsewhere(self, camera: str, partition: int) -> bool:
+        """Whether a camera is on another partition now, where it is remembered anew."""
+        configured = self.cameras(camera)
+        return isinstance(configured, Camera) and configured.slot != partition
+
+    def forget(self, camera: str) -> None:
+        """Nothing is remembered of a camera any more."""
+        self._recalled.pop(camera, None)
+        self.plans.forget(camera)
+        for metric in (metrics.ALERTS, metrics.CAPTURE_AGE_SECONDS):
+            metric.remove_by_labels({"camera": camera})
+
+    def _written(self, camera: str, after: CameraState) -> str:
         written = after.model_dump_json(exclude_defaults=True)
-        self._recalled[tracks.camera] = (written, after)
+        self._recalled[camera] = (written, after)
         return written
 
-    def _recall(self, record: Record, remembered: str | None) -> CameraState | None:
+    def _recall(self, camera: str, remembered: str | None) -> CameraState | None:
         if remembered is None:
             return None
-        known = self._recalled.get(record.key)
+        known = self._recalled.get(camera)
         if known is not None and known[0] is remembered:
             return known[1]  # what was written last, and by us: no need to read it again
         try:
             return CameraState.model_validate_json(remembered)
         except ValidationError:
-            log.warning("what was remembered is of another version: the camera starts over", camera=record.key)
+            log.warning("what was remembered is of another version: the camera starts over", camera=camera)
             return None
 
-    def _say(self, alert: Alert, record: Record) -> None:
-        self.producer.send(ALERTS, alert.camera, alert, partition=record.partition)
+    def _say(self, alert: Alert, partition: int) -> None:
+        self.producer.send(ALERTS, alert.camera, alert, partition=partition)
         metrics.ALERTS.labels(camera=alert.camera, rule=alert.rule, state=alert.state.value).inc()
         log.info(
             "alert",

@@ -27,6 +27,11 @@ class RulesSettings(ServiceSettings):
     """A crash counts again at most about this much, and the rules know what they have counted."""
     flush_timeout_s: float = Field(default=5.0, gt=0)
     """Longest wait for the broker for an alert, before it is said that the rules wait."""
+    idle_s: float = Field(default=60.0, gt=0)
+    """After so long without tracks of a camera, in time in which its partition was read to its end, its open alerts
+    end. No rule bridges more than 30 s, and ingest is back within less than a minute at a camera that is there."""
+    idle_check_s: float = Field(default=5.0, gt=0)
+    """How often the broker is asked whether there is more to read, and idle cameras are looked for."""
     retry_s: float = Field(default=0.5, gt=0)
     """Wait after "retry later"."""
     retry_log_s: float = Field(default=5.0, gt=0)

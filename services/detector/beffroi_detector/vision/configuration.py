@@ -15,7 +15,9 @@ class BusConfiguration:
     def __init__(self, bus: Bus, clock: Clock, plans: Plans) -> None:
         self._clock = clock
         self._plans = plans
-        self._cameras = Table(bus, CAMERAS, Camera.decode, name="vision")
+        self._cameras = Table(
+            bus, CAMERAS, Camera.decode, on_change=lambda camera, _now: plans.forget(camera), name="vision"
+        )
         self._viewers = Table(bus, VIEWERS, Viewers.decode, name="vision")
 
     def start(self) -> None:

@@ -22,7 +22,19 @@ def find(session: ScopedSession, alert: str, *, for_change: bool = False) -> Ale
 def not_closed(session: ScopedSession, camera: str) -> list[AlertRow]:
     """A camera's alerts whose event goes on, kept from others until the transaction ends."""
     query = select(AlertRow).where(AlertRow.camera == camera, AlertRow.state != AlertState.CLOSED.value)
-    return list(session.scalars(query.with_for_update()))
+    return list(session.scalars(query.order_by(AlertRow.id).with_for_update()))
+
+
+def cameras_with_open(session: ScopedSession) -> list[str]:
+    """Cameras that have an alert whose event goes on."""
+    query = select(AlertRow.camera).where(AlertRow.state != AlertState.CLOSED.value).distinct()
+    return list(session.scalars(query))
+
+
+def open_since(session: ScopedSession, until: datetime) -> list[AlertRow]:
+    """Alerts whose event goes on, and was seen last at that moment or before, kept from others until the end."""
+    query = select(AlertRow).where(AlertRow.state != AlertState.CLOSED.value, AlertRow.occurred_at <= until)
+    return list(session.scalars(query.order_by(AlertRow.id).with_for_update()))
 
 
 def page(

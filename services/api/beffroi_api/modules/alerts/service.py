@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import AlertRow
 from beffroi_api.errors import AlreadyAcknowledged, Invalid, NotFound
 from beffroi_api.modules.audit.schemas import Action
@@ -24,6 +25,9 @@ from beffroi_common.runtime.clock import Clock
 from . import repository
 from .schemas import AlertPage, AlertView, Life
 
+REVOCABLE = frozenset({CloseReason.NO_PICTURE.value, CloseReason.NO_NEWS.value})
+"""An alert that ended for want of news goes on when there are later ones: they were late."""
+
 INTAKE = Scope.system("alerts of every camera are kept, closed and forgotten")
 
 
@@ -35,6 +39,7 @@ class Alerts:
     trail: Trail
     clock: Clock
     retention: timedelta
+    silence: timedelta
     camera: Callable[[str], Camera | None]
     outbox: NewsOutbox
     is_clock_right: Callable[[], bool]
@@ -52,9 +57,10 @@ class Alerts:
             if not self.is_clock_right():
                 raise RetryLater("an alert whose time seems to be over, by a clock that nobody confirms")
             return
+        gone = self._is_gone(alert.camera)
         with self.database.write(INTAKE) as session:
             row = repository.find(session, alert.id, for_change=True)
-            if row is not None and not _is_newer(alert, row):
+            if row is not None and not _is_newer(alert, row, gone=gone):
                 return
             if row is None:
                 row = AlertRow(
@@ -66,14 +72,38 @@ class Alerts:
 
     def camera_changed(self, camera: str, _version: int, now: Camera | None) -> None:
         """Close what is open of a camera that was removed or switched off: no picture will come that could end it."""
-        if now is not None and now.enabled:
-            return
+        if now is None or not now.enabled:
+            self._end_of_camera(camera)
+
+    def end_orphans(self) -> None:
+        """Housekeeping: close what nobody else will.
+
+        That is what is open of cameras that were removed or switched off, should the process have died before it could
+        close it, or an alert have come later; and what the rules have said nothing of for long.
+        """
+        with self.database.read(INTAKE) as session:
+            cameras = repository.cameras_with_open(session)
+        for camera in cameras:
+            if self._is_gone(camera):
+                self._end_of_camera(camera)
         with self.database.write(INTAKE) as session:
-            rows = repository.not_closed(session, camera)
-            for row in rows:
-                row.state, row.closed_reason = AlertState.CLOSED.value, CloseReason.NO_PICTURE.value
-            for row in rows:
-                self.outbox.add(session, Kind.ALERT, row.id)
+            rows = repository.open_since(session, self.clock.now() - self.silence)
+            self._end(session, rows, CloseReason.NO_NEWS)
+
+    def _is_gone(self, camera: str) -> bool:
+        known = self.camera(camera)
+        return known is not None and not known.enabled
+
+    def _end_of_camera(self, camera: str) -> None:
+        with self.database.write(INTAKE) as session:
+            self._end(session, repository.not_closed(session, camera), CloseReason.NO_PICTURE)
+
+    def _end(self, session: ScopedSession, rows: list[AlertRow], reason: CloseReason) -> None:
+        """Close alerts with the last picture that was heard of."""
+        for row in rows:
+            row.state, row.closed_reason = AlertState.CLOSED.value, reason.value
+        for row in rows:
+            self.outbox.add(session, Kind.ALERT, row.id)
 
     def page(
         self, scope: Scope, *, camera: str | None, life: Life, acknowledged: bool | None, before: str | None, limit: int
@@ -169,11 +199,11 @@ class Alerts:
         )
 
 
-def _is_newer(alert: Alert, row: AlertRow) -> bool:
+def _is_newer(alert: Alert, row: AlertRow, *, gone: bool) -> bool:
     if row.state == AlertState.CLOSED.value:
-        return False
+        return alert.occurred_at > row.occurred_at and not gone and row.closed_reason in REVOCABLE
     if alert.state is AlertState.CLOSED:
-        return True
+        return alert.occurred_at >= row.occurred_at
     return alert.occurred_at > row.occurred_at
 
 

@@ -661,7 +661,7 @@ export interface components {
          * @description Why an event ended.
          * @enum {string}
          */
-        CloseReason: "left" | "no_picture" | "no_legal_basis" | "rule_changed" | "out_of_hours";
+        CloseReason: "left" | "no_picture" | "no_legal_basis" | "rule_changed" | "out_of_hours" | "no_news";
         /**
          * Dependency
          * @description The broker or the object store, as the api reaches it.
