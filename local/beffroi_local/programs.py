@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from beffroi_common.addresses import AllowedAddresses
+
 from .cameras import CameraServer
 from .kafka import Broker
 from .minio import ObjectServer
@@ -36,6 +38,7 @@ class Parts:
     broker: Broker
     store: ObjectServer
     cameras: CameraServer
+    allowed: AllowedAddresses
     http_port: int
     service_memory_mb: int
 
@@ -58,6 +61,7 @@ class Parts:
                 user="beffroi",
                 password=secrets.token_urlsafe(18),
             ),
+            allowed=settings.cameras,
             http_port=settings.http_port,
             service_memory_mb=settings.service_memory_mb,
         )
@@ -72,14 +76,25 @@ class Parts:
         """Where ingest looks secrets up, a file for each reference."""
         return self.folder / "secrets"
 
+    @property
+    def clips_folder(self) -> Path:
+        """Whose files may be played as cameras."""
+        return self.folder / "clips"
+
     def prepare(self) -> None:
         """Write every configuration and folder that the processes expect."""
         for part in (self.broker, self.store, self.cameras):
             part.prepare()
         for service in SERVICES:
             (self.folder / service).mkdir(exist_ok=True)
+        self.clips_folder.mkdir(exist_ok=True)
         self.secrets_folder.mkdir(mode=0o700, exist_ok=True)
-        write_private(self.secrets_folder / RTSP_SECRET, f"{self.cameras.user}:{self.cameras.password}")
+        self.write_secret()
+
+    def write_secret(self) -> None:
+        """Write the RTSP camera's user and password, for this machine alone."""
+        login = f"{self.cameras.user}:{self.cameras.password}"
+        write_private(self.secrets_folder / RTSP_SECRET, f"{login}\n{LOOPBACK}\n")
 
     def programs(self) -> list[Program]:
         """Return every process of the run."""
@@ -109,11 +124,18 @@ class Parts:
             "SECRET_KEY": self.store.secret_key,
             "SECURE": "false",
         }
+        where = {
+            "NETWORKS": _listed(f"{LOOPBACK}/32", *self.allowed.networks),
+            "PORTS": _listed(self.cameras.port, *self.allowed.ports),
+            "FOLDERS": _listed(self.clips_folder, *self.allowed.folders),
+        }
+        addresses = _beneath("ADDRESSES", where)
         return {
-            "ingest": {"SECRETS_DIR": str(self.secrets_folder)},
+            "ingest": addresses | {"SECRETS_DIR": str(self.secrets_folder)},
             "rules": {"DATA_FOLDER": str(self.folder / "rules" / "faust")},
             "recorder": _beneath("STORE", store) | {"WORK_DIR": str(self.folder / "recorder" / "work")},
             "api": _beneath("STORES__RECORDINGS", store)
+            | addresses
             | {
                 "HOST": LOOPBACK,
                 "PORT": str(self.http_port),
@@ -121,6 +143,10 @@ class Parts:
                 "COMMUNE": COMMUNE,
             },
         }
+
+
+def _listed(*values: object) -> str:
+    return ",".join(map(str, values))
 
 
 def _beneath(group: str, values: Mapping[str, str]) -> dict[str, str]:

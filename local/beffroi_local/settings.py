@@ -9,6 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from beffroi_common.addresses import RTSP_PORTS, AllowedAddresses, FolderList, NetworkList, PortList
+
 from .clips import CLIP_VARIABLE
 from .paths import REPOSITORY
 from .ports import free_port
@@ -47,8 +49,17 @@ class StackSettings(BaseSettings):
     """Soft limit: MinIO's collector works harder as it comes near."""
     service_memory_mb: int = Field(default=4096, ge=512)
     """Hard limit of each service's own data (RLIMIT_DATA): one that leaks ends with an error and starts again."""
+    camera_networks: NetworkList = ()
+    camera_ports: PortList = RTSP_PORTS
+    camera_folders: FolderList = ()
+    """Where cameras of one's own may be, beside the RTSP camera that is played here."""
     truth: FilePath | None = None
     """Human truth for the clip, for the check; None: the file of this machine, if it has one."""
+
+    @property
+    def cameras(self) -> AllowedAddresses:
+        """Where cameras of one's own may be."""
+        return AllowedAddresses(networks=self.camera_networks, ports=self.camera_ports, folders=self.camera_folders)
 
     @property
     def ports(self) -> dict[str, tuple[str, int]]:

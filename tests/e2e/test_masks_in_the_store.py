@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from tests.e2e.system import Camera, running_system, wait_for
 
@@ -101,8 +102,11 @@ def test_the_clip_shows_noise_that_the_check_would_see(tmp_path: Path) -> None:
     assert int(np.abs(outside.astype(np.int16) - FLAT["y"]).max()) <= TOLERANCE
 
 
-def test_stored_pictures_and_stills_show_no_trace_of_what_is_under_the_masks(tmp_path: Path) -> None:
+def test_stored_pictures_and_stills_show_no_trace_of_what_is_under_the_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip = tmp_path / "odd.avi"
+    monkeypatch.setenv("BEFFROI_CAMERA_FOLDERS", str(tmp_path))
     write_clip(clip)
     with running_system(tmp_path / "home", {CAMERA: camera(clip)}) as system:
         wait_for(lambda: len(system.segments(CAMERA)) >= 3, "three segments")

@@ -20,7 +20,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Figures]:
     home: Path = tmp_path_factory.mktemp("way")
     settings = StackSettings.on_free_ports(home)
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in settings.model_dump(exclude_none=True).items():
+        for name, value in settings.model_dump(exclude_defaults=True).items():
             environment.setenv(f"BEFFROI_{name.upper()}", str(value))
         with running_demo("way") as demo, demo.sign_in("operator") as api:
             seen = check.Check(demo, api, settings.truth or check.TRUTH_FILE).run()

@@ -81,6 +81,7 @@ class Services(ProcessServices):
             self.trail,
             clock,
             settings.slots,
+            settings.addresses,
             self.rules,
             self.statuses.of_camera,
             lambda camera, said: summary(camera, said, clock.now()),

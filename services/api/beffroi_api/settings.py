@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
 from beffroi_api.process.settings import MIB, ProcessSettings
+from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.bus.admin import DEFAULT_SLOTS
 from beffroi_common.contracts import StoreName
 from beffroi_common.contracts.camera import MAX_SLOTS
@@ -49,6 +50,8 @@ class ApiSettings(ProcessSettings):
     """Name of the commune on the console."""
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=MAX_SLOTS)
     """Partitions of the camera topics on the broker."""
+    addresses: AllowedAddresses = AllowedAddresses()
+    """Where cameras may be: others are refused when somebody enters them. The same as ingest's, which decides."""
     retention_days: int = Field(default=14, ge=1, le=30)
     """Of recordings; nothing older is served. 30 days is the law's ceiling."""
     alert_silence_s: float = Field(default=900.0, ge=60.0)

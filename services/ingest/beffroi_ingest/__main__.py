@@ -106,8 +106,9 @@ class Ingest:
         )
 
     def _open(self, source: CameraSource, pause: Pause) -> Source:
+        settings = self._settings
         options = SourceOptions(
-            self._settings.secrets_dir, self._settings.open_timeout_s, self._settings.read_timeout_s
+            settings.addresses, settings.secrets_dir, settings.open_timeout_s, settings.read_timeout_s
         )
         return open_source(source, options, self._runtime.clock, pause)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.runtime.settings import ServiceSettings
 
 
@@ -16,7 +17,10 @@ class IngestSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="BEFFROI_INGEST_")
 
     secrets_dir: Path | None = None
-    """Folder with one file for each secret that a camera names; its content is `user:password`."""
+    """Folder with one file for each secret that a camera names; `user:password` in its first line, in the lines
+    after it the hosts and networks to which it may be sent."""
+    addresses: AllowedAddresses = AllowedAddresses()
+    """Where cameras may be; what is not named here is not opened."""
     open_timeout_s: float = Field(default=8.0, gt=0)
     """Until a camera has answered. Slow ones take a few seconds to start their encoder."""
     read_timeout_s: float = Field(default=4.0, gt=0)

@@ -302,7 +302,8 @@ def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
     """Serve the api with the built console on a free port of this machine."""
     clock = SystemClock()
     broker, store = MemoryBroker(slots=2, clock=clock), MemoryStore(clock)
-    around = Surroundings(f"sqlite:///{folder / 'api.sqlite3'}", MemoryBus(broker), [store], clock, BUILT, changes)
+    settings = {"addresses": {"networks": "10.0.0.0/8"}} | changes
+    around = Surroundings(f"sqlite:///{folder / 'api.sqlite3'}", MemoryBus(broker), [store], clock, BUILT, settings)
     prepare(around)
     bugs: list[BaseException] = []
     health = Health(clock, around.settings.heartbeat_timeout_s)

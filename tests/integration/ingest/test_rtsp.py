@@ -6,12 +6,14 @@ import os
 import signal
 import traceback
 from contextlib import suppress
+from ipaddress import IPv4Network
 from itertools import islice, pairwise
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.contracts import CameraSource, Codec
 from beffroi_common.media.nal import nal_units
 from beffroi_common.runtime.clock import SystemClock
@@ -23,9 +25,13 @@ PASSWORD = "s3cret/ü:@?#"
 WRONG = "wr0ng-hunter2"
 
 
+def allowed(camera: RtspCamera) -> AllowedAddresses:
+    return AllowedAddresses(networks=(IPv4Network("127.0.0.1/32"),), ports=(camera.server.port,))
+
+
 def opened(camera: RtspCamera, secrets_dir: Path | None = None) -> Source:
     source = CameraSource(url=camera.url, credentials="login" if secrets_dir else None)
-    options = SourceOptions(secrets_dir, open_timeout_s=20.0, read_timeout_s=2.0)
+    options = SourceOptions(allowed(camera), secrets_dir, open_timeout_s=20.0, read_timeout_s=2.0)
     return open_source(source, options, SystemClock(), Event().wait)
 
 
@@ -42,13 +48,13 @@ def test_access_units_come_with_parameter_sets_and_an_even_clock(rtsp_camera: Rt
 
 def test_credentials_open_the_camera(rtsp_camera: RtspCameraFactory, tmp_path: Path) -> None:
     camera = rtsp_camera(user="opérateur", password=PASSWORD)
-    (tmp_path / "login").write_text(f"opérateur:{PASSWORD}\n")
+    (tmp_path / "login").write_text(f"opérateur:{PASSWORD}\n127.0.0.1\n")
     source = opened(camera, tmp_path)
     assert len(list(islice(source.units(), 3))) == 3
     source.close()
 
 
-@pytest.mark.parametrize("secret", [None, f"admin:{WRONG}"])
+@pytest.mark.parametrize("secret", [None, f"admin:{WRONG}\n127.0.0.1"])
 def test_a_wrong_password_is_told_and_never_shown(
     rtsp_camera: RtspCameraFactory, tmp_path: Path, secret: str | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,7 +72,7 @@ def test_a_path_that_is_not_there_is_told(rtsp_camera: RtspCameraFactory) -> Non
     camera = rtsp_camera()
     source = CameraSource(url=camera.url + "-not")
     with pytest.raises(SourceError) as refused:
-        open_source(source, SourceOptions(None, 20.0, 2.0), SystemClock(), Event().wait)
+        open_source(source, SourceOptions(allowed(camera), None, 20.0, 2.0), SystemClock(), Event().wait)
     assert refused.value.code == "not_found"
 
 

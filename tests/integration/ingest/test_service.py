@@ -22,6 +22,7 @@ from beffroi_common.bus.kafka import admin_client
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, Level
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import CAMERAS, FRAMES_RAW, STATUS
+from beffroi_local.cameras import RtspCamera
 from beffroi_local.kafka import Broker
 from beffroi_local.ports import free_port, is_open
 from beffroi_local.process import STOP_TIMEOUT_S, Command, await_condition, running, start_ready, stop
@@ -36,6 +37,12 @@ def camera(name: str, url: str = PATTERN, slot: int = 0, **more: object) -> Came
     credentials = more.pop("credentials", None)
     source = CameraSource.model_validate({"url": url, "credentials": credentials})
     return Camera(id=name, name=name, commune="Lille", slot=slot, source=source).model_copy(update=more)
+
+
+def on(*cameras: RtspCamera) -> dict[str, str]:
+    """Settings that let these cameras be opened."""
+    ports = ",".join(str(each.server.port) for each in cameras)
+    return {"ADDRESSES__NETWORKS": "127.0.0.1/32", "ADDRESSES__PORTS": ports}
 
 
 def check_order(batches: list[FrameBatch]) -> None:
@@ -54,8 +61,9 @@ def test_pattern_and_rtsp_camera_reach_the_bus_each_in_its_slot(
     bus: Bus, start_service: StartService, rtsp_camera: RtspCameraFactory, name: str
 ) -> None:
     bus.configure(camera(name, slot=1))
-    bus.configure(camera(f"{name}-rtsp", rtsp_camera().url))
-    start_service("ingest")
+    rtsp = rtsp_camera()
+    bus.configure(camera(f"{name}-rtsp", rtsp.url))
+    start_service("ingest", **on(rtsp))
     for each in (name, f"{name}-rtsp"):
         batches = bus.batches(FRAMES_RAW, each, lambda found: len(found) >= 6)
         check_order(batches)
@@ -67,11 +75,11 @@ def test_pattern_and_rtsp_camera_reach_the_bus_each_in_its_slot(
 def test_a_wrong_password_is_told_and_is_in_no_log_and_no_message(
     bus: Bus, start_service: StartService, rtsp_camera: RtspCameraFactory, name: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "gate-login").write_text(f"admin:{WRONG}\n")
-    url = rtsp_camera(user="admin", password="right").url
-    bus.configure(camera(name, url, credentials="gate-login"))
+    (tmp_path / "gate-login").write_text(f"admin:{WRONG}\n127.0.0.1\n")
+    rtsp = rtsp_camera(user="admin", password="right")
+    bus.configure(camera(name, rtsp.url, credentials="gate-login"))
     bus.configure(camera(f"{name}-other", slot=1))
-    ingest = start_service("ingest", SECRETS_DIR=str(tmp_path), LOG_LEVEL="debug")
+    ingest = start_service("ingest", SECRETS_DIR=str(tmp_path), LOG_LEVEL="debug", **on(rtsp))
     status = bus.await_status(name, "ingest", "wrong_password")
     bus.batches(FRAMES_RAW, f"{name}-other", lambda found: len(found) >= 3)
     assert "secret" in status.message
@@ -89,7 +97,7 @@ def test_a_dead_camera_stops_no_other_and_comes_back(
     dead.stop()
     bus.configure(camera(name, dead.url))
     bus.configure(camera(f"{name}-other"))
-    start_service("ingest", RETRY_MOST_S="1")
+    start_service("ingest", RETRY_MOST_S="1", **on(dead))
     bus.await_status(name, "ingest", "refused")
     bus.batches(FRAMES_RAW, f"{name}-other", lambda found: len(found) >= 3)
     dead.start()

@@ -20,6 +20,9 @@ PUBLIC = "ingress"
 CAMERA_PORTS = (554, 8554)
 """RTSP, as cameras and as most relays have it."""
 
+TAKES_CAMERAS = ("api", "ingest")
+"""Who is told where cameras may be."""
+
 CONNECTED_TO = re.compile(r"_(KAFKA__BOOTSTRAP_SERVERS|(STORE|STORES__\w+)__ENDPOINT|DATABASE_URL|OTLP_ENDPOINT)$")
 """Settings that hold an address which the program connects to."""
 NOT_CONNECTED_TO = ("PUBLIC_ORIGIN",)
@@ -116,9 +119,19 @@ def _egress(name: str, pod: Manifest, cell: Sequence[Manifest], site: Site) -> I
                         needed.add(Opening(peer, port))
             elif LOOKS_LIKE_AN_ADDRESS.search(value) and not variable.endswith(NOT_CONNECTED_TO):
                 yield f"{variable} looks like an address that no test knows: {value}"
+        if name in TAKES_CAMERAS:
+            yield from _cameras(environment(container, cell), f"BEFFROI_{name.upper()}_ADDRESSES__", site)
     if name == "ingest":
         needed |= {Opening(network, port) for network in site.camera_networks for port in CAMERA_PORTS}
     yield from _compare(needed, egress(pod, _policies(cell)), "cannot connect to", "may connect to")
+
+
+def _cameras(variables: Mapping[str, str], prefix: str, site: Site) -> Iterator[str]:
+    expected = {"NETWORKS": ",".join(site.camera_networks), "PORTS": ",".join(map(str, CAMERA_PORTS))}
+    for setting, value in expected.items():
+        said = variables.get(prefix + setting, "")
+        if prefix + setting in variables and said != value:
+            yield f"takes cameras of {setting.lower()} {said}, and the site's are {value}"
 
 
 def _addresses(value: str) -> Iterator[tuple[str, int]]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 from pydantic import BaseModel
-from tests.integration.k8s.deployment import containers, environment
+from tests.integration.k8s.deployment import TAKES_CAMERAS, containers, environment
 from tests.unit.k8s import dockerfile
 
 from beffroi_common.bus.admin import TopicsSettings
@@ -75,6 +75,20 @@ def test_the_program_accepts_its_environment(
     listening = {"admin": settings.admin_port} | ({"http": settings.port} if hasattr(settings, "port") else {})
     assert {port["name"]: port["containerPort"] for port in main["ports"]} == listening
     assert settings.instance == "workload-0", "the pod's name is the static member's name"
+
+
+def test_cameras_may_be_where_the_policy_leads(settings: Any, service: str, cell: tuple[Manifest, ...]) -> None:
+    assert hasattr(settings, "addresses") == (service in TAKES_CAMERAS)
+    if service not in TAKES_CAMERAS:
+        return
+    (policy,) = (
+        each["spec"]["egress"][0]
+        for each in cell
+        if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "cameras"
+    )
+    assert [str(each) for each in settings.addresses.networks] == [each["ipBlock"]["cidr"] for each in policy["to"]]
+    assert list(settings.addresses.ports) == [each["port"] for each in policy["ports"]]
+    assert settings.addresses.folders == ()
 
 
 def test_a_setting_that_does_not_exist_is_seen(

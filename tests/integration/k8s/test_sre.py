@@ -206,6 +206,14 @@ BREAKS: list[tuple[str, Callable[[Cell], object]]] = [
     ),
     ("ingest: cannot connect to 10.20.0.0/16 TCP/554", lambda c: _rule(c, "cameras")["ports"].pop(0)),
     ("ingest: may connect to 10.0.0.0/8", lambda c: _open_to(c, "cameras", ipBlock={"cidr": "10.0.0.0/8"})),
+    (
+        "api: takes cameras of networks 10.0.0.0/8",
+        lambda c: _named(c, "ConfigMap", "cameras")["data"].update(networks="10.0.0.0/8"),
+    ),
+    (
+        "ingest: takes cameras of ports 80",
+        lambda c: _named(c, "ConfigMap", "cameras")["data"].update(ports="80"),
+    ),
     ("cannot connect to kube-system", lambda c: _rule(c, "name-service")["ports"].clear()),
     ("api: is not reached by ingress TCP/8080", lambda c: _rule(c, "public-port", "ingress")["ports"].clear()),
     (

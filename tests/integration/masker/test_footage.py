@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.contracts import AccessUnit, CameraSource, FrameBatch, MaskDecision, Stream
 from beffroi_common.media.encoding import Quality
 from beffroi_ingest.batching import Batcher, BatchLimits, Stamp
@@ -27,7 +28,10 @@ def raw_batches(clip: Path) -> Iterator[FrameBatch]:
         clock.advance(seconds)
         return False
 
-    source = open_source(CameraSource(url=f"file://{clip}"), SourceOptions(None, 10, 10), clock, pause)
+    allowed = AllowedAddresses(folders=(PurePosixPath(MEDIA.resolve()),))
+    source = open_source(
+        CameraSource(url=f"file://{clip.resolve()}"), SourceOptions(allowed, None, 10, 10), clock, pause
+    )
     batcher = Batcher(Stamp("clip", Stream.MAIN, 1, 1), source.info, BatchLimits(0.5, 4_000_000))
     for index, unit in enumerate(islice(source.units(), PICTURES)):
         yield from batcher.add(AccessUnit(unit.pts, unit.dts, index + 1, unit.key, unit.data))

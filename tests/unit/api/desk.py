@@ -28,6 +28,7 @@ from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.workers import Worker
+from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import Camera, CameraSource, CameraStatus, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS
@@ -144,7 +145,9 @@ def open_desk(folder: Path) -> Iterator[Desk]:
         return StatusSummary(level=Level.OK, code="fine", message="", service=None, at=None)
 
     rules = Rules(registry.load())
-    cameras = Cameras(database, Trail(database, clock), clock, 2, rules, lambda _: [], fine, NewsOutbox())
+    cameras = Cameras(
+        database, Trail(database, clock), clock, 2, AllowedAddresses(), rules, lambda _: [], fine, NewsOutbox()
+    )
     body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     cameras.save(WHO, "gate", CameraInput.model_validate(body), None)
     for _ in range(2):

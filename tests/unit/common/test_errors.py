@@ -17,6 +17,8 @@ from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 ROOT = Path(__file__).parents[3]
 BRANCHES = (RetryLater, InvalidRecord, Fatal)
 OF_NO_BRANCH = {
+    "AddressError": "of what somebody entered, or of one camera, whose status says so",
+    "AddressNotAllowedError": "likewise",
     "ObjectMissing": "says nothing of a record",
     "SettingsError": "ends the process before it began",
     "TopicMismatchError": "of a command, which a person reads",

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Network, ip_address
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 from tests.unit.ingest.conftest import Pauses
 
 from beffroi_common import pattern
+from beffroi_common.addresses import SCHEMES, AllowedAddresses, IpAddress
 from beffroi_common.contracts import CameraSource, Codec
-from beffroi_common.contracts.camera import SOURCE_SCHEMES
 from beffroi_common.media.nal import nal_units
 from beffroi_ingest.sources import EncodedUnit, Source, SourceError, SourceOptions, open_source
 from beffroi_testing import ManualClock
 
 MakeClip = Callable[..., Path]
 SECRET = "hunter2/äöü:@?#"
+LOOPBACK = IPv4Network("127.0.0.1/32")
+ANYTHING_HERE = AllowedAddresses(networks=(LOOPBACK,), ports=(1, 554), folders=(PurePosixPath("/"),))
 
 
 def opened(
@@ -30,10 +40,19 @@ def opened(
     clock: ManualClock | None = None,
     secrets_dir: Path | None = None,
     credentials: str | None = None,
+    allowed: AllowedAddresses = ANYTHING_HERE,
+    names: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Source:
     clock = clock or ManualClock()
-    source = CameraSource(url=url, credentials=credentials)
-    return open_source(source, SourceOptions(secrets_dir, 1.0, 1.0), clock, Pauses(clock, pictures))
+
+    def resolve(name: str) -> list[IpAddress]:
+        return [ip_address(each) for each in names.get(name, ())]
+
+    source = CameraSource.model_construct(
+        url=url, credentials=credentials
+    )  # what the contract lets pass, ingest checks
+    options = SourceOptions(allowed, secrets_dir, 1.0, 1.0, resolve)
+    return open_source(source, options, clock, Pauses(clock, pictures))
 
 
 def key_kinds(unit: EncodedUnit) -> list[int]:
@@ -93,18 +112,18 @@ def test_another_codec_is_refused_and_it_is_said_how_to_convert(make_clip: MakeC
     assert refused.value.code == "unsupported_codec"
 
 
-@pytest.mark.parametrize("scheme", SOURCE_SCHEMES)
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_address_that_a_camera_may_have_has_a_source(scheme: str) -> None:
-    with pytest.raises(SourceError) as refused:
-        opened(f"{scheme}://127.0.0.1:1")
-    assert "No source opens" not in refused.value.message
+    url = {"rtsp": "rtsp://127.0.0.1:1", "file": "file:///nowhere", "pattern": "pattern:64x48@1"}[scheme]
+    with pytest.raises(SourceError):
+        opened(url)
 
 
 @pytest.mark.parametrize(
     ("url", "code"),
     [
         ("file:///nowhere/clip.mp4", "not_found"),
-        ("file:///", "not_found"),
+        ("file:///", "address_not_allowed"),
         ("file://clip.mp4", "wrong_address"),
         ("pattern:640x360", "wrong_address"),
         ("pattern:640x360@0", "wrong_address"),
@@ -170,35 +189,209 @@ def test_the_test_pattern_begins_anew_when_the_machine_slept() -> None:
     assert broken.value.code == "disconnected"
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (None, "cannot be read"),
-        (b"no colon", "user:password"),
-        (b":empty user", "user:password"),
-        (b"\xff\xfe", "cannot be read"),
-    ],
-)
-def test_a_secret_that_is_missing_or_wrong_is_named_and_never_shown(
+NOT_USED = [
+    (None, "cannot be read"),
+    (b"no colon", "user:password"),
+    (b":empty user", "user:password"),
+    (b"\xff\xfe", "cannot be read"),
+    (b"admin:hunter2", "may not be sent to"),
+    (b"admin:hunter2\n127.0.0.2\n10.0.0.0/8\ncamera.example\n", "may not be sent to"),
+    (b"admin:hunter2\n127.0.0.1/8\n", "neither a host nor a network"),
+    (b"admin:hunter2\n127.1\n", "neither a host nor a network"),
+    (b"admin:hunter2\rX: y\n127.0.0.1\n", "user:password"),
+    (b"admin:hunter2\n" + b"127.0.0.1\n" * 2000, "longer than"),
+]
+
+
+def refusal(secrets_dir: Path | None) -> SourceError:
+    with pytest.raises(SourceError) as refused:
+        opened("rtsp://127.0.0.1:1/live", secrets_dir=secrets_dir, credentials="gate-login")
+    return refused.value
+
+
+@pytest.mark.parametrize(("content", "words"), NOT_USED)
+def test_a_secret_that_cannot_be_used_is_named_and_only_the_log_says_why(
     tmp_path: Path, content: bytes | None, words: str
 ) -> None:
     if content is not None:
         (tmp_path / "gate-login").write_bytes(content)
-    with pytest.raises(SourceError, match=words) as refused:
-        opened("rtsp://127.0.0.1:1/live", secrets_dir=tmp_path, credentials="gate-login")
+    with capture_logs() as log:
+        told = refusal(tmp_path)
+    assert told.code == "missing_secret"
+    assert told.message == refusal(tmp_path / "nothing").message, "a camera that names secrets learns which there are"
+    assert "gate-login" in told.message
+    assert words in log[0]["reason"]
+    assert "hunter2" not in str(log)
+
+
+def test_without_a_folder_of_secrets_the_log_says_so() -> None:
+    with capture_logs() as log:
+        assert refusal(None).code == "missing_secret"
+    assert "secrets_dir" in log[0]["reason"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.0/24", "GATE.example", "::1\n\n 127.0.0.1 \r"])
+def test_a_secret_goes_where_its_lines_say(tmp_path: Path, host: str) -> None:
+    (tmp_path / "gate-login").write_text(f"admin:{SECRET}\n{host}\n")
+    to = "gate.example" if "GATE" in host else "127.0.0.1"
+    with pytest.raises(SourceError) as refused:
+        opened(
+            f"rtsp://{to}:1/live",
+            secrets_dir=tmp_path,
+            credentials="gate-login",
+            names={"gate.example": ["127.0.0.1"]},
+        )
+    assert refused.value.code == "refused", "it was connected to"
+
+
+def test_a_name_bound_to_a_secret_is_no_address_that_others_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "gate-login").write_text(f"admin:{SECRET}\ngate.example\n")
+    with pytest.raises(SourceError) as refused:
+        opened(
+            "rtsp://mine.example:1/live",
+            secrets_dir=tmp_path,
+            credentials="gate-login",
+            names={"mine.example": ["127.0.0.1"], "gate.example": ["127.0.0.1"]},
+        )
     assert refused.value.code == "missing_secret"
-    assert "gate-login" in refused.value.message
-
-
-def test_without_a_folder_of_secrets_it_is_said_so() -> None:
-    with pytest.raises(SourceError, match="secrets_dir"):
-        opened("rtsp://127.0.0.1:1/live", credentials="gate-login")
 
 
 def test_a_password_is_in_no_error_nor_its_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "gate-login").write_text(f"admin:{SECRET}\n")
-    with pytest.raises(SourceError) as refused:
-        opened("rtsp://127.0.0.1:1/live", secrets_dir=tmp_path, credentials="gate-login")
-    told = "".join(traceback.format_exception(refused.value)) + "".join(capfd.readouterr())
-    assert refused.value.__cause__ is None
+    (tmp_path / "gate-login").write_text(f"admin:{SECRET}\n127.0.0.1\n")
+    error = refusal(tmp_path)
+    told = "".join(traceback.format_exception(error)) + "".join(capfd.readouterr())
+    assert error.code == "refused"
+    assert error.__cause__ is None
     assert not any(part in told for part in ("hunter2", "admin:"))
+
+
+class Listener:
+    """Accepts connections on loopback and keeps what comes first on each."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self.received: list[bytes] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                with connection:
+                    self.received.append(connection.recv(65_536))
+
+    def close(self) -> None:
+        """Refuse from now on."""
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+def may_reach(listener: Listener, *networks: str) -> AllowedAddresses:
+    return AllowedAddresses.model_validate({"networks": networks, "ports": [listener.port]})
+
+
+def code_of(url: str, **options: Any) -> tuple[str, str]:
+    with pytest.raises(SourceError) as refused:
+        opened(url, **options)
+    return refused.value.code, refused.value.message
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "0.0.0.0",
+        "0",
+    ],
+)
+@pytest.mark.parametrize("networks", [(), ("10.0.0.0/8",), ("0.0.0.0/0", "::/0")])
+def test_nothing_outside_the_allowed_networks_is_connected_to_however_it_is_written(
+    listener: Listener, address: str, networks: tuple[str, ...]
+) -> None:
+    names = {"localhost": ["127.0.0.1", "::1"]}
+    code, _ = code_of(f"rtsp://{address}:{listener.port}/x", allowed=may_reach(listener, *networks), names=names)
+    assert code in {"address_not_allowed", "wrong_address"}
+    assert listener.received == []
+
+
+def test_a_name_is_connected_to_where_it_was_checked(listener: Listener) -> None:
+    answers = [["127.0.0.1"], ["127.0.0.2"]]
+
+    def rebinding(_name: str) -> list[IpAddress]:
+        return [ip_address(each) for each in answers.pop(0)]
+
+    clock = ManualClock()
+    options = SourceOptions(may_reach(listener, "127.0.0.1/32"), None, 1.0, 1.0, rebinding)
+    with pytest.raises(SourceError):
+        open_source(CameraSource(url=f"rtsp://gate.example:{listener.port}/x"), options, clock, Pauses(clock, 1))
+    assert answers == [["127.0.0.2"]], "a name is asked for once"
+    assert len(listener.received) == 1
+
+
+def test_of_a_names_addresses_those_alone_are_used_that_are_allowed(listener: Listener) -> None:
+    names = {"gate.example": ["10.0.0.1", "169.254.169.254", "127.0.0.1"]}
+    code_of(f"rtsp://gate.example:{listener.port}/x", allowed=may_reach(listener, "127.0.0.1/32"), names=names)
+    assert len(listener.received) == 1
+
+
+def test_whether_a_name_exists_is_not_told() -> None:
+    names = {"internal.example": ["10.0.0.7"]}
+    told = {code_of(f"rtsp://{name}.example:1/x", names=names) for name in ("internal", "nothing")}
+    assert len(told) == 1
+
+
+def test_whether_a_port_is_open_is_not_told_of_ports_that_are_not_allowed(listener: Listener) -> None:
+    open_port = code_of(f"rtsp://127.0.0.1:{listener.port}/x")
+    closed_port = code_of("rtsp://127.0.0.1:2/x")
+    assert [code for code, _ in (open_port, closed_port)] == ["address_not_allowed"] * 2
+    assert open_port[1].replace(str(listener.port), "2") == closed_port[1]
+    assert listener.received == []
+
+
+def test_what_is_no_address_sends_nothing(listener: Listener) -> None:
+    attack = f"rtsp://127.0.0.1:{listener.port}/x HTTP/1.1\r\nHost: store\r\n\r\nDELETE /bucket"
+    for url in (attack, attack.replace(" ", "%20"), attack.replace("\r\n", "%0d%0A").replace(" ", "")):
+        assert code_of(url, allowed=may_reach(listener, "127.0.0.1/32"))[0] == "wrong_address"
+    assert listener.received == []
+
+
+def test_files_outside_the_allowed_folders_are_not_looked_at(make_clip: MakeClip, tmp_path: Path) -> None:
+    inside = tmp_path / "clips"
+    inside.mkdir()
+    clip = make_clip("clip.mp4")
+    (inside / "link.mp4").symlink_to(clip)
+    (inside / "folder-link").symlink_to(tmp_path)
+    allowed = AllowedAddresses(folders=(PurePosixPath(inside),))
+    outside = {code_of(f"file://{path}", allowed=allowed) for path in (clip, tmp_path / "nothing", "/etc/passwd", "/")}
+    assert [code for code, _ in outside] == ["address_not_allowed"]
+    leading_out = {
+        code_of(f"file://{inside}/{name}", allowed=allowed)
+        for name in ("link.mp4", "folder-link/clip.mp4", "folder-link/nothing", "nothing", "folder-link")
+    }
+    assert [code for code, _ in leading_out] == ["not_found"]
+    for step_back in (f"file://{inside}/../clip.mp4", f"file://{inside}/%2e%2e/clip.mp4"):
+        assert code_of(step_back, allowed=allowed)[0] == "wrong_address"
+
+
+def test_what_is_no_plain_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        assert code_of(f"file://{path}")[0] == "not_found"

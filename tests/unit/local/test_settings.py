@@ -7,7 +7,11 @@ from beffroi_local.settings import PREFIX, StackSettings, StackSettingsError
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`(BEFFROI_[A-Z_]+)`", README))
-FITTING = {"BEFFROI_TRUTH": __file__}
+FITTING = {
+    "BEFFROI_TRUTH": __file__,
+    "BEFFROI_CAMERA_NETWORKS": "192.168.1.0/24, fd00::/64",
+    "BEFFROI_CAMERA_FOLDERS": "/clips,/srv",
+}
 """Values for variables that "1024" does not fit: as a port, a size or a folder it does."""
 
 

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from shapely import Polygon as ShapelyPolygon
 from shapely.validation import explain_validity
 
+from beffroi_common.addresses import SCHEMES
+
 from .base import CameraId, Contract, JsonObject, Point, ShortText, Slug, Term, UtcTime
 
 MAX_SLOTS = 4096
@@ -42,8 +44,6 @@ Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=64), After
 SecretReference = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,126}$")]
 """The name of a secret. The secret itself never is on the bus."""
 
-SOURCE_SCHEMES = ("rtsp", "file", "pattern")
-
 
 class CameraSource(Contract):
     """Where the pictures come from.
@@ -58,9 +58,11 @@ class CameraSource(Contract):
 
     @model_validator(mode="after")
     def _check_url(self) -> Self:
+        # Only what must never be on the bus is refused here. Who opens it reads it by `addresses.read_address`, as does
+        # the api for what somebody enters: so an odd address of an earlier release is one camera's trouble.
         parts = urlsplit(self.url)
-        if parts.scheme not in SOURCE_SCHEMES:
-            raise ValueError(f"url must begin with one of {', '.join(SOURCE_SCHEMES)}")
+        if parts.scheme not in SCHEMES:
+            raise ValueError(f"url must begin with one of {', '.join(SCHEMES)}")
         if parts.username is not None or parts.password is not None:
             raise ValueError("url must not hold a user or a password: name a secret in `credentials`")
         if parts.scheme == "rtsp" and not parts.hostname:

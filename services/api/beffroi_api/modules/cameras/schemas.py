@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from beffroi_api.modules.rules.schemas import CameraRuleView
+from beffroi_common.addresses import read_address
 from beffroi_common.contracts import CameraId, CameraSource, LegalBasis, Level, MaskDecision, MaskMode, Polygon, Zone
 from beffroi_common.contracts.base import ShortText, UtcTime
 from beffroi_common.contracts.camera import MAX_ASPECT
+
+
+def _readable(source: CameraSource) -> CameraSource:
+    read_address(source.url)
+    return source
+
 
 LegalBases = Annotated[tuple[LegalBasis, ...], Field(max_length=16)]
 
@@ -21,7 +28,7 @@ class CameraInput(BaseModel):
 
     name: ShortText
     commune: ShortText
-    source: CameraSource
+    source: Annotated[CameraSource, AfterValidator(_readable)]
     nominal_fps: Annotated[float, Field(gt=0.0, le=120.0)] | None = None
     enabled: bool = True
 

@@ -21,7 +21,8 @@ from beffroi_api.modules.rules.schemas import ZonesInput
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
-from beffroi_common.contracts import Camera, CameraStatus, LegalBasis, MaskDecision
+from beffroi_common.addresses import AddressNotAllowedError, AllowedAddresses, read_address
+from beffroi_common.contracts import Camera, CameraSource, CameraStatus, LegalBasis, MaskDecision
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import CAMERAS
@@ -101,6 +102,7 @@ class Cameras(CameraReader):
     trail: Trail
     clock: Clock
     slots: int
+    allowed: AllowedAddresses
     rules: Rules
     said_of: Callable[[str], list[CameraStatus]]
     summarise: Callable[[Camera, list[CameraStatus]], StatusSummary]
@@ -134,21 +136,31 @@ class Cameras(CameraReader):
         """Make a camera, or replace what an administrator says of it.
 
         A source with another address shows something else, so the decision on masks made for the old one ends:
-        nothing passes until somebody decides again.
+        nothing passes until somebody decides again. An address that is not allowed any more may stay as it is: ingest
+        does not open it, and the rest can still be changed.
         """
         fields = wanted.model_dump()
 
         def change(before: Camera) -> dict[str, Any]:
-            kept = before.source.url == wanted.source.url
-            return fields if kept else fields | {"masking": None, "source_version": before.source_version + 1}
+            if before.source.url == wanted.source.url:
+                return fields
+            self._require_allowed(wanted.source)
+            return fields | {"masking": None, "source_version": before.source_version + 1}
 
         require(may_place(who, wanted.commune), camera)
         with self.database.read(Scope.of(who)) as session:
             row = repository.find(session, camera)
         if row is None or row.removed_at is not None:
+            self._require_allowed(wanted.source)
             self._make(who, camera, fields, expected)
         else:
             self._change(who, camera, expected, Action.CAMERA_SAVED, change)
+
+    def _require_allowed(self, source: CameraSource) -> None:
+        try:
+            self.allowed.check(read_address(source.url))
+        except AddressNotAllowedError as reason:
+            raise Invalid(f"source.url: {reason}") from None
 
     def decide_masking(self, who: Identity, camera: str, wanted: MaskingInput, expected: int | None) -> None:
         """Record a person's decision on what must never be seen."""
