@@ -72,6 +72,9 @@ def test_cameras_are_spread_over_the_slots(make_camera: Make) -> None:
 WRONG = (
     ("", CAMERA | {"source": {"url": "rtsp://user:hunter2@host/x"}}, "must not hold a user or a password"),
     ("", CAMERA | {"source": {"url": "ftp://host/x"}}, "must begin with one of rtsp, file, pattern"),
+    ("", CAMERA | {"source": {"url": "rtsp://host/x\r\nDELETE /bucket"}}, "letters, digits and signs alone"),
+    ("", CAMERA | {"source": {"url": "rtsp://127.0.0.1:9092/x"}}, "ask whoever runs Beffroi"),
+    ("", CAMERA | {"source": {"url": "file:///etc/passwd"}}, "ask whoever runs Beffroi"),
     ("", CAMERA | {"colour": "red"}, "Extra inputs are not permitted"),
     ("/masking", {"mode": "burn"}, "needs at least one polygon"),
     ("/masking", {"mode": "open"}, "needs a reason in words"),

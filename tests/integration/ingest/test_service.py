@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,22 @@ def test_a_wrong_password_is_told_and_is_in_no_log_and_no_message(
     )
     assert WRONG.encode() not in told
     assert Path(f"/proc/{ingest.pid}/cmdline").read_bytes().find(WRONG.encode()) == -1
+
+
+def test_an_address_that_is_not_allowed_is_told_and_not_connected_to(
+    bus: Bus, start_service: StartService, name: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        bus.configure(camera(name, f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x"))
+        bus.configure(camera(f"{name}-file", "file:///etc/passwd"))
+        bus.configure(camera(f"{name}-other"))
+        start_service("ingest", ADDRESSES__NETWORKS="127.0.0.1/32")
+        for each in (name, f"{name}-file"):
+            bus.await_status(each, "ingest", "address_not_allowed")
+        bus.batches(FRAMES_RAW, f"{name}-other", lambda found: len(found) >= 3)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_a_dead_camera_stops_no_other_and_comes_back(

@@ -32,6 +32,7 @@ ENDS_THE_PROCESS = {
     "services/ingest/beffroi_ingest/camera_stream.py": 1,
     "services/ingest/beffroi_ingest/outbox.py": 1,
     "services/ingest/beffroi_ingest/sources/demuxing.py": 1,
+    "services/ingest/beffroi_ingest/sources/rtsp.py": 1,
     "services/recorder/beffroi_recorder/keep/retention.py": 1,
 }
 """Who catches everything: a thread's outermost frame, which tells the process to end, or who cleans up and raises."""

@@ -27,7 +27,7 @@ from .errors import SourceError
 from .file import FileSource
 from .interfaces import Pause, Source
 from .pattern import PatternSource
-from .rtsp import RtspSource
+from .rtsp import RtspSource, Target
 
 Resolve = Callable[[str], list[IpAddress]]
 """Asks the name service for the addresses of a name; none: there is none, or nobody answers."""
@@ -91,7 +91,7 @@ def _open_rtsp(address: RtspAddress, secret: str | None, options: SourceOptions,
     found = options.resolve(address.host) if isinstance(address.host, str) else [address.host]
     host = options.allowed.reachable(found)[0]
     user = login(secret, options.secrets_dir, Destination(address.host, host)) if secret is not None else ""
-    return RtspSource(address.url(host, user), pause, options.open_timeout_s, options.read_timeout_s)
+    return RtspSource(Target(address, host, user), pause, options.open_timeout_s, options.read_timeout_s)
 
 
 def _resolved(address: FileAddress, allowed: AllowedAddresses) -> Path:
