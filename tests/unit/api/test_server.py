@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+import pytest
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
 from tests.application import eventually
 
+from beffroi_api.http.connections import prompt_requests
 from beffroi_api.http.server import Server
 from beffroi_common.runtime.health import Health
 from beffroi_testing import ManualClock
+
+WHOLE = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def test_it_is_ready_while_it_listens() -> None:
@@ -36,6 +42,50 @@ def test_it_is_ready_while_it_listens() -> None:
         server.should_exit = True
         thread.join()
     assert around == [{"listening": False}, {"listening": False}]
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /meta HTTP/1.1\r\nHost: a\r\n",
+        b"POST /meta HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
+        WHOLE + b"G",
+    ],
+    ids=["nothing", "half a head", "half a body", "half a second one"],
+)
+def test_a_request_that_does_not_come_is_not_waited_for(begun: bytes) -> None:
+    with listening(0.2) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
+        visitor.sendall(begun)
+        answer = visitor.makefile("rb").read()  # until it is closed
+    assert answer.startswith(b"HTTP/1.1 404" if b"\r\n\r\n" in begun else b"")
+
+
+def test_a_request_that_is_whole_has_all_the_time_to_be_answered() -> None:
+    with listening(0.2) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
+        visitor.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert visitor.makefile("rb").read().endswith(b"at last")
+
+
+@contextmanager
+def listening(request_timeout_s: float) -> Iterator[int]:
+    app = FastAPI()
+
+    @app.get("/slow")
+    async def slow() -> PlainTextResponse:
+        await asyncio.sleep(3 * request_timeout_s)
+        return PlainTextResponse("at last")
+
+    config = uvicorn.Config(app, port=0, log_config=None, ws="none", http=prompt_requests(request_timeout_s))
+    server = Server(config, app, health := Health(ManualClock(), 60.0))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: health.ready() == {"listening": True})
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def test_it_does_not_start_and_says_so_where_its_parts_do_not() -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import uvicorn
 from fastapi import FastAPI
 
+from beffroi_api.http.connections import prompt_requests
 from beffroi_api.process.services import OnBug, ProcessServices
 from beffroi_api.process.settings import ProcessSettings
 from beffroi_common.runtime import lifecycle
@@ -67,6 +68,7 @@ def config(wanted: ProcessSettings, app: FastAPI) -> uvicorn.Config:
         proxy_headers=True,
         forwarded_allow_ips=wanted.trusted_proxies,
         server_header=False,
+        http=prompt_requests(wanted.request_timeout_s),
         ws="websockets-sansio",
         ws_max_size=MAX_CLIENT_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # encoded video does not get smaller

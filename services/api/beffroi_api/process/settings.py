@@ -87,6 +87,8 @@ class ProcessSettings(ServiceSettings):
     """Connections kept; the threadpool of the endpoints has 40 threads, which rarely all ask the database."""
     max_body_bytes: int = Field(default=512 * 1024, ge=1024)
     """A camera with every zone drawn to the limit is 250 kB."""
+    request_timeout_s: float = Field(default=20.0, gt=0)
+    """A request has to be whole after so long: half a megabyte comes over a bad line in that time."""
     stale_after_s: float = Field(default=20.0, gt=0)
     """A status not repeated for so long (it is every 5 s) is not believed any more."""
     shutdown_timeout_s: int = Field(default=5, ge=0)
