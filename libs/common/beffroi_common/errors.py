@@ -5,9 +5,9 @@
     Fatal           nobody here can help: the process ends and starts again from what is committed
 
 Each branch asks for another answer, so the three have no root in common: whoever caught it would answer all of them
-alike. Whoever raises chooses the branch; the loop of the bus answers the first two, and nobody catches `Fatal` by its
+alike. Whoever raises chooses the branch; the loop of the bus answers the first two, and nobody answers `Fatal` by its
 own name. Where something can be done about one kind of it, that kind is caught: ingest and the api make a new producer
-after a `DeliveryError`.
+after a `DeliveryError`. An error of no branch that comes of one record has a place of its own: `bus.crashes`.
 """
 
 from __future__ import annotations
@@ -23,3 +23,8 @@ class InvalidRecord(Exception):  # noqa: N818
 
 class Fatal(Exception):  # noqa: N818
     """The process must end: trying again in it does not help."""
+
+
+def is_unforeseen(error: Exception) -> bool:
+    """Whether an error is of no branch, and none of the machine: it came of the very thing that was worked on."""
+    return not isinstance(error, RetryLater | InvalidRecord | Fatal | OSError | MemoryError)

@@ -12,6 +12,8 @@ from binascii import crc_hqx
 import numpy as np
 from numpy.typing import NDArray
 
+from beffroi_common.contracts.pattern_address import MIN_WIDTH
+
 Luma = NDArray[np.uint8]
 
 COLUMNS = 28
@@ -20,9 +22,6 @@ NUMBER_BITS = 40
 """Enough for UTC seconds × 120 pictures a second until the year 2260."""
 
 DARK, LIGHT = 32, 220
-MIN_WIDTH = 120
-"""Narrower pictures have blocks of less than 4 pixels, which encoding blurs."""
-
 _MARGIN_COLUMNS = 2
 _DARK_BELOW, _LIGHT_ABOVE = 96, 160
 _CRC_START = 0xFFFF  # so that an all-dark area is not the number 0

@@ -110,7 +110,8 @@ class Batcher:
         if not self._units:
             return False
         begins_group = unit.key and not all(each.key for each in self._units)
-        return begins_group or self._size_bytes + len(unit.data) > self._limits.size_bytes
+        after_pause = unit.dts - self._units[-1].dts > self._limit
+        return begins_group or after_pause or self._size_bytes + len(unit.data) > self._limits.size_bytes
 
     def _is_full(self) -> bool:
         # Counting half of the next picture cuts nearest to the limit, without waiting for that picture to come.

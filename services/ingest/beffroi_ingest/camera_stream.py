@@ -12,6 +12,7 @@ import structlog
 
 from beffroi_common.bus.reporter import REPEAT_S, StatusReporter
 from beffroi_common.contracts import AccessUnit, Camera, CameraSource, FrameBatch, Level, Stream
+from beffroi_common.errors import InvalidRecord, is_unforeseen
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
@@ -35,7 +36,11 @@ LOW_FPS_SHARE = 0.8
 NEEDS_CONNECTION = ("source", "source_version", "slot")
 """Fields of a camera whose change needs another stream."""
 
-WRONG_PASSWORD_WAIT_S = 30.0
+INTERNAL = "An error in ingest itself, which its log has: report it. The camera is tried again."
+
+UNUSABLE = "The camera's picture size or its clock cannot be used: look at its encoder settings."
+
+SHORTEST_WAIT_S = {"wrong_password": 30.0}
 """Cameras lock accounts after a few wrong passwords within minutes."""
 
 
@@ -102,13 +107,26 @@ class CameraStream:
                 try:
                     self._connect()
                 except SourceError as error:
-                    if self._clock.monotonic_s() - started_s > LASTING_S:
-                        self._backoff.reset()
-                    self._wait(error, self._backoff.failed())
-        except BaseException as error:  # noqa: BLE001 - a bug must end the process, and not one thread alone
+                    self._retry_later(error, started_s)
+                except InvalidRecord as reason:  # what it sends is nothing that others could take
+                    self._log.warning("unusable stream", reason=str(reason))
+                    self._retry_later(SourceError("unreadable", UNUSABLE), started_s)
+                except Exception as bug:
+                    if not is_unforeseen(bug):
+                        raise
+                    # It came of what one camera sent: the others go on.
+                    self._log.error("unexpected error about a camera", exc_info=bug)
+                    metrics.CAMERA_CRASHES.labels(camera=self.camera.id).inc()
+                    self._retry_later(SourceError("internal_error", INTERNAL), started_s)
+        except BaseException as error:  # noqa: BLE001 - it must end the process, and not one thread alone
             self._on_bug(error)
         finally:
             metrics.CAMERA_UP.labels(camera=self.camera.id).set(0)
+
+    def _retry_later(self, error: SourceError, started_s: float) -> None:
+        if self._clock.monotonic_s() - started_s > LASTING_S:
+            self._backoff.reset()
+        self._wait(error, self._backoff.failed())
 
     def _connect(self) -> None:
         self._log.info("connecting")
@@ -169,8 +187,7 @@ class CameraStream:
 
     def _wait(self, error: SourceError, wait_s: float) -> None:
         metrics.CAMERA_UP.labels(camera=self.camera.id).set(0)
-        if error.code == "wrong_password":
-            wait_s = max(wait_s, WRONG_PASSWORD_WAIT_S)
+        wait_s = max(wait_s, SHORTEST_WAIT_S.get(error.code, 0.0))
         wait_s *= random.uniform(0.75, 1.25)  # noqa: S311 - so that cameras do not all come back at once
         self._log.warning("no picture", code=error.code, reason=error.message, next_try_s=round(wait_s, 1))
         until_s = self._clock.monotonic_s() + wait_s

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from beffroi_common.contracts.frames import NS_PER_S
+from beffroi_common.contracts.frames import NS_PER_S, ticks
 from beffroi_common.runtime.clock import Clock
 
 STEP_S = 0.25
@@ -56,4 +56,5 @@ class MediaClock:
             return False
         media_s = float((dts - last[0]) * self._time_base)
         passed_s = (capture_time_ns - last[1]) / NS_PER_S
-        return media_s <= 0 or media_s > passed_s + MAX_SKIP_S
+        stands_still = ticks(dts, self._time_base) <= ticks(last[0], self._time_base)
+        return stands_still or media_s > passed_s + MAX_SKIP_S

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
-from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, InvalidMessageError, MaskDecision
 from beffroi_common.media.encoding import EncodeError, Quality, encode
 
 from .decoding import BatchDecoder, Decoded
@@ -160,11 +160,11 @@ class MaskedStream:
             # All before the first is encoded: one at a time would take less memory, and 4 % more of the processor.
             covered = [masked(picture, raster) for picture in decoded.pictures]
             units = encode(covered, times_ns, decoded.batch.time_base, self._quality)
+            return _batch(decoded.batch, units, raster)
         except UnsupportedPixelFormatError:
             return Reason.UNSUPPORTED_PIXEL_FORMAT
-        except EncodeError:
+        except (EncodeError, InvalidMessageError):  # the camera's times, in the order in which pictures are shown
             return Reason.ENCODER_ERROR
-        return _batch(decoded.batch, units, raster)
 
     def _mask_raster(self, decision: MaskDecision, width: int, height: int, *, interlaced: bool) -> MaskRaster:
         """The raster for a decision and a kind of picture, made again when either changes."""

@@ -18,6 +18,7 @@ from beffroi_common.bus import Bus, Consumer, Partition, PartitionReader, Record
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.contracts import DeadLetter, Viewers
+from beffroi_common.contracts.dead_letter import MAX_PAYLOAD_BYTES
 from beffroi_common.contracts.frames import AccessUnit, Codec, FrameBatch, Stream
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import KafkaSettings
@@ -274,7 +275,7 @@ def test_a_broker_away_for_long_is_a_loss_and_what_was_not_committed_is_read_aga
 
 
 def letter(number: int) -> DeadLetter:
-    """100 kB that do not compress."""
+    """87 kB that do not compress."""
     return DeadLetter(
         topic=VIEWERS.name,
         partition=0,
@@ -284,7 +285,7 @@ def letter(number: int) -> DeadLetter:
         reason="",
         size_bytes=0,
         sha256="0" * 64,
-        payload=Random(number).randbytes(75_000),
+        payload=Random(number).randbytes(MAX_PAYLOAD_BYTES),
         at=datetime(2026, 1, 1, tzinfo=UTC),
     )
 

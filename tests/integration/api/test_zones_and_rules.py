@@ -210,7 +210,7 @@ def test_what_only_the_detector_knows_is_shown_beside_the_rule_while_it_may_be_b
 
 def test_a_camera_that_would_be_too_large_to_be_sent_is_not_kept(app: Running, make_camera: Make) -> None:
     make_camera()
-    name, long_id = "\1" * 200, "x" * 60  # as JSON, such a character is as long as six others
+    name, long_id = "\U00010400" * 200, "x" * 60  # no letter is longer in UTF-8
     points = [[each / 123456789, each / 987654321] for each in range(1, 65)]
     zones = [FUTURE_ZONE | {"id": f"{each}-{long_id}", "name": name, "points": points} for each in range(64)]
     geometry = {f"role_{each}_{long_id[:30]}": zones[0]["id"] for each in range(16)}

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from tests.application import ADDRESS, PASSWORD, Running, in_memory, running
+from tests.application import ADDRESS, PASSWORD, SYSTEM, Running, in_memory, running
+
+from beffroi_api.http.security import METHODS
+from beffroi_api.modules.audit import repository
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry
+from beffroi_common.runtime.metrics import HTTP_REQUESTS
 
 SIGN_IN = {"username": "operator", "password": PASSWORD}
 
@@ -105,6 +111,24 @@ def test_what_no_trail_and_no_calendar_has_is_refused(app: Running, path: str, q
     answer = app.administrator.get(f"/api/v1/{path}", params=query)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert said in answer.json()["detail"]
+
+
+def test_no_made_up_method_becomes_a_metric_of_its_own(app: Running) -> None:
+    for number in range(20):
+        client(app).request(f"MADEUP{number}", "/api/v1/meta")
+    counted = {sample.labels["method"] for metric in HTTP_REQUESTS.collect() for sample in metric.samples}
+    assert counted <= METHODS | {"other"}
+    assert "other" in counted
+
+
+def test_a_row_of_a_later_release_is_shown_as_it_is(app: Running) -> None:
+    trail = app.services.trail
+    trail.record(Entry("ada", "127.0.0.1", Action.SIGNED_OUT))
+    with app.services.database.write(SYSTEM) as session:
+        repository.last(session).action = "teleported"  # type: ignore[union-attr]
+    page = app.dpo.get("/api/v1/audit")
+    assert page.status_code == 200
+    assert "teleported" in [row["action"] for row in page.json()["items"]]
 
 
 def test_unknown_addresses_and_methods_are_problems(app: Running) -> None:

@@ -23,7 +23,8 @@ from beffroi_common.contracts import (
     MaskMode,
     Stream,
 )
-from beffroi_common.contracts.frames import from_ns
+from beffroi_common.contracts.base import MAX_INT32
+from beffroi_common.contracts.frames import LATEST_NS, from_ns
 
 SQUARE = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.1, 0.5))
 BOW_TIE = ((0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5))
@@ -58,19 +59,20 @@ def decision(polygons: object, mode: MaskMode = MaskMode.BURN, reason: str = "wi
     units=st.lists(
         st.builds(
             AccessUnit,
-            pts=st.integers(-(2**62), 2**62),
-            dts=st.integers(-(2**62), 2**62),
-            capture_time_ns=st.integers(0, 2**62),
+            pts=st.integers(-(2**53) + 1, 2**53 - 100),
+            dts=st.just(0),
+            capture_time_ns=st.integers(0, LATEST_NS - 1),
             key=st.booleans(),
             data=st.binary(min_size=1, max_size=64),
         ),
         min_size=1,
         max_size=5,
     ),
-    sequence=st.integers(0, 2**63),
+    sequence=st.integers(0, MAX_INT32),
 )
 def test_a_frame_batch_comes_back_as_it_was(units: list[AccessUnit], sequence: int) -> None:
-    sent = batch(units=tuple(units), sequence=sequence)
+    growing = tuple(replace(unit, pts=units[0].pts + at, dts=units[0].pts + at) for at, unit in enumerate(units))
+    sent = batch(units=growing, sequence=sequence)
     assert FrameBatch.decode(sent.encode()) == sent
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from beffroi_common.bus import (
     Consumer,
     Deferred,
+    Fatal,
     InvalidRecord,
     LoopOptions,
     Partition,
@@ -22,6 +24,7 @@ from beffroi_common.bus import (
     Settled,
     run,
 )
+from beffroi_common.bus.crashes import MAX_IN_A_ROW, TRIES, RecordCrashError
 from beffroi_common.bus.dead_letters import DeadLetterLimit, TooManyDeadLettersError
 from beffroi_common.bus.interfaces import Refusal
 from beffroi_common.contracts import DeadLetter, InvalidMessageError, Viewers
@@ -72,7 +75,7 @@ class Deferring(Scripted):
     def handle(self, record: Record) -> Deferred:  # type: ignore[override]
         super().handle(record)
         refusal = Refusal(record, "no") if record.offset in self._refused else None
-        self._done.append(Settled(record.source, refusal))
+        self._done.append(Settled(record.source, record.offset, refusal))
         return Deferred.SETTLED_LATER
 
     def settled(self) -> Sequence[Settled]:
@@ -93,11 +96,11 @@ def fill(broker: MemoryBroker, topic: Topic, count: int, value: bytes | None = N
         broker.append(topic.name, "a", payload, 0, {})
 
 
-def drive(broker: MemoryBroker, processor: Scripted, topic: Topic = VIEWERS) -> None:
+def drive(broker: MemoryBroker, processor: Scripted, topic: Topic = VIEWERS, options: LoopOptions = FAST) -> None:
     bus = MemoryBus(broker)
     run(
         bus, processor, group=GROUP, service="test", topics=[topic], producer=bus.producer(), stop=processor.stop,
-        clock=SystemClock(), options=FAST,
+        clock=SystemClock(), options=options,
     )  # fmt: skip
 
 
@@ -218,16 +221,92 @@ def test_what_was_refused_before_a_partition_left_is_not_counted_when_it_comes_b
     assert len(broker.records(VIEWERS.dead_letters)) == 6
 
 
-def test_any_other_error_is_a_bug_and_ends_the_loop() -> None:
+def test_a_record_that_ends_the_work_twice_is_a_dead_letter_and_the_rest_goes_on() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 4)
+
+    def fail_at_two(record: Record, _time: int) -> None:
+        if record.offset == 2:
+            raise ZeroDivisionError
+
+    processor = Scripted(fail_at_two, last=5)
+    drive(broker, processor)
+    assert processor.seen == [0, 1, 2, 2, 3], "from what is committed, and refused before it is handed over again"
+    (letter,) = (DeadLetter.decode(each.value or b"") for each in broker.records(VIEWERS.dead_letters))
+    assert letter.offset == 2
+    assert "2 times in an unexpected error (ZeroDivisionError)" in letter.reason
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 4
+
+
+def test_an_error_that_does_not_come_again_costs_no_record() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 2)
+
+    def fail_once(_record: Record, time: int) -> None:
+        if time == 1:
+            raise ZeroDivisionError
+
+    drive(broker, Scripted(fail_once, last=3))
+    assert broker.records(VIEWERS.dead_letters) == []
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 2
+
+
+def test_what_was_held_is_dropped_before_a_record_is_tried_again() -> None:
     broker = MemoryBroker(slots=1)
     fill(broker, VIEWERS, 1)
+    dropped: list[int] = []
+
+    def fail_once(_record: Record, time: int) -> None:
+        if time == 1:
+            raise ZeroDivisionError
+        assert dropped == [1]
+
+    processor = Scripted(fail_once, last=2)
+    processor.revoked = lambda _partitions: dropped.append(len(processor.seen))  # type: ignore[method-assign,assignment]
+    drive(broker, processor)
+    assert broker.records(VIEWERS.dead_letters) == []
+
+
+def test_a_row_of_records_of_which_none_can_be_handled_ends_the_loop() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 20)
 
     def fail(_record: Record, _time: int) -> None:
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(RecordCrashError) as ended:
+        drive(broker, Scripted(fail, last=99))
+    assert isinstance(ended.value.__cause__, ZeroDivisionError)
+    assert len(broker.records(VIEWERS.dead_letters)) == MAX_IN_A_ROW // TRIES <= FAST.dead_letters.in_a_row + 2
+
+
+def test_what_is_read_again_on_the_way_does_not_excuse_a_row_of_errors() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 20)
+
+    def fail_from_two_on(record: Record, _time: int) -> None:
+        if record.offset >= 2:
+            raise ZeroDivisionError
+
+    processor = Scripted(fail_from_two_on, last=999)
+    processor.keep = {(VIEWERS.name, 0): 0}  # so that the two that are well are read again each time
+    with pytest.raises(RecordCrashError):
+        drive(broker, processor, options=replace(FAST, dead_letters=DeadLetterLimit()))
+    assert processor.seen.count(1) == MAX_IN_A_ROW + 1
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError(), Fatal("no")])
+def test_an_error_of_the_machine_ends_the_loop_and_no_record_is_to_blame(error: Exception) -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 1)
+
+    def fail(_record: Record, _time: int) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
         drive(broker, Scripted(fail, last=9))
     assert broker.committed(GROUP, (VIEWERS.name, 0)) == 0
+    assert broker.records(VIEWERS.dead_letters) == []
 
 
 def test_what_was_sent_while_the_broker_is_away_waits() -> None:

@@ -11,6 +11,7 @@ from faust.types import TP
 from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
 from beffroi_common.bus import Absent, Producer, Record, RetryLater, StatusReporter
+from beffroi_common.bus.crashes import TRIES
 from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals, TooManyDeadLettersError
 from beffroi_common.contracts import Alert, AlertState, Camera, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
@@ -19,6 +20,7 @@ from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
 from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _StateWriter, make_app
 from beffroi_detector.rules.processor import TracksProcessor
 from beffroi_detector.rules.settings import RulesSettings
+from beffroi_rules.engine import advance
 from beffroi_rules.fitting import Plans
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
@@ -249,3 +251,25 @@ def test_faust_is_told_what_matters() -> None:
     assert config["stream_buffer_maxsize"] < 4096
     assert config["consumer_group_instance_id"].startswith("rules-")
     assert config["web_enabled"] is False
+
+
+def test_tracks_that_end_the_rules_twice_are_a_dead_letter_and_the_rest_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[float] = []
+
+    def fail(state: Any, message: Tracks, plan: Any) -> Any:
+        if message.sequence == 1:
+            tries.append(message.sequence)
+            raise OverflowError("date value out of range")
+        return advance(state, message, plan)
+
+    monkeypatch.setattr("beffroi_detector.rules.processor.advance", fail)
+    first, poison, last = (tracks(at_s, {"a": HERE}).model_copy(update={"sequence": at_s}) for at_s in range(3))
+    remembered = bench.processor.process(record(first), None)
+    assert bench.processor.process(record(poison, offset=1), remembered) is None
+    assert len(tries) == TRIES
+    assert bench.processor.process(record(last, offset=2), remembered) is not None
+    (letter,) = (DeadLetter.decode(each.value or b"") for each in bench.broker.records(dead_letter_topic(TRACKS)))
+    assert (letter.offset, letter.payload) == (1, poison.encode())
+    assert "OverflowError" in letter.reason

@@ -100,7 +100,7 @@ def raw_batches(broker: MemoryBroker) -> list[FrameBatch]:
     return [FrameBatch.decode(record.value or b"") for record in broker.records(FRAMES_RAW)]
 
 
-def camera(name: str = "gate", slot: int = 0, url: str = "pattern:64x48@10", **changes: object) -> Camera:
+def camera(name: str = "gate", slot: int = 0, url: str = "pattern:160x120@10", **changes: object) -> Camera:
     """A camera."""
     source = CameraSource(url=url)
     return Camera(id=name, name=name, commune="Lille", slot=slot, source=source).model_copy(update=changes)

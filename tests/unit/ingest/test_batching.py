@@ -93,3 +93,8 @@ def test_every_picture_is_in_one_batch_in_order(pictures: list[tuple[bool, int, 
     for batch in batches:
         assert batch.size_bytes <= LIMITS.size_bytes or len(batch.units) == 1
         assert batch.starts_with_key or not any(each.key for each in batch.units)
+
+
+def test_a_picture_that_comes_long_after_the_one_before_begins_a_batch() -> None:
+    batches = cut([unit(0, 10, key=True), unit(900, 10, key=True), unit(901, 10)])
+    assert [len(batch.units) for batch in batches] == [1, 1, 1], "no batch has two pictures a minute and a half apart"

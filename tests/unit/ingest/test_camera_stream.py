@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import count
+from typing import Any
 
 import pytest
 from tests.unit.ingest.conftest import ScriptedSource, camera, raw_batches, unit, units
@@ -13,6 +15,7 @@ from tests.unit.ingest.conftest import ScriptedSource, camera, raw_batches, unit
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraSource, CameraStatus, Level
 from beffroi_common.contracts.status import decode_status
+from beffroi_common.errors import Fatal
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock, SystemClock
 from beffroi_common.topics import STATUS
@@ -201,9 +204,34 @@ def test_a_broker_that_is_away_stops_no_camera(site: Site) -> None:
     assert len([each for batch in raw_batches(site.broker) for each in batch.units]) == 50
 
 
-def test_a_bug_is_reported_and_not_swallowed(site: Site) -> None:
-    play(site, ZeroDivisionError("a bug"))
-    assert [type(bug) for bug in site.bugs] == [ZeroDivisionError]
+def test_an_unexpected_error_is_said_of_its_camera_which_is_tried_again(site: Site) -> None:
+    play(site, ZeroDivisionError("a bug"), ScriptedSource(units(5)))
+    assert [each.code for each in site.statuses()][:2] == ["internal_error", "connected"]
+    assert site.bugs == []
+
+
+def test_a_fatal_error_ends_the_process(site: Site) -> None:
+    site.plan = [Fatal("no")]
+    stream = site.stream(camera())
+    stream.start()
+    assert stream.join(10)
+    assert [type(bug) for bug in site.bugs] == [Fatal]
+
+
+UNUSABLE = {
+    "too large": {"width": 8194, "height": 4098},
+    "a clock finer than any": {"time_base": Fraction(1, 4_294_967_295)},
+}
+
+
+@pytest.mark.parametrize("changes", UNUSABLE.values(), ids=UNUSABLE)
+def test_pictures_that_no_reader_takes_are_their_cameras_trouble_alone(site: Site, changes: dict[str, Any]) -> None:
+    unusable = ScriptedSource(units(12))
+    unusable.info = replace(unusable.info, **changes)
+    play(site, unusable)
+    assert [each.code for each in site.statuses()] == ["connected", "unreadable"]
+    assert site.bugs == []
+    assert raw_batches(site.broker) == []
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A record of this partition is done with; with a refusal it goes to the dead letters."""
+    """The record at this offset is done with; with a refusal it goes to the dead letters."""
 
     source: Partition
+    offset: int
     refusal: Refusal | None = None
 
 

@@ -16,6 +16,7 @@ from beffroi_common.runtime.metrics import RECORDS_HANDLED
 from beffroi_common.runtime.tracing import span_of
 from beffroi_common.topics import Topic
 
+from .crashes import Crashes, RecordCrashError, about
 from .dead_letters import DeadLetterLimit, Refusals
 from .errors import TooLarge
 from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record, Settled
@@ -53,13 +54,22 @@ def run(
 ) -> None:
     """Hand every record of `topics` to `processor` until `stop` is set; commits, then leaves the group.
 
-    The group bears the name of the service, unless another is given.
+    The group bears the name of the service, unless another is given. After an unexpected error about one record the
+    loop begins anew, from what is committed: see `crashes`.
 
     Raises:
+        RecordCrashError: so many records in a row are not to blame.
         DeliveryError: what was sent was refused for good.
         TooManyDeadLettersError: see `DeadLetterLimit`.
     """
-    _Loop(bus, processor, service, group, topics, producer, stop, clock, beat, options or LoopOptions()).run()
+    options = options or LoopOptions()
+    refusals, crashes = Refusals(producer, service, topics, clock, options.dead_letters), Crashes()
+    while not stop.is_set():
+        loop = _Loop(bus, processor, group or service, topics, producer, refusals, crashes, stop, clock, beat, options)
+        try:
+            loop.run()
+        except RecordCrashError as crash:
+            crashes.note(crash)
 
 
 class _Loop:
@@ -67,10 +77,11 @@ class _Loop:
         self,
         bus: Bus,
         processor: Processor,
-        service: str,
-        group: str | None,
+        group: str,
         topics: Sequence[Topic],
         producer: Producer,
+        refusals: Refusals,
+        crashes: Crashes,
         stop: threading.Event,
         clock: Clock,
         beat: Callable[[], None],
@@ -83,7 +94,8 @@ class _Loop:
         self._clock = clock
         self._beat = beat
         self._options = options
-        self._refusals = Refusals(producer, service, topics, clock, options.dead_letters)
+        self._refusals = refusals
+        self._crashes = crashes
         self._position: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._pending: Record | None = None
@@ -91,7 +103,7 @@ class _Loop:
         self._paused = False
         self._settled: deque[Settled] = deque()
         self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
-        self._consumer: Consumer = bus.consumer(group or service, topics, self)
+        self._consumer: Consumer = bus.consumer(group, topics, self)
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         self._processor.assigned(partitions)
@@ -176,12 +188,18 @@ class _Loop:
     def _handle(self, record: Record) -> None:
         try:
             self._refuse_too_large(record)
-            deferred = self._processor.handle(record)
+            self._crashes.refuse_if_tried(record)
+            with about(record.source, record.offset):
+                deferred = self._processor.handle(record)
         except InvalidRecord as reason:
             self._refusals.refuse(record, str(reason))
         else:
             if deferred is None:
-                self._refusals.accept(record.source)
+                self._accept(record.source, record.offset)
+
+    def _accept(self, partition: Partition, offset: int) -> None:
+        self._refusals.accept(partition)
+        self._crashes.handled(partition, offset)
 
     def _settle(self) -> None:
         """Count what the processor is done with by now, and send what it refused to the dead letters."""
@@ -197,7 +215,7 @@ class _Loop:
 
     def _count(self, settled: Settled) -> None:
         if settled.refusal is None:
-            self._refusals.accept(settled.source)
+            self._accept(settled.source, settled.offset)
         else:
             self._refusals.refuse(settled.refusal.record, settled.refusal.reason)
 

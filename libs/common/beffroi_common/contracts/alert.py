@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
-from .base import Box, CameraId, Contract, JsonObject, ShortText, Slug, Term, UtcTime
+from .base import Box, CameraId, Contract, JsonObject, ShortText, Slug, Term, UtcTime, Version
 from .tracks import TrackId
 
 
@@ -46,7 +46,7 @@ class Alert(Contract):
     zone: Slug
     """The zone that plays the rule's first role."""
     rule: Term
-    rule_version: int = Field(ge=1)
+    rule_version: Version
     parameters: JsonObject
     """The rule's parameters in force, as they were."""
     legal_basis: ShortText

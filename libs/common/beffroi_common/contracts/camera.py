@@ -13,7 +13,8 @@ from shapely.validation import explain_validity
 
 from beffroi_common.addresses import SCHEMES
 
-from .base import CameraId, Contract, JsonObject, Point, ShortText, Slug, Term, UtcTime
+from .base import CameraId, Contract, JsonObject, Point, Prose, ShortText, Slug, Term, UtcTime, Version
+from .pattern_address import PatternAddress
 
 MAX_SLOTS = 4096
 """Highest number of partitions that a cell's frame topics may have."""
@@ -67,6 +68,8 @@ class CameraSource(Contract):
             raise ValueError("url must not hold a user or a password: name a secret in `credentials`")
         if parts.scheme == "rtsp" and not parts.hostname:
             raise ValueError("an rtsp url needs a host")
+        if parts.scheme == "pattern":
+            PatternAddress.read(self.url)
         return self
 
 
@@ -84,10 +87,10 @@ class MaskDecision(Contract):
 
     mode: MaskMode
     polygons: tuple[Polygon, ...] = Field(default=(), max_length=32)
-    version: int = Field(ge=1)
+    version: Version
     decided_by: ShortText
     decided_at: UtcTime
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Prose = ""
     aspect: float | None = Field(default=None, gt=0.0, le=MAX_ASPECT)
     """Width over height of the picture that it was drawn on; None: on no picture. Polygons are fractions of it, so in
     a picture of another shape they lie elsewhere: such a picture does not pass."""
@@ -121,7 +124,7 @@ class CameraRule(Contract):
     id: Slug
     rule: Term
     """Name of the rule."""
-    version: int = Field(default=1, ge=1)
+    version: Version = 1
     """Grows when parameters or geometry change: each alert carries the version that raised it."""
     parameters: JsonObject = Field(default_factory=dict)
     geometry: dict[Term, Slug] = Field(default_factory=dict, max_length=16)
@@ -159,7 +162,7 @@ class Camera(Contract):
     slot: int = Field(ge=0, lt=MAX_SLOTS)
     enabled: bool = True
     source: CameraSource
-    source_version: int = Field(default=1, ge=1)
+    source_version: Version = 1
     """Grows when the source's address changes or the camera is made again: pictures still on their way from the one
     before are never covered, or left open, by a decision about the one after."""
     nominal_fps: float | None = Field(default=None, gt=0.0, le=120.0)
@@ -167,7 +170,7 @@ class Camera(Contract):
     zones: tuple[Zone, ...] = Field(default=(), max_length=MAX_ZONES)
     rules: tuple[CameraRule, ...] = Field(default=(), max_length=MAX_RULES)
     legal_bases: tuple[LegalBasis, ...] = Field(default=(), max_length=16)
-    version: int = Field(default=1, ge=1)
+    version: Version = 1
     """Grows with each change, so what was published late, or from a restored database, is known to be older."""
 
     @model_validator(mode="after")

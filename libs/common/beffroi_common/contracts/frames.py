@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from pydantic import TypeAdapter, ValidationError
 
-from . import frames_pb2
-from .base import CameraId, InvalidMessageError, explain
+from . import base, frames_pb2
+from .base import LATEST, MAX_EXACT_INTEGER, CameraId, InvalidMessageError, explain
 
 NS_PER_S = 1_000_000_000
 
 MAX_UNITS = 256
 """A batch is at most about a second: more pictures than any camera sends in one."""
 
-MAX_SIDE = 8192
-"""Pictures wider or higher are refused before a decoder sees them."""
+TICKS_PER_S = 90_000
+"""RTP's clock for video, on which pictures are recorded: every camera's times fit without rounding."""
 
+MIN_TIME_BASE_S = Fraction(1, 10_000_000)
+MAX_TIME_BASE_TERM = 10_000_000
+"""Of numerator and denominator. FFmpeg counts both in 32 bits, and multiplies them; the finest clock that a container
+has is one of 100 ns."""
 
-_camera_id: TypeAdapter[str] = TypeAdapter(CameraId)
+MAX_TICKS = MAX_EXACT_INTEGER
+"""How far from zero a media clock may be, either way: three thousand years. In the finest time base it fits 64 bits."""
+
+MAX_STEP_S = 60
+"""Pictures of one batch further apart than this are nonsense: a batch is a second at most, and a picture is shown as
+soon as a few more are decoded."""
+
+LATEST_NS = round(LATEST.timestamp()) * NS_PER_S
 
 
 class Stream(StrEnum):
@@ -91,22 +104,16 @@ class FrameBatch:
 
     def __post_init__(self) -> None:
         """Check what every reader relies on."""
-        try:
-            _camera_id.validate_python(self.camera)
-        except ValidationError as error:
-            raise InvalidMessageError(f"FrameBatch: camera: {explain(error)}") from None
+        for name, kind in _KINDS.items():
+            _check(name, kind, getattr(self, name))
+        _check_time_base(self.time_base)
         if not self.units:
             raise InvalidMessageError("FrameBatch: at least one access unit is needed")
         if len(self.units) > MAX_UNITS:
             raise InvalidMessageError(f"FrameBatch: {len(self.units)} pictures, more than {MAX_UNITS}")
-        if not (0 < self.width <= MAX_SIDE and 0 < self.height <= MAX_SIDE):
-            raise InvalidMessageError(
-                f"FrameBatch: picture size {self.width}×{self.height} is not between 1 and {MAX_SIDE}"
-            )
-        if self.time_base <= 0:
-            raise InvalidMessageError("FrameBatch: the time base must be positive")
         if any(not unit.data for unit in self.units):
             raise InvalidMessageError("FrameBatch: an access unit is empty")
+        _check_times(self.units, self.time_base)
 
     @property
     def starts_with_key(self) -> bool:
@@ -192,6 +199,52 @@ class FrameBatch:
             )
         except (ValueError, ZeroDivisionError) as error:
             raise InvalidMessageError(f"FrameBatch: {error}") from None
+
+
+_KINDS: dict[str, TypeAdapter[Any]] = {
+    "camera": TypeAdapter(CameraId),
+    "epoch": TypeAdapter(base.Epoch),
+    "sequence": TypeAdapter(base.Sequence),
+    "width": TypeAdapter(base.Side),
+    "height": TypeAdapter(base.Side),
+    "mask_version": TypeAdapter(base.Count),
+    "source_version": TypeAdapter(base.Count),
+}
+
+
+def _check(name: str, kind: TypeAdapter[Any], value: object) -> None:
+    try:
+        kind.validate_python(value, strict=True)
+    except ValidationError as error:
+        raise InvalidMessageError(f"FrameBatch: {name}: {explain(error)}") from None
+
+
+def _check_time_base(time_base: Fraction) -> None:
+    terms = (time_base.numerator, time_base.denominator)
+    if not (MIN_TIME_BASE_S <= time_base <= 1 and max(terms) <= MAX_TIME_BASE_TERM):
+        raise InvalidMessageError(f"FrameBatch: a time base of {time_base} s is not between {MIN_TIME_BASE_S} and 1 s")
+
+
+def _check_times(units: Sequence[AccessUnit], time_base: Fraction) -> None:
+    """See that every reader can order and count by them: decoders, encoders and files."""
+    if not all(0 <= unit.capture_time_ns < LATEST_NS for unit in units):
+        raise InvalidMessageError(f"FrameBatch: a capture time lies before 1970 or after {LATEST:%Y}")
+    dts = [ticks(unit.dts, time_base) for unit in units]
+    pts = [ticks(unit.pts, time_base) for unit in units]
+    if any(abs(each) > MAX_TICKS for each in (*dts, *pts)):
+        raise InvalidMessageError("FrameBatch: its media clock is further from zero than files can say")
+    most = MAX_STEP_S * TICKS_PER_S
+    if not all(0 < after - before <= most for before, after in pairwise(dts)):
+        raise InvalidMessageError("FrameBatch: decoding times must grow from picture to picture: check the camera")
+    if len(set(pts)) != len(pts):
+        raise InvalidMessageError("FrameBatch: two pictures are to be shown at once: check the camera")
+    if not all(abs(shown - decoded) <= most for shown, decoded in zip(pts, dts, strict=True)):
+        raise InvalidMessageError("FrameBatch: a picture is to be shown long before or after it is decoded")
+
+
+def ticks(value: int, time_base: Fraction) -> int:
+    """A time of the media clock in 1/`TICKS_PER_S` seconds."""
+    return value * time_base.numerator * TICKS_PER_S // time_base.denominator
 
 
 def _units(message: frames_pb2.FrameBatch) -> Iterator[AccessUnit]:

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from .base import CameraId, Contract, InvalidMessageError, ShortText, Slug, UtcTime, explain
+from .base import CameraId, Contract, InvalidMessageError, Measure, Said, ShortText, Slug, Term, UtcTime, explain
 from .camera import MAX_RULES
+from .texts import MAX_PROSE
 
-MAX_MESSAGE = 500
+MAX_MESSAGE = MAX_PROSE
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,62}$")]
 """What is the matter, for programs and translations, e.g. `connected`, `no_mask_decision`."""
@@ -32,10 +33,10 @@ class CameraStatus(Contract):
     service: ShortText
     level: Level
     code: Code
-    message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE)]
+    message: Said
     """The same for a person, with what to do. No secret, no address with a password."""
     at: UtcTime
-    counters: dict[str, float] = Field(default_factory=dict, max_length=40)
+    counters: dict[Term, Measure] = Field(default_factory=dict, max_length=40)
     """e.g. `frames_in`, `frames_out`, `dropped`, `fps`, `bitrate_bps`."""
     resting_rules: dict[Slug, Code] = Field(default_factory=dict, max_length=MAX_RULES)
     """Rules of the camera that the service cannot run as they are configured: why, by their id."""
@@ -54,10 +55,10 @@ class ServiceStatus(Contract):
     instance: ShortText
     level: Level
     code: Code
-    message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE)]
+    message: Said
     at: UtcTime
     started_at: UtcTime
-    counters: dict[str, float] = Field(default_factory=dict, max_length=40)
+    counters: dict[Term, Measure] = Field(default_factory=dict, max_length=40)
 
     @property
     def key(self) -> str:
@@ -80,3 +81,5 @@ def decode_status(payload: bytes) -> CameraStatus | ServiceStatus:
         return _adapter.validate_json(payload)
     except ValidationError as error:
         raise InvalidMessageError(f"Status: {explain(error)}") from None
+    except Exception as error:  # see `Contract.decode`
+        raise InvalidMessageError(f"Status: it cannot be read ({type(error).__name__})") from error

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from .base import Box, CameraId, Contract, UtcTime
+from .base import Box, CameraId, Contract, Epoch, Score, Sequence, Side, UtcTime
+from .texts import visible
 
 TrackId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -15,20 +16,20 @@ class TrackedObject(Contract):
     """One object on one picture; its identity holds as long as the tracker follows it."""
 
     track: TrackId
-    label: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    label: Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(visible)]
     """Class of the model, e.g. `person`."""
     box: Box
-    confidence: float = Field(ge=0.0, le=1.0)
+    confidence: Score
 
 
 class Tracks(Contract):
     """What one analysed picture shows. An empty one is sent too: time goes on where nobody is."""
 
     camera: CameraId
-    epoch: int = Field(ge=0)
-    sequence: int = Field(ge=0)
+    epoch: Epoch
+    sequence: Sequence
     """Of the frame batch that holds the picture."""
     capture_time: UtcTime
-    width: int = Field(gt=0, le=16384)
-    height: int = Field(gt=0, le=16384)
+    width: Side
+    height: Side
     objects: tuple[TrackedObject, ...] = Field(default=(), max_length=500)

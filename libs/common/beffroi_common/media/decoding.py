@@ -9,7 +9,7 @@ from av import Packet, VideoFrame
 from av.codec.context import ThreadType
 
 from beffroi_common.contracts import Codec
-from beffroi_common.contracts.frames import MAX_SIDE
+from beffroi_common.contracts.base import MAX_SIDE
 from beffroi_common.errors import InvalidRecord
 
 MAX_PIXELS = MAX_SIDE * MAX_SIDE
@@ -65,6 +65,9 @@ class Decoder:
 
     def _decoded(self, packet: Packet[Any] | None) -> list[VideoFrame]:
         try:
-            return self._context.decode(packet)
+            pictures = self._context.decode(packet)
         except av.FFmpegError as error:
             raise DecodeError(error.strerror) from None
+        if any(max(picture.width, picture.height) > MAX_SIDE for picture in pictures):
+            raise DecodeError(f"a picture is wider or higher than {MAX_SIDE} pixels")
+        return pictures

@@ -18,6 +18,8 @@ import av
 from av import VideoFrame
 
 NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+NTP_ERA_BIT = 2**31
+"""Seconds below it are those from February 2036 on, when 32 bits begin again (RFC 4330, 3): no picture is from 1900."""
 PRFT_BYTES = 28
 """At least: a version 0 box with its header."""
 
@@ -113,6 +115,8 @@ def _capture_time(file: BinaryIO, box: Box) -> datetime:
     if box.size_bytes < PRFT_BYTES:
         raise UnreadableMp4Error(f"a capture time of {box.size_bytes} bytes")
     seconds, fraction = struct.unpack_from(">II", _read(file, box), 16)
+    if seconds < NTP_ERA_BIT:
+        seconds += 2 * NTP_ERA_BIT
     return NTP_EPOCH + timedelta(seconds=seconds, microseconds=round(fraction * 1_000_000 / 2**32))
 
 

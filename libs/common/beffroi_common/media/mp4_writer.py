@@ -15,8 +15,9 @@ from av.error import FFmpegError
 from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
 from beffroi_common.contracts import InvalidMessageError
+from beffroi_common.contracts.frames import TICKS_PER_S
 
-from .samples import MEDIA_TIME_BASE, TICKS_PER_S, Sample
+from .samples import MEDIA_TIME_BASE, Sample
 
 OPTIONS = {
     "movflags": "empty_moov+default_base_moof+frag_keyframe",

@@ -12,6 +12,14 @@ RECORDS_HANDLED = Counter(
     ["topic", "outcome"],
 )
 DEAD_LETTERS = Counter("beffroi_dead_letters_total", "Messages sent to the dead letters", ["topic"])
+RECORD_CRASHES = Counter(
+    "beffroi_record_crashes_total",
+    "Unexpected errors about one record; after the second it is a dead letter",
+    ["topic"],
+)
+CAMERA_CRASHES = Counter(
+    "beffroi_camera_crashes_total", "Unexpected errors about what one camera sent; it is tried again", ["camera"]
+)
 BATCHES_IN = Counter("beffroi_batches_in_total", "Frame batches taken in", ["camera"])
 BATCHES_OUT = Counter("beffroi_batches_out_total", "Frame batches handed on", ["camera"])
 BATCHES_DROPPED = Counter(

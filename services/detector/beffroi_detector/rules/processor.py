@@ -10,6 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from beffroi_common.bus import Absent, InvalidRecord, Producer, Record, StatusReporter
+from beffroi_common.bus.crashes import Crashes, RecordCrashError, about
 from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.of_camera import decode_of_camera
 from beffroi_common.contracts import Alert, Camera, Level, Tracks
@@ -34,6 +35,7 @@ class TracksProcessor:
         status: takes how cameras are.
         clock: for the age of pictures, never for the rules.
         plans: says which rules a camera has, and which of them can run.
+        crashes: counts the tries of records that nobody foresaw.
     """
 
     cameras: Callable[[str], Camera | Absent]
@@ -42,6 +44,7 @@ class TracksProcessor:
     status: StatusReporter
     clock: Clock
     plans: Plans
+    crashes: Crashes = field(default_factory=Crashes)
     _recalled: dict[str, tuple[str, CameraState]] = field(default_factory=dict)
 
     def process(self, record: Record, remembered: str | None) -> str | None:
@@ -50,14 +53,27 @@ class TracksProcessor:
         Raises:
             RetryLater: the queue to the broker is full. Nothing is remembered: process the record again.
             TooManyDeadLettersError: too many records of its partition were refused.
+            RecordCrashError: so many records in a row ended in an unexpected error that they are not to blame.
         """
         try:
-            after = self._process(record, remembered)
+            after = self._tried(record, remembered)
         except InvalidRecord as reason:
             self.refusals.refuse(record, str(reason))
             return None
         self.refusals.accept(record.source)
+        self.crashes.handled(record.source, record.offset)
         return after
+
+    def _tried(self, record: Record, remembered: str | None) -> str | None:
+        """Process a record; after an unexpected error once more, from what is written down."""
+        while True:
+            self.crashes.refuse_if_tried(record)
+            try:
+                with about(record.source, record.offset):
+                    return self._process(record, remembered)
+            except RecordCrashError as crash:
+                self._recalled.pop(record.key, None)
+                self.crashes.note(crash)
 
     def _process(self, record: Record, remembered: str | None) -> str | None:
         tracks = decode_of_camera(record, Tracks.decode)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from beffroi_common.contracts import Camera, Codec, FrameBatch, TrackedObject, Tracks
+from beffroi_common.contracts import Camera, Codec, FrameBatch, InvalidMessageError, TrackedObject, Tracks
 from beffroi_common.contracts.frames import from_ns
 from beffroi_common.media.decoding import DecodeError
 from beffroi_common.media.encoding import EncodeError, Quality, encode
@@ -131,7 +131,7 @@ class CameraStream:
             tracks.extend(self._empty_tracks(batch, work))
         try:
             return BatchResult(tuple(tracks), self._annotated(batch, drawn), analysed)
-        except EncodeError:
+        except (EncodeError, InvalidMessageError):
             return BatchResult(tuple(tracks), None, analysed, "annotation_failed")
 
     def _empty_tracks(self, batch: FrameBatch, work: AnalysisRequest) -> tuple[Tracks, ...]:

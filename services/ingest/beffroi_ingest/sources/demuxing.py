@@ -17,7 +17,7 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from beffroi_common.contracts import Codec
-from beffroi_common.contracts.frames import MAX_SIDE
+from beffroi_common.contracts.base import MAX_SIDE
 from beffroi_ingest.batching import StreamInfo
 from beffroi_ingest.in_band import InBandSets
 

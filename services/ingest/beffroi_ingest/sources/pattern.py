@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -13,6 +12,7 @@ from av import VideoFrame
 from beffroi_common import pattern
 from beffroi_common.contracts import Codec
 from beffroi_common.contracts.frames import NS_PER_S
+from beffroi_common.contracts.pattern_address import PatternAddress
 from beffroi_common.media.encoding import Encoder, Quality, Rhythm
 from beffroi_common.runtime.clock import Clock
 from beffroi_ingest.batching import StreamInfo
@@ -32,30 +32,21 @@ MAX_BEHIND_S = 10.0
 QUALITY = Quality(preset="ultrafast", crf=23)
 """It must cost little: dozens of test patterns run on one machine."""
 
-_URL = re.compile(r"pattern:(\d{2,4})x(\d{2,4})@(\d{1,2})")
-
 
 class PatternSource:
     """See `Source`."""
 
     def __init__(self, url: str, clock: Clock, pause: Pause) -> None:
-        match = _URL.fullmatch(url)
-        if match is None:
-            raise SourceError(
-                "wrong_address", "A test pattern reads pattern:WIDTHxHEIGHT@FPS, e.g. pattern:640x360@10."
-            )
-        width, height, self._fps = (int(each) for each in match.groups())
-        if width % 2 or height % 2 or self._fps == 0:
-            raise SourceError("wrong_address", "A test pattern needs an even width and height and at least 1 fps.")
+        try:
+            address = PatternAddress.read(url)
+        except ValueError as error:
+            raise SourceError("wrong_address", f"{error}."[:1].upper() + f"{error}."[1:]) from None
+        self._fps = address.fps
         self._clock = clock
         self._pause = pause
-        self.info = StreamInfo(Codec.H264, width, height, TIME_BASE, float(self._fps))
+        self.info = StreamInfo(Codec.H264, address.width, address.height, TIME_BASE, float(self._fps))
         rhythm = Rhythm(TIME_BASE, self._fps, key_every=GOP_S * self._fps)
-        self._encoder = Encoder(width, height, "yuv420p", QUALITY, rhythm)
-        try:
-            pattern.draw(0, width, height)
-        except ValueError as error:
-            raise SourceError("wrong_address", f"{error}.") from None
+        self._encoder = Encoder(address.width, address.height, "yuv420p", QUALITY, rhythm)
 
     def units(self) -> Iterator[EncodedUnit]:
         """See `Source.units`."""

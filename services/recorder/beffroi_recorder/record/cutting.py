@@ -7,9 +7,9 @@ from enum import StrEnum
 from fractions import Fraction
 
 from beffroi_common.contracts import FrameBatch
-from beffroi_common.contracts.frames import NS_PER_S
+from beffroi_common.contracts.frames import NS_PER_S, TICKS_PER_S
 from beffroi_common.media.nal import ParameterSets
-from beffroi_common.media.samples import TICKS_PER_S, Sample
+from beffroi_common.media.samples import Sample
 
 
 class Cut(StrEnum):

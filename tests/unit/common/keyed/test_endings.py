@@ -19,17 +19,18 @@ from tests.unit.common.keyed.streams import (
 )
 
 from beffroi_common.bus import DeliveryError, InvalidRecord
+from beffroi_common.bus.crashes import RecordCrashError
 from beffroi_common.bus.keyed import Executor, InlineExecutor, Output, ThreadExecutor
 from beffroi_common.bus.keyed.processor import NoRecordToRefuseError
 from beffroi_common.bus.keyed.schedule import WorkerHungError
-from beffroi_common.contracts import FrameBatch
+from beffroi_common.contracts import DeadLetter, FrameBatch
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_testing import ManualClock, MemoryBroker
 
 
 @pytest.mark.parametrize("executor", [InlineExecutor, lambda: ThreadExecutor(2, "test")], ids=["inline", "threads"])
-@pytest.mark.parametrize("error", [ZeroDivisionError(), DeliveryError("refused")], ids=["bug", "fatal"])
-def test_a_bug_or_a_fatal_error_of_a_worker_ends_the_loop_and_commits_nothing_beyond(
+@pytest.mark.parametrize("error", [OSError(), DeliveryError("refused")], ids=["machine", "fatal"])
+def test_an_error_of_the_machine_or_a_fatal_one_of_a_worker_ends_the_loop_and_commits_nothing_beyond(
     executor: Callable[[], Executor], error: Exception
 ) -> None:
     broker = MemoryBroker(slots=1)
@@ -46,6 +47,49 @@ def test_a_bug_or_a_fatal_error_of_a_worker_ends_the_loop_and_commits_nothing_be
         stage.run(commit_interval_s=0.0)
     assert broker.committed(GROUP, (FRAMES_MASKED.name, 0)) <= 2, "2 is held back"
     assert said(broker, "gate") == [0, 1]
+
+
+@pytest.mark.parametrize("executor", [InlineExecutor, lambda: ThreadExecutor(2, "test")], ids=["inline", "threads"])
+def test_a_batch_that_ends_a_worker_twice_is_a_dead_letter_and_all_others_are_worked_on(
+    executor: Callable[[], Executor],
+) -> None:
+    broker = MemoryBroker(slots=2)
+    for number in range(5):
+        for slot, camera in enumerate(("gate", "yard")):
+            one = batch(camera, number, at_ns=broker.clock.now_ns())
+            broker.append(FRAMES_MASKED.name, camera, one.encode(), slot, {})
+
+    def work(one: FrameBatch) -> None:
+        if (one.camera, one.sequence) == ("gate", 2):
+            raise ZeroDivisionError
+
+    stage, stop = Stage(executor(), work, broker), threading.Event()
+
+    def beat() -> None:
+        if {3} <= set(said(broker, "gate")) and {3} <= set(said(broker, "yard")):
+            stop.set()
+
+    with stage.processor:
+        stage.run(stop, beat, commit_interval_s=0.0)
+    (letter,) = (DeadLetter.decode(each.value or b"") for each in broker.records(FRAMES_MASKED.dead_letters))
+    assert (letter.partition, letter.offset, letter.payload) == (0, 2, None)
+    assert sorted(set(said(broker, "gate"))) == [0, 1, 3], "the last one is held back"
+    assert sorted(set(said(broker, "yard"))) == [0, 1, 2, 3]
+
+
+def test_a_stream_that_cannot_rest_blames_the_last_batch() -> None:
+    steps = Stepped()
+    stage = Stage(steps)
+    stage.give(batch("gate", 0, at_ns=stage.broker.clock.now_ns()), 7)
+    steps.work()
+    stage.streams[0].rest = _fail  # type: ignore[method-assign,assignment]
+    turns(stage, int(IDLE_S) + 1)
+    steps.work()
+    with pytest.raises(RecordCrashError) as ended:
+        stage.processor.tick()
+    assert (ended.value.source, ended.value.offset) == ((FRAMES_MASKED.name, 0), 7)
+    stage.processor.revoked([(FRAMES_MASKED.name, 0)])
+    stage.processor.tick()
 
 
 def test_a_worker_that_hangs_ends_the_process() -> None:

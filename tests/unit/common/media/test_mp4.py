@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from tests.unit.common.media.footage import FPS, film, numbers
 
 from beffroi_common.contracts import FrameBatch, InvalidMessageError
+from beffroi_common.contracts.base import EARLIEST, LATEST
 from beffroi_common.media import mp4_reader
 from beffroi_common.media.mp4_reader import UnreadableMp4Error, covering, decoded
 from beffroi_common.media.mp4_writer import FragmentWriter
 from beffroi_common.media.samples import samples
 
+LAST = LATEST - timedelta(seconds=4)
 START = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
@@ -61,6 +63,25 @@ def test_what_is_no_h264_cannot_be_begun() -> None:
     (first, *_) = samples(film(1)[0])
     with pytest.raises(InvalidMessageError):
         FragmentWriter(replace(first, data=b"\x00\x00\x01nonsense"), {})
+
+
+def at_first(begins_at: datetime, batches: Sequence[FrameBatch]) -> list[FrameBatch]:
+    """The same pictures, captured from that moment on."""
+    ahead_ns = (begins_at - START) // timedelta(microseconds=1) * 1000
+    return [
+        replace(
+            batch, units=tuple(replace(each, capture_time_ns=each.capture_time_ns + ahead_ns) for each in batch.units)
+        )
+        for batch in batches
+    ]
+
+
+@pytest.mark.parametrize("begins_at", [EARLIEST, START, datetime(2036, 2, 7, 6, 28, 15, tzinfo=UTC), LAST])
+def test_every_time_that_a_batch_may_have_comes_back_from_the_file(begins_at: datetime) -> None:
+    file = io.BytesIO(written(at_first(begins_at, film(3))))
+    fragment = covering(file, begins_at + timedelta(seconds=1.7))
+    assert numbers([picture for _, picture in decoded(fragment.content)])[0] == 4
+    assert abs(fragment.starts_at - begins_at - timedelta(seconds=1)) < timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Self
 
 import structlog
 
+from beffroi_common.bus.crashes import about
 from beffroi_common.bus.errors import TooLarge
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
@@ -170,16 +171,18 @@ class KeyedProcessor(Processor):
 
     def _advance(self, state: KeyState) -> None:
         """Send what waits, then work on one batch, or let the camera rest."""
-        self._send(state)
+        with about(state.source, state.last_offset):
+            self._send(state)
         item = self._schedule.first_item(state)
         if item is not None:
-            with span_of(item.record):
+            with span_of(item.record), about(item.record.source, item.record.offset):
                 self._take(state, item)
                 self._send(state)
         elif state.rest_due and state.stream is not None:
-            unsent = _unsent(state, state.stream, state.stream.rest(), state.hold_offset)
-            self._schedule.rested(state, unsent, state.stream.needed_offset)
-            self._send(state)
+            with about(state.source, state.last_offset):
+                unsent = _unsent(state, state.stream, state.stream.rest(), state.hold_offset)
+                self._schedule.rested(state, unsent, state.stream.needed_offset)
+                self._send(state)
 
     def _take(self, state: KeyState, item: Item) -> None:
         stream = self._stream(state, item.record)

@@ -130,6 +130,8 @@ class Schedule:
                 self._unsent -= len(state.unsent)
                 self._bytes -= state.drop(partitions)
                 self._unsent += len(state.unsent)
+                if state.phase is Phase.FAILED:  # what it met is gone with what was held for it
+                    state.phase, self._failure = Phase.WAITING, None
                 self._thaw(state)
             self._forget_settled(partitions)
 
@@ -187,7 +189,7 @@ class Schedule:
         with self._changed:
             self._done(state, item)
             state.needed, state.last_offset, state.rested = needed, item.record.offset, False
-            self._settled.append((Settled(item.record.source), 0))
+            self._settled.append((Settled(item.record.source, item.record.offset), 0))
             self._keep(state, unsent, item.size_bytes)
 
     def refused(self, state: KeyState, item: Item, reason: str) -> None:
@@ -195,7 +197,7 @@ class Schedule:
         with self._changed:
             self._done(state, item)
             refusal = Refusal(item.record, reason)
-            self._settled.append((Settled(item.record.source, refusal), item.size_bytes))
+            self._settled.append((Settled(item.record.source, item.record.offset, refusal), item.size_bytes))
 
     def rested(self, state: KeyState, unsent: Iterable[Unsent], needed: int | None) -> None:
         """It rested since it is idle, and this came out of it."""

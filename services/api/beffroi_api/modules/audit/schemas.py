@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from beffroi_common.contracts.base import UtcTime
 
@@ -41,7 +41,8 @@ class AuditRow(BaseModel):
     at: UtcTime
     user: str
     address: str
-    action: Action
+    action: Annotated[Action | str, Field(union_mode="left_to_right")]
+    """A release later than this one may have written others."""
     camera: str | None
     subject: str | None
     details: dict[str, Any]

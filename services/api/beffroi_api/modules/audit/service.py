@@ -142,7 +142,7 @@ def _view(row: AuditTableRow) -> AuditRow:
         at=row.at,
         user=row.user,
         address=row.address,
-        action=Action(row.action),
+        action=row.action,
         camera=row.camera,
         subject=row.subject,
         details=row.details,

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
+import structlog
+from pydantic import ValidationError
 from sqlalchemy import select, update
 
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import CameraRow
-from beffroi_common.contracts import Camera
+from beffroi_common.contracts import Camera, InvalidMessageError
+from beffroi_common.contracts.texts import cleaned
+
+log = structlog.get_logger(__name__)
+
+NOWHERE = "rtsp://unreadable.invalid/"
+"""Address of a camera whose own cannot be read any more (RFC 2606: nobody answers there)."""
 
 
 def find(session: ScopedSession, camera: str, *, for_change: bool = False) -> CameraRow | None:
@@ -58,5 +69,33 @@ def write(row: CameraRow, camera: Camera) -> None:
 
 
 def document(row: CameraRow) -> Camera:
-    """The camera as the services see it."""
-    return Camera.decode(row.document.encode())
+    """The camera as the services see it; of one that a release with wider bounds wrote, what is readable of it."""
+    try:
+        return Camera.decode(row.document.encode())
+    except InvalidMessageError as reason:
+        return _readable_part(row.id, row.slot, row.version, row.document, str(reason))
+
+
+@lru_cache
+def _readable_part(camera: str, slot: int, version: int, document: str, reason: str) -> Camera:
+    """One camera must not keep the others from being seen. Without its source it is off, without a decision masked."""
+    log.error("a camera that cannot be read as it was saved: save it again", camera=camera, reason=reason)  # once
+    written: dict[str, Any] = json.loads(document)
+    kept = {"id": camera, "name": camera, "commune": camera, "slot": slot, "version": version}
+    kept |= {"source": {"url": NOWHERE}, "enabled": False}
+    for name in written.keys() & Camera.model_fields.keys() - kept.keys() | {"source", "name", "commune"}:
+        for value in (written.get(name), cleaned(written.get(name))):
+            if _is_readable(kept | {name: value}):
+                kept[name] = value
+                break
+    if kept["source"] == written.get("source"):
+        kept["enabled"] = bool(written.get("enabled", True))
+    return Camera.model_validate(kept)
+
+
+def _is_readable(camera: dict[str, Any]) -> bool:
+    try:
+        Camera.model_validate(camera)
+    except ValidationError:
+        return False
+    return True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from beffroi_api.modules.rules.schemas import CameraRuleView
 from beffroi_common.addresses import read_address
 from beffroi_common.contracts import CameraId, CameraSource, LegalBasis, Level, MaskDecision, MaskMode, Polygon, Zone
-from beffroi_common.contracts.base import ShortText, UtcTime
+from beffroi_common.contracts.base import Prose, ShortText, UtcTime
 from beffroi_common.contracts.camera import MAX_ASPECT
 
 
@@ -40,7 +40,7 @@ class MaskingInput(BaseModel):
 
     mode: MaskMode
     polygons: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Prose = ""
     aspect: Annotated[float, Field(gt=0.0, le=MAX_ASPECT)] | None = None
     """Width over height of the picture it was drawn on; pictures of another shape will not pass. None: on none."""
 

@@ -495,7 +495,8 @@ export interface components {
             user: string;
             /** Address */
             address: string;
-            action: components["schemas"]["Action"];
+            /** Action */
+            action: components["schemas"]["Action"] | string;
             /** Camera */
             camera: string | null;
             /** Subject */
