@@ -1,0 +1,73 @@
+"""No masked batch ends vision, and no tracks end the rules, whatever they say."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from tests.hostile import changed, one_by_one, streams, value_by_value
+from tests.unit.detector.pictures import batch
+from tests.unit.detector.test_rules_processor import Bench as RulesBench
+from tests.unit.detector.test_vision import Bench as VisionBench
+from tests.unit.rules.scenes import tracks
+
+from beffroi_common.bus import InvalidRecord, Record
+from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals
+from beffroi_common.contracts import Tracks
+from beffroi_common.topics import TRACKS
+
+FUZZ = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_no_masked_batch_ends_vision() -> None:
+    bench = VisionBench()
+    bench.configuration.viewers.add("cam")
+    good = [batch(sequence, epoch=2**40) for sequence in range(3)]
+
+    @FUZZ
+    @given(payloads=streams(good))
+    def hostile_batches(payloads: list[bytes]) -> None:
+        give_all(payloads)
+
+    def give_all(payloads: list[bytes]) -> None:
+        for payload in payloads:
+            with suppress(InvalidRecord):
+                bench.give(payload)
+            bench.vision.tick()
+            list(bench.vision.settled())
+
+    for payloads in one_by_one(good):
+        give_all(payloads)
+    hostile_batches()
+    before = len(bench.tracks)
+    for sequence in range(3):
+        bench.give(batch(sequence, epoch=2**51))
+    assert len(bench.tracks) > before
+
+
+def test_no_tracks_end_the_rules() -> None:
+    bench = RulesBench()
+    unlimited = DeadLetterLimit(in_a_row=10**9, window=10**9)
+    bench.processor.refusals = Refusals(bench.producer, "rules", [TRACKS], bench.broker.clock, unlimited)
+    good = json.loads(tracks(5, {"a": (0.5, 0.5), "b": (0.2, 0.2)}).encode())
+    remembered: list[str | None] = [None]
+    offsets = count()
+
+    @FUZZ
+    @given(message=changed(good))
+    def hostile_tracks(message: dict[str, Any]) -> None:
+        process(message)
+
+    def process(message: dict[str, Any]) -> None:
+        value = json.dumps(message).encode()
+        after = bench.processor.process(Record(TRACKS.name, 1, next(offsets), "cam", value, 0), remembered[0])
+        remembered[0] = after or remembered[0]
+
+    for message in value_by_value(good):
+        process(message)
+    hostile_tracks()
+    assert not bench.processor.crashes._tries, "no error was unexpected"
+    assert isinstance(Tracks.decode(json.dumps(good).encode()), Tracks)

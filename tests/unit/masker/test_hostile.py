@@ -1,0 +1,56 @@
+"""No raw batch, whatever it says, ends the masker; the next good one is masked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from tests.hostile import one_by_one, streams
+from tests.unit.masker.bench import Bench
+from tests.unit.masker.conftest import MakeRaw
+
+from beffroi_common.bus import InvalidRecord, Record
+from beffroi_common.bus.keyed import InlineExecutor
+from beffroi_common.contracts import Camera
+from beffroi_common.media.encoding import Quality
+from beffroi_common.topics import FRAMES_RAW
+from beffroi_masker.stream import Limits
+
+EPOCH = 2**51
+"""Of the good batches: no hostile one has it."""
+
+
+def test_no_raw_batch_ends_the_masker(
+    make_raw: MakeRaw, noise: Callable[..., Any], limits: Limits, quality: Quality, gate: Camera
+) -> None:
+    good = make_raw(noise(6, 64, 48), gop=3, per_batch=3, epoch=EPOCH)
+    with Bench.running(limits, quality, InlineExecutor()) as bench:
+        bench.configure(gate)
+        offsets = iter(range(10**9))
+
+        def give(payload: bytes) -> None:
+            with contextlib.suppress(InvalidRecord):
+                bench.masker.handle(Record(FRAMES_RAW.name, 0, next(offsets), "gate", payload, 0))
+            bench.masker.tick()
+            list(bench.masker.settled())
+
+        for payloads in one_by_one(good):
+            for payload in payloads:
+                give(payload)
+            bench.listen(15)
+
+        @settings(deadline=None, suppress_health_check=list(HealthCheck))
+        @given(payloads=streams(good))
+        def hostile(payloads: list[bytes]) -> None:
+            for payload in payloads:
+                give(payload)
+            bench.listen(15)
+
+        hostile()
+        fresh = make_raw(noise(6, 64, 48), gop=3, per_batch=3, epoch=EPOCH)
+        before = len(bench.masked())
+        for batch in fresh:
+            give(batch.encode())
+        assert len(bench.masked()) == before + len(fresh)
