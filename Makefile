@@ -1,6 +1,6 @@
 # The handful of commands that everyone uses; CI runs the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo demo-check test unit lint bench generated lock clean
+.PHONY: help install install-test demo demo-check test unit chaos lint bench generated lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -33,6 +33,9 @@ test: install-test ## Run all tests, against the real Kafka, MinIO, RTSP, Postgr
 	@$(NPM) test
 	@$(PYTEST) -q tests/contract tests/integration
 	@$(PYTEST) -q tests/e2e
+
+chaos: install-test ## Take the broker and the store away for five minutes each, frozen and killed (half an hour)
+	@$(PYTEST) -q -s tests/chaos
 
 lint: install-test ## Check format, lint, types and import contracts
 	@.venv/bin/ruff format --check $(wildcard $(SOURCES))

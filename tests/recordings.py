@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
+import av
+import numpy as np
 import structlog
 
+from beffroi_common import pattern
 from beffroi_common.contracts import InvalidMessageError, Recording
 from beffroi_common.recordings.naming import SEGMENTS
 from beffroi_common.recordings.segment_format import read_segment
@@ -33,3 +37,10 @@ def recordings_in(store: ObjectStore) -> Iterator[Recording]:
             log.warning("not a recording", object=found.name, reason=str(reason))
             continue
         yield recording
+
+
+def numbers_in(data: bytes) -> list[int | None]:
+    """The frame numbers of a recorded test pattern; None: a picture without a readable one."""
+    with av.open(io.BytesIO(data), "r") as container:
+        pictures = (picture.to_ndarray(format="gray") for picture in container.decode(video=0))
+        return [pattern.read(np.ascontiguousarray(picture)) for picture in pictures]

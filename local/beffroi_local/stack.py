@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 from pathlib import Path
 
 import httpx
@@ -40,6 +41,13 @@ class FolderTakenError(RuntimeError):
     """Another run uses this folder."""
 
 
+class Absence(StrEnum):
+    """How a part is away: its connections hang, or are refused."""
+
+    FROZEN = "frozen"
+    KILLED = "killed"
+
+
 class Stack:
     """A running system."""
 
@@ -61,6 +69,23 @@ class Stack:
     def kill(self, service: str) -> None:
         """End a service or part as `kill -9` does; supervisor starts it again."""
         self._supervisor.signal(service, "KILL")
+
+    @contextlib.contextmanager
+    def away(self, part: str, how: Absence) -> Iterator[None]:
+        """Take a service or part away for as long as the context lasts."""
+        if how is Absence.FROZEN:
+            self._supervisor.signal(part, "STOP")
+            try:
+                yield
+            finally:
+                self._supervisor.signal(part, "CONT")
+            return
+        self._supervisor.signal(part, "KILL")
+        self._supervisor.stop_one(part)
+        try:
+            yield
+        finally:
+            self._supervisor.start(part)
 
     def log(self, service: str) -> Path:
         """Return the log of a service or part."""

@@ -157,6 +157,10 @@ class Supervisor:
         """Return the programs that ended too soon too often."""
         return [state["name"] for state in self._states() if state["statename"] == "FATAL"]
 
+    def stop_one(self, name: str) -> None:
+        """End a program and leave it down until `start`."""
+        self._stop_together({name})
+
     def stop(self, *first: str) -> None:
         """End all programs, each asked and after a while killed, then supervisord.
 

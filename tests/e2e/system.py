@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.recordings import recordings_in
 
+from beffroi_common.contracts import Recording
 from beffroi_local import accounts, clips
 from beffroi_local.client import ApiClient
 from beffroi_local.settings import StackSettings
 from beffroi_local.stack import Stack, running_stack
+from beffroi_local.stored import recordings_store
 
 SEGMENT_S = 5
 TIMEOUT_S = 180.0
@@ -40,6 +43,12 @@ class System:
         """What the api lists of a camera."""
         now = datetime.now(UTC)
         return self.api.recordings(camera, now - timedelta(hours=1), now + timedelta(minutes=1))
+
+    def stored(self, camera: str) -> list[tuple[Recording, bytes]]:
+        """Every object of a camera, out of the store itself, in order of capture."""
+        store = recordings_store(self.stack.parts.store)
+        recordings = [each for each in recordings_in(store) if each.camera == camera]
+        return [(each, store.read(each.object_name)) for each in sorted(recordings, key=lambda each: each.starts_at)]
 
 
 @contextmanager

@@ -7,23 +7,18 @@ missing there and nowhere else.
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from dataclasses import dataclass
 from itertools import pairwise
 
-import av
 import httpx
-import numpy as np
 import pytest
 from tests.e2e.system import Camera, System, running_system, wait_for
-from tests.recordings import recordings_in
+from tests.recordings import numbers_in
 
-from beffroi_common import pattern
 from beffroi_common.contracts import Recording
 from beffroi_local import scene
 from beffroi_local.programs import SERVICES
-from beffroi_local.stored import recordings_store
 
 FPS = 12
 BATCH_S = 1.0
@@ -44,19 +39,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     with running_system(tmp_path_factory.mktemp("lost"), cameras) as system:
         wait_for(lambda: segments(system) >= 1, "the first segment")
         killed_at_s = {service: kill(system, service) for service in SERVICES}
-        return Recorded(stored(system), killed_at_s)
+        return Recorded(system.stored(scene.PATTERN), killed_at_s)
 
 
 def segments(system: System) -> int:
     """How many segments the api lists."""
     return len(system.segments(scene.PATTERN))
-
-
-def stored(system: System) -> list[tuple[Recording, bytes]]:
-    """Every object of the pattern, out of the store itself, in order of capture."""
-    store = recordings_store(system.stack.parts.store)
-    recordings = [each for each in recordings_in(store) if each.camera == scene.PATTERN]
-    return [(each, store.read(each.object_name)) for each in sorted(recordings, key=lambda each: each.starts_at)]
 
 
 def kill(system: System, service: str) -> float:
@@ -78,12 +66,6 @@ def answers(system: System) -> bool:
     except (httpx.HTTPError, RuntimeError):
         return False
     return True
-
-
-def numbers_in(data: bytes) -> list[int | None]:
-    with av.open(io.BytesIO(data), "r") as container:
-        pictures = (picture.to_ndarray(format="gray") for picture in container.decode(video=0))
-        return [pattern.read(np.ascontiguousarray(picture)) for picture in pictures]
 
 
 def test_every_picture_is_stored_exactly_once(recorded: Recorded) -> None:
