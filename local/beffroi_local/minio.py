@@ -66,7 +66,7 @@ class ObjectServer:
     def is_ready(self) -> bool:
         """Say whether it answers requests."""
         try:
-            url = f"http://{self.endpoint}/minio/health/ready"
+            url = f"http://{self.endpoint}/minio/health/cluster"
             return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).is_success
         except httpx.TransportError:
             return False
