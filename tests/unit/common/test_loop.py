@@ -90,10 +90,12 @@ def refuse(_record: Record, _time: int) -> None:
     raise InvalidRecord("no")
 
 
-def fill(broker: MemoryBroker, topic: Topic, count: int, value: bytes | None = None) -> None:
+def fill(
+    broker: MemoryBroker, topic: Topic, count: int, value: bytes | None = None, keys: Sequence[str] = ("a",)
+) -> None:
     payload = value or Viewers(camera="a", annotated_until=datetime(2026, 1, 1, tzinfo=UTC)).encode()
-    for _ in range(count):
-        broker.append(topic.name, "a", payload, 0, {})
+    for number in range(count):
+        broker.append(topic.name, keys[number % len(keys)], payload, 0, {})
 
 
 def drive(broker: MemoryBroker, processor: Scripted, topic: Topic = VIEWERS, options: LoopOptions = FAST) -> None:
@@ -251,6 +253,24 @@ def test_an_error_that_does_not_come_again_costs_no_record() -> None:
     assert broker.committed(GROUP, (VIEWERS.name, 0)) == 2
 
 
+def test_a_camera_whose_every_record_ends_in_an_error_is_left_out_and_the_others_go_on() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 60, keys=("bad", "good"))
+    handled: list[str] = []
+
+    def fail(record: Record, _time: int) -> None:
+        handled.append(record.key)
+        if record.key == "bad":
+            raise ZeroDivisionError
+
+    drive(broker, Scripted(fail, last=30 + 2 * TRIES))
+    assert handled.count("good") == 30
+    assert handled.count("bad") == 2 * TRIES, "two records had their tries, then none was handed over any more"
+    letters = [DeadLetter.decode(each.value or b"") for each in broker.records(VIEWERS.dead_letters)]
+    assert [letter.offset for letter in letters] == list(range(0, 60, 2))
+    assert "bad is left out for 10 s" in letters[-1].reason
+
+
 def test_what_was_held_is_dropped_before_a_record_is_tried_again() -> None:
     broker = MemoryBroker(slots=1)
     fill(broker, VIEWERS, 1)
@@ -269,7 +289,7 @@ def test_what_was_held_is_dropped_before_a_record_is_tried_again() -> None:
 
 def test_a_row_of_records_of_which_none_can_be_handled_ends_the_loop() -> None:
     broker = MemoryBroker(slots=1)
-    fill(broker, VIEWERS, 20)
+    fill(broker, VIEWERS, 20, keys=[f"camera-{number}" for number in range(20)])
 
     def fail(_record: Record, _time: int) -> None:
         raise ZeroDivisionError
@@ -282,7 +302,7 @@ def test_a_row_of_records_of_which_none_can_be_handled_ends_the_loop() -> None:
 
 def test_what_is_read_again_on_the_way_does_not_excuse_a_row_of_errors() -> None:
     broker = MemoryBroker(slots=1)
-    fill(broker, VIEWERS, 20)
+    fill(broker, VIEWERS, 20, keys=[f"camera-{number}" for number in range(20)])
 
     def fail_from_two_on(record: Record, _time: int) -> None:
         if record.offset >= 2:

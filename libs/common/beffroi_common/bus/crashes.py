@@ -4,6 +4,9 @@ To end the process for it would be no answer: it starts again from what is commi
 again, for ever and for all cameras. So the work begins anew in the process, from what is committed and with nothing of
 what was held, and the record gets a second try. Then it is a dead letter, loudly, and the rest goes on.
 
+What one camera sends may make every record of it end so. A camera of which a second record is given up within a minute
+is left out for a while, the longer the more often it happens: so it costs the others a pause now and then, and no more.
+
 An error of the machine is not the record's: it ends the process, as does a row of records none of which can be handled.
 """
 
@@ -12,10 +15,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
 
 from beffroi_common.errors import Fatal, InvalidRecord, is_unforeseen
+from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import RECORD_CRASHES
 
 from .interfaces import Partition, Record
@@ -29,7 +34,14 @@ MAX_IN_A_ROW = 10
 """So many tries, of five records, without one record handled between: it is not the records."""
 
 MAX_REMEMBERED = 10_000
-"""Records that were tried. Dead letters lie behind what is committed before long, and are not met again."""
+"""Records that were tried, and cameras. Dead letters lie behind what is committed before long: none is met again."""
+
+ONCE_S = 60.0
+"""A camera of which one record is given up in so long goes on as if nothing had been."""
+
+LEFT_OUT_FIRST_S = 10.0
+LEFT_OUT_MOST_S = 600.0
+"""How long a camera is left out: doubled each time, for each time costs the others two beginnings."""
 
 
 class RecordCrashError(Fatal):
@@ -56,13 +68,24 @@ def about(source: Partition, offset: int) -> Iterator[None]:
         raise RecordCrashError(source, offset) from error
 
 
+@dataclass
+class _Key:
+    """Of whom a record was given up."""
+
+    last_s: float
+    left_out_s: float = 0.0
+    until_s: float = 0.0
+
+
 class Crashes:
     """Counts the tries of each record that ended in an unexpected error."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._tries: Counter[tuple[Partition, int]] = Counter()
         self._errors: dict[tuple[Partition, int], str] = {}
         self._furthest: dict[Partition, int] = {}
+        self._keys: dict[tuple[str, str], _Key] = {}
         self._in_a_row = 0
 
     def note(self, crash: RecordCrashError) -> None:
@@ -97,14 +120,36 @@ class Crashes:
             self._in_a_row = 0
 
     def refuse_if_tried(self, record: Record) -> None:
-        """See that a record has not had its tries.
+        """See that a record has not had its tries, and that its camera is not left out.
 
         Raises:
-            InvalidRecord: it has.
+            InvalidRecord: it has, or it is.
         """
-        key = (record.source, record.offset)
-        if self._tries[key] >= TRIES:
+        tried = (record.source, record.offset)
+        if self._tries[tried] >= TRIES:
+            if self._tries[tried] == TRIES:  # it is read again until it is committed, and counts once
+                self._tries[tried] += 1
+                self._give_up(record)
             raise InvalidRecord(
-                f"its handling ended {TRIES} times in an unexpected error ({self._errors[key]}), which the log has: "
+                f"its handling ended {TRIES} times in an unexpected error ({self._errors[tried]}), which the log has: "
                 "it is a bug; report it"
             )
+        key = self._keys.get((record.topic, record.key))
+        if key is not None and self._clock.monotonic_s() < key.until_s:
+            raise InvalidRecord(
+                f"{record.key} is left out for {key.left_out_s:.0f} s, since several of its records ended in "
+                "an unexpected error, which the log has: it is a bug; report it"
+            )
+
+    def _give_up(self, record: Record) -> None:
+        """Count a record against its key, and leave the key out should it not be the first."""
+        now_s, name = self._clock.monotonic_s(), (record.topic, record.key)
+        key = self._keys.pop(name, None)
+        if key is None or now_s - max(key.last_s, key.until_s) > max(ONCE_S, key.left_out_s):
+            self._keys[name] = _Key(now_s)
+        else:
+            left_out_s = min(max(2 * key.left_out_s, LEFT_OUT_FIRST_S), LEFT_OUT_MOST_S)
+            self._keys[name] = _Key(now_s, left_out_s, now_s + left_out_s)
+            log.error("left out for a while", topic=record.topic, key=record.key, seconds=left_out_s)
+        while len(self._keys) > MAX_REMEMBERED:
+            del self._keys[next(iter(self._keys))]

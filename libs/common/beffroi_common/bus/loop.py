@@ -63,7 +63,7 @@ def run(
         TooManyDeadLettersError: see `DeadLetterLimit`.
     """
     options = options or LoopOptions()
-    refusals, crashes = Refusals(producer, service, topics, clock, options.dead_letters), Crashes()
+    refusals, crashes = Refusals(producer, service, topics, clock, options.dead_letters), Crashes(clock)
     while not stop.is_set():
         loop = _Loop(bus, processor, group or service, topics, producer, refusals, crashes, stop, clock, beat, options)
         try:

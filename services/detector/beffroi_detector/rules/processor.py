@@ -44,8 +44,12 @@ class TracksProcessor:
     status: StatusReporter
     clock: Clock
     plans: Plans
-    crashes: Crashes = field(default_factory=Crashes)
+    crashes: Crashes = field(init=False)
     _recalled: dict[str, tuple[str, CameraState]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with no crash counted."""
+        self.crashes = Crashes(self.clock)
 
     def process(self, record: Record, remembered: str | None) -> str | None:
         """Count one record, send what is to be said, and return what to remember as JSON; None: nothing new.
