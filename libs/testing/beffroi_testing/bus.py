@@ -1,7 +1,8 @@
-"""A broker in memory: topics, partitions, groups, committed offsets. One group member at a time, as most tests need."""
+"""A broker in memory: topics, partitions, groups of several members, committed offsets."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,18 +25,28 @@ from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import Topic
 
 from .clock import ManualClock
+from .groups import Group, Member
 
 
 class MemoryBroker:
     """Keeps what was sent. `away` makes producers say "retry later" and readers read nothing.
 
-    Away for longer than `session_timeout_s` by `clock`, it is a loss to the members of groups.
+    Away for longer than `session_timeout_s` by `clock`, it is a loss to the members of groups. A member that does not
+    poll for `max_poll_interval_s` is expelled, as one that was frozen or killed is; by default none ever is.
     """
 
-    def __init__(self, slots: int = 2, clock: Clock | None = None, session_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        slots: int = 2,
+        clock: Clock | None = None,
+        session_timeout_s: float = 10.0,
+        max_poll_interval_s: float = math.inf,
+    ) -> None:
         self.slots = slots
         self.clock = clock or ManualClock()
         self._session_timeout_s = session_timeout_s
+        self._max_poll_interval_s = max_poll_interval_s
+        self._groups: dict[str, Group] = {}
         self._away_since_s: float | None = None
         self._arrived = threading.Condition()
         self._logs: dict[Partition, list[Record]] = defaultdict(list)
@@ -59,8 +70,8 @@ class MemoryBroker:
 
     def append(
         self, topic: str, key: str, value: bytes | None, partition: int | None, headers: Mapping[str, bytes]
-    ) -> None:
-        """Add a record."""
+    ) -> Record:
+        """Add a record, and return it."""
         number = sum(key.encode()) % self.slots if partition is None else partition
         if not 0 <= number < self.slots:
             raise RetryLater(f"{topic}: there is no partition {number}")
@@ -69,6 +80,7 @@ class MemoryBroker:
             stamp_ms = self.clock.now_ns() // 1_000_000
             log.append(Record(topic, number, len(log), key, value, stamp_ms, headers))
             self._arrived.notify_all()
+            return log[-1]
 
     def wait_for(self, take: Callable[[], Record | None], timeout_s: float) -> Record | None:
         """What `take` finds, now or once something has arrived; a test does not wait long for nothing."""
@@ -88,6 +100,13 @@ class MemoryBroker:
         """The records of one partition."""
         return self._logs[partition]
 
+    def group(self, name: str) -> Group:
+        """The group of that name, with or without members."""
+        with self._arrived:
+            if name not in self._groups:
+                self._groups[name] = Group(self.clock, self._session_timeout_s, self._max_poll_interval_s)
+            return self._groups[name]
+
     def committed(self, group: str, partition: Partition) -> int:
         """Offset at which the group begins after a restart."""
         return self._committed.get((group, partition), 0)
@@ -100,10 +119,17 @@ class MemoryBroker:
 
 
 class MemoryBus:
-    """See `Bus`. `clock` is that of whoever sends; by default the broker's."""
+    """See `Bus`, of one instance of a service.
 
-    def __init__(self, broker: MemoryBroker, clock: Clock | None = None) -> None:
+    Args:
+        broker: to reach.
+        clock: that of whoever sends; by default the broker's.
+        instance: its name, and that of its members of groups.
+    """
+
+    def __init__(self, broker: MemoryBroker, clock: Clock | None = None, instance: str = "only") -> None:
         self._broker = broker
+        self._instance = instance
         self._clock = clock
 
     def producer(self) -> Producer:
@@ -114,11 +140,11 @@ class MemoryBus:
         self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
     ) -> Consumer:
         """See `Bus.consumer`."""
-        return MemoryConsumer(self._broker, group, topics, listener, reread=reread)
+        return MemoryMember(self._broker, group, self._instance, topics, listener, reread=reread)
 
     def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
         """See `Bus.follower`."""
-        return MemoryConsumer(self._broker, None, topics, None, start=start)
+        return MemoryFollower(self._broker, topics, start)
 
     def partition_reader(self) -> PartitionReader:
         """See `Bus.partition_reader`."""
@@ -153,41 +179,14 @@ class MemoryProducer:
         """See `Producer.close`."""
 
 
-class MemoryConsumer:
-    """See `Consumer`."""
+class _MemoryReader:
+    """What a member of a group and a follower share: reading, pausing, knowing the end."""
 
-    def __init__(
-        self,
-        broker: MemoryBroker,
-        group: str | None,
-        topics: Sequence[Topic],
-        listener: Listener | None,
-        *,
-        reread: bool = False,
-        start: Start = Start.BEGINNING,
-    ) -> None:
+    def __init__(self, broker: MemoryBroker, topics: Sequence[Topic]) -> None:
         self._broker = broker
-        self._group = group
-        self._listener = listener
-        self._reread = reread
+        self._partitions = [(topic.name, number) for topic in topics for number in range(broker.slots)]
+        self._next: dict[Partition, int] = {}
         self._paused = False
-        partitions = [(topic.name, number) for topic in topics for number in range(broker.slots)]
-        self._next = {each: self._first(each, start) for each in partitions}
-        self._joined = False
-
-    def poll(self, timeout_s: float) -> Record | None:
-        """See `Consumer.poll`."""
-        if self._joined and self._group is not None and self._broker.sessions_ended:
-            self._lose()
-        elif not self._joined and not self._broker.away:
-            self._join()
-        return self._broker.wait_for(self._take, timeout_s)
-
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """See `Consumer.commit`."""
-        if self._group is None:
-            raise NotImplementedError("a follower commits nothing")
-        self._broker.commit(self._group, offsets)
 
     def pause(self) -> None:
         """See `Consumer.pause`."""
@@ -199,45 +198,122 @@ class MemoryConsumer:
 
     def assignment(self) -> Collection[Partition]:
         """See `Consumer.assignment`."""
-        return frozenset(self._next) if self._joined or self._group is None else frozenset()
+        return frozenset(self._next)
 
     def caught_up(self) -> bool:
         """See `Consumer.caught_up`."""
-        return bool(self.assignment()) and all(
-            offset >= len(self._broker.log(each)) for each, offset in self._next.items()
-        )
-
-    def close(self) -> None:
-        """See `Consumer.close`."""
-        if self._joined and self._listener is not None:
-            self._listener.revoked(self.assignment())
-        self._next = {}
-
-    def _join(self) -> None:
-        self._joined = True
-        if self._listener is not None:
-            self._listener.assigned(self.assignment())
-
-    def _lose(self) -> None:
-        if self._listener is not None:
-            self._listener.lost(self.assignment())
-        self._joined = self._paused = False
-        self._next = {each: self._first(each, Start.BEGINNING) for each in self._next}
-
-    def _first(self, partition: Partition, start: Start) -> int:
-        if self._group is not None:
-            return 0 if self._reread else self._broker.committed(self._group, partition)
-        return 0 if start is Start.BEGINNING else len(self._broker.log(partition))
+        return bool(self._next) and all(offset >= len(self._broker.log(each)) for each, offset in self._next.items())
 
     def _take(self) -> Record | None:
-        if self._paused or self._broker.away or not self._joined:
+        if self._paused or self._broker.away:
             return None
         for partition, offset in self._next.items():
             log = self._broker.log(partition)
             if offset < len(log):
-                self._next[partition] = offset + 1
+                del self._next[partition]
+                self._next[partition] = offset + 1  # at the end of the row: no partition waits for another
                 return log[offset]
         return None
+
+
+class MemoryFollower(_MemoryReader):
+    """See `Consumer`: in no group."""
+
+    def __init__(self, broker: MemoryBroker, topics: Sequence[Topic], start: Start) -> None:
+        super().__init__(broker, topics)
+        self._next = {each: 0 if start is Start.BEGINNING else len(broker.log(each)) for each in self._partitions}
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        return self._broker.wait_for(self._take, timeout_s)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """A follower has nothing to commit."""
+        raise NotImplementedError("a follower commits nothing")
+
+    def close(self) -> None:
+        """See `Consumer.close`."""
+        self._next = {}
+
+
+class MemoryMember(_MemoryReader):
+    """See `Consumer`: a member of a group."""
+
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        group: str,
+        instance: str,
+        topics: Sequence[Topic],
+        listener: Listener | None,
+        *,
+        reread: bool = False,
+    ) -> None:
+        super().__init__(broker, topics)
+        self._name = group
+        self._group = broker.group(group)
+        self._instance = instance
+        self._listener = listener
+        self._reread = reread
+        self._member: Member | None = None
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        if self._member is not None:
+            self._attend(self._member)
+        elif not self._broker.away:
+            self._member = self._group.join(self._instance, self._partitions)
+            self._take_over(self._member)
+        return self._broker.wait_for(self._take, timeout_s)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """See `Consumer.commit`."""
+        if self._member is None or not self._group.has(self._member):
+            raise RetryLater("offsets not committed: the group has expelled this member")
+        self._broker.commit(self._name, offsets)
+
+    def close(self) -> None:
+        """See `Consumer.close`. As Kafka's static members do, it tells the group nothing: it may come back soon."""
+        if self._member is None:
+            return
+        if self._listener is not None:
+            self._listener.revoked(self.assignment())
+        self._member.gone = True
+        self._member, self._paused, self._next = None, False, {}
+
+    def _attend(self, member: Member) -> None:
+        """Learn what the group decided meanwhile."""
+        if self._broker.sessions_ended:
+            self._group.leave(member)
+        elif not self._broker.away:
+            self._group.hear(member)
+        if not self._group.has(member):
+            self._lose()
+            return
+        self._give_up(member)
+        self._take_over(member)
+
+    def _give_up(self, member: Member) -> None:
+        moved = self._group.to_give_up(member)
+        if not moved:
+            return
+        if self._listener is not None:
+            self._listener.revoked(moved)
+        self._next = {each: offset for each, offset in self._next.items() if each not in moved}
+        self._group.give_up(member, moved)
+
+    def _take_over(self, member: Member) -> None:
+        given = self._group.take_over(member)
+        if given is None:
+            return
+        self._next |= {each: 0 if self._reread else self._broker.committed(self._name, each) for each in sorted(given)}
+        if self._listener is not None:
+            self._listener.assigned(given)
+
+    def _lose(self) -> None:
+        if self._listener is not None:
+            self._listener.lost(self.assignment())
+        self._member, self._paused, self._next = None, False, {}
 
 
 class MemoryPartitionReader:

@@ -47,11 +47,8 @@ class Mortal(MemoryBus):
 
     def hand_over(self) -> None:
         """All partitions leave as in a rebalance, and come back from what is committed."""
-        made = self.made
-        if made is not None and made._joined:
-            made._listener.revoked(made.assignment())
-            made._joined = made._paused = False
-            made._next = {each: self._broker.committed(GROUP, each) for each in made._next}
+        if self.made is not None:
+            self.made.close()  # at its next poll it joins again
 
 
 def fill(broker: MemoryBroker, invalid: set[tuple[str, int]]) -> None:
