@@ -25,6 +25,7 @@ from beffroi_api.db.database import Database
 from beffroi_api.http.app import create_app
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.security import CSRF_HEADER
+from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.users import repository as users
@@ -42,6 +43,8 @@ from beffroi_common.runtime.health import Health
 from beffroi_common.store import ObjectStore
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
+TRAIL_KEY = "0123456789abcdef" * 4
+SEAL = Seal(bytes.fromhex(TRAIL_KEY))
 PASSWORD = "correct horse battery"
 ADDRESS = "http://testserver"
 """What starlette's client calls the host of its WebSockets, whatever its base_url: cookies must fit both."""
@@ -87,6 +90,7 @@ class Surroundings:
             },
             "database_url": self.database_url,
             "database_pool": 5,
+            "trail_key": TRAIL_KEY,
             "instance": "test",
             "slots": 2,
         }

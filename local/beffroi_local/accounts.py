@@ -35,23 +35,26 @@ def run_accounts() -> list[Account]:
 
 
 def create(accounts: list[Account], parts: Parts) -> None:
-    """Write accounts into the api's database, each password by standard input.
+    """Make the api's database and write accounts into it, each password by standard input.
 
     Raises:
         PartFailedError: the api's own command refused; in its words.
     """
+    _command(parts, "the api's database", "migrate")
     for account in accounts:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "beffroi_api.commands.users", "add", "--username", account.username),
-                *("--display-name", account.display_name, "--role", account.role),
-            ],
-            input=account.password,
-            env={**os.environ, "BEFFROI_API_DATABASE_URL": parts.database_url},
-            cwd=parts.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise PartFailedError(f"the account {account.username} could not be made:\n{done.stdout}{done.stderr}")
+        words = ("--username", account.username, "--display-name", account.display_name, "--role", account.role)
+        _command(parts, f"the account {account.username}", "users", "add", *words, stdin=account.password)
+
+
+def _command(parts: Parts, what: str, command: str, *words: str, stdin: str = "") -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"beffroi_api.commands.{command}", *words],
+        input=stdin,
+        env={**os.environ, **parts.api_environment},
+        cwd=parts.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise PartFailedError(f"{what} could not be made:\n{done.stdout}{done.stderr}")

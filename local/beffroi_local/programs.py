@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from beffroi_common.addresses import AllowedAddresses
@@ -22,6 +22,8 @@ SERVICES = ("ingest", "masker", "vision", "rules", "recorder", "api")
 MODULES = {"vision": "beffroi_detector.vision", "rules": "beffroi_detector.rules"}
 
 COMMUNE = "Démonstration"
+
+KEY_BYTES = 32
 
 RTSP_SECRET = "demo-camera"  # noqa: S105 - the reference by which the camera names its secret
 """Name of the file with the RTSP camera's user and password, in ingest's folder of secrets."""
@@ -41,6 +43,8 @@ class Parts:
     allowed: AllowedAddresses
     http_port: int
     service_memory_mb: int
+    trail_key: str = field(default_factory=lambda: secrets.token_hex(KEY_BYTES), repr=False)
+    """Key of the api's audit trail; see `trail_key_file`."""
 
     @classmethod
     def of(cls, settings: StackSettings, folder: Path, clip: Path) -> Parts:
@@ -72,6 +76,16 @@ class Parts:
         return f"sqlite:///{self.folder / 'api' / 'beffroi.sqlite3'}"
 
     @property
+    def trail_key_file(self) -> Path:
+        """Where whoever runs the machine finds the key, for `python -m beffroi_api.commands.audit`."""
+        return self.folder / "keys" / "trail"
+
+    @property
+    def api_environment(self) -> dict[str, str]:
+        """What a command of the api needs to reach its database and to add to its trail."""
+        return {"BEFFROI_API_DATABASE_URL": self.database_url, "BEFFROI_API_TRAIL_KEY": self.trail_key}
+
+    @property
     def secrets_folder(self) -> Path:
         """Where ingest looks secrets up, a file for each reference."""
         return self.folder / "secrets"
@@ -94,6 +108,8 @@ class Parts:
     def write_secret(self) -> None:
         """Write the RTSP camera's user and password, for this machine alone."""
         login = f"{self.cameras.user}:{self.cameras.password}"
+        self.trail_key_file.parent.mkdir(mode=0o700, exist_ok=True)
+        write_private(self.trail_key_file, self.trail_key)
         write_private(self.secrets_folder / RTSP_SECRET, f"{login}\n{LOOPBACK}\n")
 
     def programs(self) -> list[Program]:
@@ -140,6 +156,7 @@ class Parts:
                 "HOST": LOOPBACK,
                 "PORT": str(self.http_port),
                 "DATABASE_URL": self.database_url,
+                "TRAIL_KEY": self.trail_key,
                 "COMMUNE": COMMUNE,
             },
         }

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from pydantic import TypeAdapter
 
-from .contracts import Alert, Camera, Contract, DeadLetter, FrameBatch, Recording, Status, Tracks, Viewers
+from .contracts import Alert, Camera, Contract, DeadLetter, FrameBatch, Recording, Status, Tracks, TrailHead, Viewers
 
 MAX_FRAME_RECORD_BYTES = 16 * 1024 * 1024
 """A second of 4K at 100 Mbit/s is 12.5 MB; what is larger is no frame batch."""
@@ -192,6 +192,8 @@ STATUS = _small(
     key="camera/<camera>/<service> or service/<service>/<instance>",
 )
 VIEWERS = _small("viewers.v1", Viewers, None, {S.API, S.LIVE}, {S.VISION, S.API, S.LIVE})
+TRAIL_HEADS = _small("trail.v1", TrailHead, timedelta(days=400), {S.API}, {S.API}, key="database")
+"""Not compacted: who can write here could otherwise replace a newer head by an older one."""
 
 TOPICS: tuple[Topic, ...] = (
     CAMERAS,
@@ -203,6 +205,7 @@ TOPICS: tuple[Topic, ...] = (
     RECORDINGS,
     STATUS,
     VIEWERS,
+    TRAIL_HEADS,
 )
 
 DEAD_LETTER_RETENTION = timedelta(days=7)

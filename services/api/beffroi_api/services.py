@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from beffroi_api.authz.scope import Scope
 from beffroi_api.bus.cameras import LEASE, CamerasSender
 from beffroi_api.bus.frames import FrameReader
+from beffroi_api.bus.heads import HeadsSender
 from beffroi_api.bus.intake import IndexIntake
 from beffroi_api.db import installation
 from beffroi_api.db.leases import Lease
@@ -23,6 +24,7 @@ from beffroi_api.modules.events.service import Fanout
 from beffroi_api.modules.health.schemas import CameraServiceHealth, ServiceHealth
 from beffroi_api.modules.health.service import HealthReport, StoreProbe, summary
 from beffroi_api.modules.live.stills.service import Stills
+from beffroi_api.modules.recordings.looks.served_ranges import ServedRanges
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.rules.service import Rules
@@ -37,6 +39,7 @@ from beffroi_rules import registry
 
 STORE_EVERY_S = 15.0
 SESSIONS_EVERY_S = 300.0
+SERVED_EVERY_S = 10.0
 ALERTS_EVERY_S = 3600.0
 ORPHANS_EVERY_S = 15.0
 RECORDINGS_EVERY_S = 3600.0
@@ -70,7 +73,10 @@ class Services(ProcessServices):
             on_bug,
             territory_of,
             on_status=lambda news: self.fanout.publish("status", news, _camera_of(news)),
-            senders=[lambda producer: CamerasSender(bus, self.cameras, lease, producer)],
+            senders=[
+                lambda producer: CamerasSender(bus, self.cameras, lease, producer),
+                lambda producer: HeadsSender(self.trail, self.database, producer, clock),
+            ],
         )
         lease = Lease(self.database, clock, LEASE, settings.instance, settings.publisher_lease_s)
         retention = timedelta(days=settings.retention_days)
@@ -87,7 +93,9 @@ class Services(ProcessServices):
             lambda camera, said: summary(camera, said, clock.now()),
             self.outbox,
         )
-        self.recordings = Recordings(self.database, self.trail, stores, clock, retention, self.outbox)
+        self.served = ServedRanges(self.database, self.trail, clock)
+        self.trail.before_reading.append(self.served.settle_all)
+        self.recordings = Recordings(self.database, self.served, stores, clock, retention, self.outbox)
         self.alerts = Alerts(
             self.database,
             self.trail,
@@ -127,6 +135,7 @@ class Services(ProcessServices):
         chores = [
             Chore(self._probe.ask, STORE_EVERY_S),
             Chore(self.sessions.forget_ended, SESSIONS_EVERY_S),
+            Chore(self.served.settle, SERVED_EVERY_S),
             Chore(self.alerts.forget_old, ALERTS_EVERY_S, needs_clock=True),
             Chore(self.alerts.end_orphans, ORPHANS_EVERY_S, needs_clock=True),
             Chore(self.recordings.forget_old, RECORDINGS_EVERY_S, needs_clock=True),

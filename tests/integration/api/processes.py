@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-from tests.application import PASSWORD, eventually
+from tests.application import PASSWORD, TRAIL_KEY, eventually
 
 from beffroi_local.ports import free_port
 
@@ -54,6 +54,7 @@ class Process:
             "PORT": str(self.port),
             "ADMIN_PORT": str(self.admin_port),
             "INSTANCE": "test",
+            "TRAIL_KEY": TRAIL_KEY,
             "KAFKA__BOOTSTRAP_SERVERS": NOBODY,
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BEFFROI_")}
@@ -69,6 +70,8 @@ class Process:
         return (self.folder / "log").read_text()
 
     def start(self) -> None:
+        if self.module == "beffroi_api":
+            subprocess.run([sys.executable, "-m", "beffroi_api.commands.migrate"], env=self.environment, check=True)
         with (self.folder / "log").open("a") as log:
             self.running = subprocess.Popen(
                 [sys.executable, "-m", self.module], env=self.environment, stdout=log, stderr=log, text=True

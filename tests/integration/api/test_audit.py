@@ -5,11 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from tests.application import SYSTEM, Running
 
+from beffroi_api.db.tables import AuditTableRow
+from beffroi_api.modules.audit.chain.rows import FIRST, digest
+from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_api.modules.audit.schemas import Action
-from beffroi_api.modules.audit.service import Entry
+from beffroi_api.modules.audit.service import Entry, UnsealedTrailError
 
 AUDIT = "/api/v1/audit"
 
@@ -43,6 +46,88 @@ def test_a_row_that_was_touched_shows(app: Running, statement: str, broken_at: i
     with app.services.database.write(SYSTEM) as session:
         session.execute(text(statement.replace(":", r"\:")))
     assert app.services.trail.verify().broken_at == broken_at
+
+
+def rewrite(app: Running, *changes: str) -> None:
+    """As somebody would who has the database and this code, and not the key: change rows, then hash all anew."""
+    with app.services.database.write(SYSTEM) as session:
+        for change in changes:
+            session.execute(text(change.replace(":", r"\:")))
+        session.expunge_all()
+        previous = FIRST
+        for number, row in enumerate(session.scalars(select(AuditTableRow).order_by(AuditTableRow.id)), start=1):
+            assert row.id == number
+            row.previous_hash = previous
+            row.hash = previous = digest(row)
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken_at"),
+    [
+        ("UPDATE audit SET subject = 'nothing' WHERE id = 7", 7),
+        ("UPDATE audit SET \"user\" = 'somebody else' WHERE id = 1", 1),
+        ("UPDATE audit SET seal = NULL WHERE id = 7", 7),
+        ("UPDATE audit SET seal = hash WHERE id = 10", 10),
+    ],
+)
+def test_who_hashes_all_rows_anew_lacks_the_key(app: Running, statement: str, broken_at: int) -> None:
+    fill(app, 10)
+    rewrite(app, statement)
+    assert app.services.trail.verify().broken_at == broken_at
+
+
+def test_a_seal_of_another_row_does_not_fit(app: Running) -> None:
+    fill(app, 10)
+    with app.services.database.write(SYSTEM) as session:
+        session.execute(text("UPDATE audit SET seal = (SELECT seal FROM audit WHERE id = 3) WHERE id = 7"))
+    assert app.services.trail.verify().broken_at == 7
+
+
+def test_rows_cut_off_are_missed_by_a_head(app: Running) -> None:
+    fill(app, 9)
+    early = app.services.trail.head()
+    fill(app, 1)
+    late = app.services.trail.head()
+    assert early is not None
+    assert late is not None
+    assert app.services.trail.verify([early, late]).is_whole
+    with app.services.database.write(SYSTEM) as session:
+        session.execute(text("DELETE FROM audit WHERE id = 10"))
+    cut = app.services.trail.verify([early, late])
+    assert (cut.broken_at, cut.missed, cut.is_whole) == (None, (late,), False)
+    app.services.trail.record(Entry("others", "here", Action.STILL_SEEN))  # takes its place
+    assert app.services.trail.verify([late]).missed == (late,)
+    with app.services.database.write(SYSTEM) as session:
+        session.execute(text("DELETE FROM audit"))
+    assert app.services.trail.verify([early]).missed == (early,)
+
+
+def test_a_head_that_somebody_else_signed_is_none(app: Running) -> None:
+    fill(app, 3)
+    head = app.services.trail.head()
+    assert head is not None
+    forged = Seal(b"another key").sign(head.rows, head.hash)
+    assert app.services.trail.verify([forged]).missed == (forged,)
+
+
+def test_rows_of_a_release_before_the_key_are_sealed_once_they_are_as_noted(app: Running) -> None:
+    fill(app, 5)
+    with app.services.database.write(SYSTEM) as session:
+        session.execute(text("UPDATE audit SET seal = NULL"))
+        noted = session.scalar(select(AuditTableRow.hash).where(AuditTableRow.id == 5))
+    assert noted is not None
+    fill(app, 1)
+    trail = app.services.trail
+    assert trail.verify().broken_at == 1
+    for rows, last_hash in ((4, noted), (5, FIRST)):
+        with pytest.raises(UnsealedTrailError, match="not as was noted"):
+            trail.seal_rows(rows, last_hash)
+    trail.seal_rows(5, noted)
+    assert trail.verify().rows == 6
+    with app.services.database.write(SYSTEM) as session:
+        session.execute(text("UPDATE audit SET seal = NULL, subject = 'bent' WHERE id = 2"))
+    with pytest.raises(UnsealedTrailError, match="does not fit"):
+        trail.seal_rows(1, noted)
 
 
 def test_pages_are_newest_first_and_complete(app: Running) -> None:

@@ -222,7 +222,19 @@ def test_every_change_is_in_the_trail(
         "camera_removed",
     ]
     assert {(row["user"], row["camera"]) for row in rows} == {("administrator", "gate")}
-    assert rows[2]["details"]["polygons"] == [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]
+    details = [row["details"] for row in rows]
+    assert details[0]["before"] == {}
+    assert details[0]["after"]["source"]["url"] == "pattern:…"
+    assert details[1]["before"] == {"zones": {}, "rules": {}}
+    assert details[1]["after"]["zones"]["crossroads"]["name"] == "Crossroads"
+    assert details[1]["after"]["rules"]["loitering"]["parameters"]["threshold_s"] == 10
+    assert details[2]["before"] == {}
+    assert details[2]["after"]["masking"]["polygons"] == [[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]]
+    assert details[3]["before"] == {"legal_bases": []}
+    assert details[3]["after"]["legal_bases"][0]["reference"] == BASIS["reference"]
+    assert details[4]["before"] == {"enabled": True}
+    assert details[4]["after"] == {"enabled": False}
+    assert app.services.trail.verify().is_whole
 
 
 def test_each_change_is_announced_under_a_higher_version(app: Running, make_camera: Make) -> None:

@@ -9,11 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.application import Running, eventually
+from sqlalchemy import func, select
+from tests.application import PASSWORD, SYSTEM, Running, eventually
 
 from beffroi_api.authz.roles import Identity
-from beffroi_api.authz.scope import Scope
+from beffroi_api.db.tables import AuditTableRow
 from beffroi_api.http.access import COOKIE
+from beffroi_api.modules.recordings.looks.served_ranges import QUIET
 from beffroi_common.contracts import RecordingState
 
 RECORDINGS = "/api/v1/cameras/gate/recordings"
@@ -96,75 +98,98 @@ def test_the_whole_video_and_parts_of_it(app: Running, recorded: Any) -> None:
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
 
 
-def test_a_look_is_in_the_trail_once_for_each_session(app: Running, recorded: Any, audited: Audited) -> None:
-    url = segments(app)[0]["video_url"]
-    for start in (0, 10, 20):
-        app.operator.get(url, headers={"Range": f"bytes={start}-"})
-    app.administrator.get(url)
+def served(rows: list[dict[str, Any]]) -> list[tuple[str, int, int, int]]:
+    """Of each look: who, first and last byte, in how many requests."""
+    parts = [(row["user"], row["details"]) for row in rows]
+    return [(user, each["first_byte"], each["last_byte"], each["requests"]) for user, each in parts]
+
+
+def ask(app: Running, url: str, *spans: tuple[int, int], role: str = "operator") -> None:
+    for first, last in spans:
+        assert app.as_(role).get(url, headers={"Range": f"bytes={first}-{last}"}).status_code == 206
+
+
+@pytest.mark.parametrize(
+    ("spans", "looks"),
+    [
+        ([(0, 99)], [(0, 99, 1)]),
+        ([(0, 99), (100, 199), (200, 299)], [(0, 299, 3)]),
+        ([(0, 99), (101, 199)], [(0, 99, 1), (101, 199, 1)]),
+        ([(0, 99), (99, 199)], [(0, 99, 1), (99, 199, 1)]),
+        ([(0, 99), (0, 99)], [(0, 99, 1), (0, 99, 1)]),
+        ([(200, 299), (100, 199)], [(200, 299, 1), (100, 199, 1)]),
+        ([(0, 9), (500, 509), (10, 19), (510, 519)], [(0, 19, 2), (500, 519, 2)]),
+        ([(0, 9), (0, 9), (10, 19)], [(0, 9, 1), (0, 19, 2)]),
+    ],
+)
+def test_every_range_is_in_the_trail_and_only_what_goes_on_is_one(
+    app: Running, recorded: Any, audited: Audited, spans: list[tuple[int, int]], looks: list[tuple[int, int, int]]
+) -> None:
+    ask(app, segments(app)[0]["video_url"], *spans)
     rows = audited("video_seen")
-    assert [row["user"] for row in rows] == ["operator", "administrator"]
-    assert rows[0]["subject"] == recorded.recording.object_name
-    assert rows[0]["camera"] == "gate"
-    app.operator.post("/api/v1/session", json={"username": "operator", "password": "correct horse battery"})
-    app.operator.get(url)
-    assert len(audited("video_seen")) == 3
+    assert served(rows) == [("operator", *look) for look in looks]
+    assert {(row["camera"], row["subject"]) for row in rows} == {("gate", recorded.recording.object_name)}
+    assert app.services.trail.verify().is_whole
 
 
-def test_a_look_goes_on_while_ranges_are_asked_for_and_is_another_after_a_pause(
+def test_each_session_and_each_pause_begins_a_row(place: Any, app: Running, recorded: Any, audited: Audited) -> None:
+    url = segments(app)[0]["video_url"]
+    ask(app, url, (0, 9))
+    ask(app, url, (10, 19), role="administrator")
+    app.operator.post("/api/v1/session", json={"username": "operator", "password": PASSWORD})
+    ask(app, url, (10, 19))
+    place.clock.advance(QUIET.total_seconds())
+    ask(app, url, (20, 29))
+    assert served(audited("video_seen")) == [
+        ("operator", 0, 9, 1),
+        ("administrator", 10, 19, 1),
+        ("operator", 10, 19, 1),
+        ("operator", 20, 29, 1),
+    ]
+
+
+def in_trail(app: Running) -> int:
+    """Looks that are in the trail already; to read it as people do would put the others there."""
+    with app.services.database.read(SYSTEM) as session:
+        query = select(func.count()).select_from(AuditTableRow).where(AuditTableRow.action == "video_seen")
+        return session.scalar(query) or 0
+
+
+def test_a_range_comes_into_the_trail_by_itself(place: Any, app: Running, recorded: Any) -> None:
+    url = segments(app)[0]["video_url"]
+    ask(app, url, (0, 9))
+    assert in_trail(app) == 0
+    place.clock.advance(QUIET.total_seconds())
+    app.services.served.settle()
+    assert in_trail(app) == 1
+    for number in range(1, 40):  # somebody goes on slowly
+        ask(app, url, (number * 10, number * 10 + 9))
+        place.clock.advance(10)
+        app.services.served.settle()
+    assert in_trail(app) == 2
+    place.clock.advance(-3600)  # the clock was wrong, and is put right
+    app.services.served.settle()
+    assert in_trail(app) == 3
+
+
+def test_a_range_outlives_its_session(app: Running, recorded: Any, audited: Audited) -> None:
+    ask(app, segments(app)[0]["video_url"], (0, 9))
+    app.operator.delete("/api/v1/session").raise_for_status()
+    assert served(audited("video_seen")) == [("operator", 0, 9, 1)]
+
+
+def test_ranges_asked_for_at_once_are_all_in_the_trail(
     place: Any, app: Running, recorded: Any, audited: Audited
 ) -> None:
-    url = segments(app)[0]["video_url"]
+    who, together = identity(app), threading.Barrier(8)
 
-    def ask() -> int:
-        assert app.operator.get(url, headers={"Range": "bytes=0-9"}).status_code == 206
-        return len(audited("video_seen"))
+    def play(number: int) -> None:
+        together.wait(30)
+        app.services.recordings.play(who, "gate", recorded.id, f"bytes={number * 20}-{number * 20 + 9}")
 
-    assert ask() == 1
-    for _ in range(10):
-        place.clock.advance(60)
-        assert ask() == 1
-    place.clock.advance(299)
-    assert ask() == 1
-    place.clock.advance(300)
-    assert ask() == 2
-    place.clock.advance(1)
-    assert ask() == 2
-    place.clock.advance(-3600)  # the clock was wrong, and is put right
-    assert ask() == 3
-    assert app.services.trail.verify().broken_at is None
-
-
-def test_a_range_of_a_look_under_way_does_not_write_the_database(
-    place: Any, app: Running, recorded: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    who, write, here = identity(app), app.services.database.write, threading.get_ident()
-    writes = 0
-
-    def counted(scope: Scope) -> Any:
-        nonlocal writes
-        writes += threading.get_ident() == here  # other threads of the application have their own to do
-        return write(scope)
-
-    monkeypatch.setattr(app.services.database, "write", counted)
-    for seconds in range(0, 60, 6):
-        app.services.recordings.play(who, "gate", recorded.id, f"bytes={seconds}-")
-        place.clock.advance(6)
-    assert writes == 2  # at the beginning, and after half a minute
-
-
-def test_ranges_asked_for_at_once_are_one_look(place: Any, app: Running, recorded: Any, audited: Audited) -> None:
-    who = identity(app)
-    for looks in (1, 2, 3):
-        together = threading.Barrier(8)
-
-        def ask(number: int, together: threading.Barrier = together) -> int:
-            together.wait(30)
-            return app.services.recordings.play(who, "gate", recorded.id, f"bytes={number}-").span.first
-
-        with ThreadPoolExecutor(8) as pool:
-            assert sorted(pool.map(ask, range(8))) == list(range(8))
-        assert len(audited("video_seen")) == looks
-        place.clock.advance(300)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(play, range(8)))
+    assert sorted(served(audited("video_seen"))) == [("operator", 20 * n, 20 * n + 9, 1) for n in range(8)]
 
 
 def test_a_session_that_ends_meanwhile_sees_nothing(

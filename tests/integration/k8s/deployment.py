@@ -17,6 +17,9 @@ MONITORING = "monitoring"
 PUBLIC = "ingress"
 """The namespaces of who may connect to an admin port and to the console."""
 
+MADE_UP = "0123456789abcdef" * 4
+"""What a secret is where none is known: a key that would be taken."""
+
 CAMERA_PORTS = (554, 8554)
 """RTSP, as cameras and as most relays have it."""
 
@@ -71,7 +74,7 @@ def _referred(source: Manifest, maps: Mapping[str, Mapping[str, str]]) -> str:
         case {"configMapKeyRef": reference}:
             return maps[reference["name"]][reference["key"]]
         case {"secretKeyRef": _}:
-            return "made-up"
+            return MADE_UP
         case {"fieldRef": {"fieldPath": "metadata.name"}}:
             return "workload-0"
         case _:

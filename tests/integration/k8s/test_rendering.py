@@ -24,9 +24,9 @@ SECRET_NAME = re.compile(r"(?i)(password|secret|access.?key|token)(?!name$|s?_(d
 """What a variable with a secret in it is called; the name of a Secret or of a folder is none."""
 
 SECRETS = {
-    "api": {"store-api", "database", "database-ca"},
+    "api": {"store-api", "database", "database-ca", "trail"},
     "ingest": {"camera-credentials"},
-    "live": {"database", "database-ca"},
+    "live": {"database", "database-ca", "trail"},
     "recorder": {"store-recorder"},
 }
 """What workloads are given beside the password of their own user of Kafka: live views hold no key of the store."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 from pydantic import BaseModel
-from tests.integration.k8s.deployment import TAKES_CAMERAS, containers, environment
+from tests.integration.k8s.deployment import MADE_UP, TAKES_CAMERAS, containers, environment
 from tests.unit.k8s import dockerfile
 
 from beffroi_common.bus.admin import TopicsSettings
@@ -172,7 +172,7 @@ def test_the_database_is_reached_without_a_password_in_its_address(
         for name, value in variables.items():
             if name.endswith("_DATABASE_URL"):
                 assert value.startswith("postgresql+psycopg://beffroi@")
-                assert variables["PGPASSWORD"] == "made-up"
+                assert variables["PGPASSWORD"] == MADE_UP
 
 
 def test_what_people_reach_is_reached_by_the_one_address_of_the_site(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
-from tests.application import SYSTEM, eventually
+from tests.application import SEAL, SYSTEM, eventually
 
 from beffroi_api.authz.roles import Identity, Role
 from beffroi_api.authz.territory import EVERYWHERE
@@ -146,7 +146,7 @@ def open_desk(folder: Path) -> Iterator[Desk]:
 
     rules = Rules(registry.load())
     cameras = Cameras(
-        database, Trail(database, clock), clock, 2, AllowedAddresses(), rules, lambda _: [], fine, NewsOutbox()
+        database, Trail(database, clock, SEAL), clock, 2, AllowedAddresses(), rules, lambda _: [], fine, NewsOutbox()
     )
     body = {"name": "Gate", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
     cameras.save(WHO, "gate", CameraInput.model_validate(body), None)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.application import SEAL
 from tests.messages import alert_of, recording_of
 
 from beffroi_api.authz.scope import Scope
@@ -15,6 +16,7 @@ from beffroi_api.db.database import Database
 from beffroi_api.errors import NotFound
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.audit.service import Trail
+from beffroi_api.modules.recordings.looks.served_ranges import ServedRanges
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.news.outbox import NewsOutbox
@@ -39,7 +41,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_what_was_destroyed_leaves_the_index_after_its_time_and_nothing_else_does(database: Database) -> None:
     clock = ManualClock()
     stores = Stores([MemoryStore(clock)])
-    recordings = Recordings(database, Trail(database, clock), stores, clock, RETENTION, NewsOutbox())
+    served = ServedRanges(database, Trail(database, clock, SEAL), clock)
+    recordings = Recordings(database, served, stores, clock, RETENTION, NewsOutbox())
     taken = {
         state: recording_of("gate", clock.now(), object_name=f"segments/{state}.mp4", state=state)
         for state in RecordingState
@@ -62,7 +65,7 @@ def test_a_clock_that_is_ahead_drops_no_alert(database: Database) -> None:
     clock, right = ManualClock(), True
     alerts = Alerts(
         database,
-        Trail(database, clock),
+        Trail(database, clock, SEAL),
         clock,
         RETENTION,
         timedelta(minutes=15),

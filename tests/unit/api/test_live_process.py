@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.application import SYSTEM, buffered, eventually, film
+from tests.application import SYSTEM, TRAIL_KEY, buffered, eventually, film
 
+from beffroi_api.db import migrations
+from beffroi_api.db.database import Database
 from beffroi_api.live.services import LiveServices
 from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.modules.live.schemas import View
@@ -77,9 +79,13 @@ def live(broker: MemoryBroker, bus: WatchedBus, tmp_path: Path) -> Iterator[Live
             "kafka": {"bootstrap_servers": "unused:9092"},
             "database_url": f"sqlite:///{tmp_path / 'api.sqlite3'}",
             "instance": "test",
+            "trail_key": TRAIL_KEY,
         }
     )
     bugs: list[BaseException] = []
+    database = Database(settings.database_url)
+    migrations.upgrade(database)
+    database.close()
     made = LiveServices(settings, bus, broker.clock, Health(broker.clock, settings.heartbeat_timeout_s), bugs.append)
     made.start()
     made.directory.load([GATE], {})

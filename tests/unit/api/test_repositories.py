@@ -52,6 +52,7 @@ FOR_THE_SYSTEM = {
     "modules/audit/service.py",  # the chain of the trail
     "modules/cameras/service.py",  # news, filtered by whoever receives them
     "news/follower.py",  # news, filtered by whoever receives them
+    "modules/recordings/looks/served_ranges.py",  # into the one trail
     "modules/recordings/service.py",  # intake of the index
     "modules/session/attempts/throttle.py",  # before anybody is known
     "modules/session/service.py",  # before anybody is known

@@ -120,6 +120,7 @@ READS: dict[str, Read] = {
         row.camera or "" for row in audit.page(session, before=None, limit=10, user=None, camera=None)
     },
     "audit.oldest_first": lambda session: {row.camera or "" for row in audit.oldest_first(session)},
+    "audit.unsealed": lambda session: {row.camera or "" for row in audit.unsealed(session)},
     "a count": lambda session: {
         name
         for name in COMMUNES
@@ -160,8 +161,7 @@ WRITES: dict[str, tuple[Write, Callable[[Database], set[str]]]] = {
 
 ELSEWHERE = {
     "audit.last": "the end of the chain is one for all: `test_the_end_of_the_chain_is_the_same_for_all`",
-    "recordings.last_played": "of one session and a recording that was found in scope",
-    "recordings.note_playback": "of one session and a recording that was found in scope",
+    "audit.newest": "the end of the chain is one for all: `test_the_end_of_the_chain_is_the_same_for_all`",
 }
 
 

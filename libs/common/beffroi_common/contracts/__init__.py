@@ -21,6 +21,7 @@ from .frames import AccessUnit, Codec, FrameBatch, Stream
 from .recording import Recording, RecordingState, StoreName
 from .status import CameraStatus, Level, ServiceStatus, Status
 from .tracks import TrackedObject, Tracks
+from .trail_head import TrailHead
 from .viewers import Viewers
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Term",
     "TrackedObject",
     "Tracks",
+    "TrailHead",
     "UtcTime",
     "Viewers",
     "Zone",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from pydantic import BeforeValidator, ConfigDict
@@ -22,6 +22,7 @@ from beffroi_api.db.tables import CameraRow
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.cameras import repository
+from beffroi_api.modules.cameras.registry.changes import changes
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.users.service import LOCAL
 from beffroi_api.news.repository import Kind
@@ -152,18 +153,18 @@ class Reconciler:
             row = repository.find(session, name, for_change=True)
             if row is None or not snapshot.is_ahead_of(row):
                 return
-            before, numbers = row.version, snapshot.numbers.get(name, Numbers())
+            before, numbers = repository.document(row), snapshot.numbers.get(name, Numbers())
             camera = _without_decision(row, snapshot.latest.get(name), numbers)
             _write(row, camera, numbers)
             log.error(
                 "the bus is ahead of the database, which seems restored from a backup: the decision on masks ends and "
                 "nothing passes, look at the camera's settings and decide again",
                 camera=name,
-                version=before,
+                version=before.version,
                 version_on_the_bus=numbers.version,
             )
             action = Action.CAMERA_REMOVED if row.removed_at else Action.CAMERA_SAVED
-            self._note(session, action, name, version=camera.version, decision_on_masks="ended")
+            self._note(session, action, before, camera)
         self.cameras.notify(camera, removed=row.removed_at is not None)
 
     def _take_in(self, camera: Camera, numbers: Numbers) -> None:
@@ -183,12 +184,12 @@ class Reconciler:
                 camera=camera.id,
                 version_on_the_bus=numbers.version,
             )
-            self._note(session, Action.CAMERA_REMOVED, camera.id, version=removed.version)
+            self._note(session, Action.CAMERA_REMOVED, camera, removed)
 
-    def _note(self, session: ScopedSession, action: Action, camera: str, **details: Any) -> None:
-        entry = Entry(SCOPE.actor, LOCAL, action, camera=camera, details=details | {"reason": REASON})
-        self.cameras.trail.add(session, entry)
-        self.cameras.outbox.add(session, Kind.CAMERA, camera)
+    def _note(self, session: ScopedSession, action: Action, before: Camera, after: Camera) -> None:
+        details = {"version": after.version, "reason": REASON} | changes(before, after)
+        self.cameras.trail.add(session, Entry(SCOPE.actor, LOCAL, action, camera=after.id, details=details))
+        self.cameras.outbox.add(session, Kind.CAMERA, after.id)
 
 
 def _without_decision(row: CameraRow, on_bus: Camera | Absent | None, numbers: Numbers) -> Camera:

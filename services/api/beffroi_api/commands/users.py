@@ -9,8 +9,7 @@ import sys
 from pydantic import ValidationError
 
 from beffroi_api.authz.roles import Role
-from beffroi_api.commands.database import database_from_environment, invoked_by
-from beffroi_api.modules.audit.service import Trail
+from beffroi_api.commands.database import invoked_by, open_trail
 from beffroi_api.modules.session import repository as sessions
 from beffroi_api.modules.users.credentials.passwords import MIN_LENGTH, Passwords
 from beffroi_api.modules.users.schemas import NewPassword, NewUser
@@ -22,9 +21,9 @@ from beffroi_common.runtime.clock import SystemClock
 def main() -> None:
     """Run one command; end with status 1 and a reason where it cannot be done."""
     arguments = _parser().parse_args()
-    database = database_from_environment()
+    database, trail = open_trail()
     clock = SystemClock()
-    users = Users(database, Trail(database, clock), Passwords(parallel=1), clock, invoked_by(), sessions.end_all_of)
+    users = Users(database, trail, Passwords(parallel=1), clock, invoked_by(), sessions.end_all_of)
     try:
         _COMMANDS[arguments.command](users, arguments)
     except ValidationError as error:

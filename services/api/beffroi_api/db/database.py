@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -43,6 +44,12 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether it is a file of our own."""
         return self._engine.dialect.name == "sqlite"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is something to open. SQLite makes a file out of a mistyped address, so this is asked first."""
+        file = self._engine.url.database
+        return not self.is_sqlite or (file is not None and Path(file).is_file())
 
     @property
     def address(self) -> str:

@@ -23,3 +23,9 @@ def database_id(database: Database) -> str:
             row = InstallationRow(id=1, database_id=secrets.token_hex(8))
             session.add(row)
         return row.database_id
+
+
+def known_id(database: Database) -> str | None:
+    """This database's identity, if it ever was given one."""
+    with database.read(Scope.system("the identity of the database")) as session:
+        return session.scalars(select(InstallationRow.database_id)).first()

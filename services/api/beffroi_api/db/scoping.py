@@ -59,7 +59,7 @@ UNFILTERED: Final[Mapping[type[Base], str]] = {
     UserRow: "read at sign-in, before anybody has a scope, and by commands on the machine itself",
     SessionRow: "read at sign-in, before anybody has a scope",
     SignInFailureRow: "counted at sign-in, before anybody has a scope",
-    PlaybackRow: "asked for by the session that plays, of a recording that was found in scope",
+    PlaybackRow: "written by the session that plays, of a recording that was found in scope; read for the trail",
 }
 """Tables that hold nothing of a camera, and why nobody else's rows are seen there. A test sees that each table is
 either filtered or here."""

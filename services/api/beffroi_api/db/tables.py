@@ -162,19 +162,27 @@ class RecordingRow(Base):
 
 
 class PlaybackRow(Base):
-    """A session looks at a segment: one row of the audit trail, however many ranges of it the browser asks for.
+    """A range of a segment that is being handed out: it becomes one row of the audit trail, and ends here.
 
-    `last_at` is when it last did, give or take half a minute; after some quiet the next request is another look.
+    Requests that go on exactly where it ends are the same range. It outlives its session: what was seen was seen.
     """
 
     __tablename__ = "playbacks"
-    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
-    recording_id: Mapped[str] = mapped_column(String(24), primary_key=True)
-    last_at: Mapped[datetime]
+    __table_args__ = (Index("ix_playbacks_continued", "session_id", "recording_id"),)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    session_id: Mapped[int] = mapped_column(BigInteger)
+    recording_id: Mapped[str] = mapped_column(String(24))
+    user: Mapped[str] = mapped_column(String(63))
+    address: Mapped[str] = mapped_column(String(64))
+    first_byte: Mapped[int] = mapped_column(BigInteger)
+    last_byte: Mapped[int] = mapped_column(BigInteger)
+    requests: Mapped[int] = mapped_column(Integer)
+    began_at: Mapped[datetime] = mapped_column(index=True)
+    last_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class AuditTableRow(Base):
-    """A row of the trail; `hash` covers all of it and the hash of the row before."""
+    """A row of the trail; `hash` covers all of it and the hash of the row before, `seal` is the key's."""
 
     __tablename__ = "audit"
     id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
@@ -187,3 +195,5 @@ class AuditTableRow(Base):
     details: Mapped[dict[str, Any]]
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+    seal: Mapped[str | None] = mapped_column(String(64))
+    """None: written by a release before the key, and not sealed yet (`commands.audit seal`): then it is not trusted."""

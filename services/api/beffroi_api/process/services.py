@@ -17,6 +17,7 @@ from beffroi_api.bus.publisher import MakeSender, Publisher
 from beffroi_api.bus.viewers import ViewersSender
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
+from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
@@ -38,7 +39,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.health import Health
 from beffroi_common.topics import STATUS
 
-from .settings import ProcessSettings
+from .settings import ProcessSettings, key_bytes
 
 STARTING = Scope.system("pictures and events of every camera are filtered in memory")
 
@@ -88,7 +89,7 @@ class ProcessServices:
     ) -> None:
         self.settings, self.bus, self.clock, self.on_bug, self.beat = settings, bus, clock, on_bug, health.beat
         self.database = Database(settings.database_url, settings.database_pool)
-        self.trail = Trail(self.database, clock)
+        self.trail = Trail(self.database, clock, Seal(key_bytes(settings.trail_key)))
         self.outbox = NewsOutbox()
         self.directory = CameraDirectory()
         passwords = Passwords(settings.session.parallel_hashes)
@@ -142,10 +143,13 @@ class ProcessServices:
     def start(self) -> None:
         """Bring the database up to date (SQLite) or check that it is (PostgreSQL), then start the threads.
 
+        It makes none: a mistyped address would begin an empty history.
+
         Raises:
             DatabaseNotReady: it is away or of another version.
         """
-        (migrations.upgrade if self.database.is_sqlite else migrations.check)(self.database)
+        is_ours = self.database.is_sqlite and self.database.is_there
+        (migrations.upgrade if is_ours else migrations.check)(self.database)
         self.news.begin()
         self.directory.load(self.cameras.every(STARTING), self.cameras.communes(STARTING))
         self.table.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from beffroi_common.runtime.settings import Port, ServiceSettings
 
@@ -12,6 +12,26 @@ MIB = 1024 * 1024
 
 DatabaseUrl = Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql\+psycopg)://")]
 """The two databases that everything is tested on."""
+
+KEY_DIGITS = 64
+FEW_DIFFERENT = 8
+"""Of 64 random digits fewer than 8 are never all there are: such a key was typed, not drawn."""
+
+
+def _is_drawn(key: SecretStr) -> SecretStr:
+    digits = key.get_secret_value()
+    if len(digits) != KEY_DIGITS or set(digits) - set("0123456789abcdef") or len(set(digits)) < FEW_DIFFERENT:
+        raise ValueError("a key is 32 random bytes as 64 hexadecimal digits: make one with `openssl rand -hex 32`")
+    return key
+
+
+Key = Annotated[SecretStr, AfterValidator(_is_drawn)]
+"""A key that the database must not hold."""
+
+
+def key_bytes(key: Key) -> bytes:
+    """The key itself."""
+    return bytes.fromhex(key.get_secret_value())
 
 
 class SessionSettings(BaseModel):
@@ -83,6 +103,9 @@ class ProcessSettings(ServiceSettings):
     """Comma-separated addresses whose X-Forwarded-For and -Proto are believed."""
     database_url: DatabaseUrl = "sqlite:///beffroi.sqlite3"
     """`sqlite:///file` or `postgresql+psycopg://user@host/database`."""
+    trail_key: Key
+    """Seals each row of the audit trail. It has no default and lies outside of the database: whoever can write that
+    must not be able to write history. The same for every process on one database."""
     database_pool: int = Field(default=10, ge=1)
     """Connections kept; the threadpool of the endpoints has 40 threads, which rarely all ask the database."""
     max_body_bytes: int = Field(default=512 * 1024, ge=1024)

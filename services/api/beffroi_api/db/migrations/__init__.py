@@ -39,8 +39,13 @@ def check(database: Database) -> None:
     """See that the database is of this version.
 
     Raises:
-        DatabaseNotReady: it is not, or cannot be reached.
+        DatabaseNotReady: it is not, or cannot be reached, or is not there.
     """
+    if not database.is_there:
+        raise DatabaseNotReady(
+            f"there is no database {database.address}: check the setting DATABASE_URL, or make it with "
+            "`python -m beffroi_api.commands.migrate`"
+        )
     try:
         with database.for_migrations(writes=False) as connection:
             found = MigrationContext.configure(connection).get_current_revision()

@@ -20,6 +20,11 @@ BEFORE_ALL = -(2**63)
 def last(session: ScopedSession) -> AuditTableRow | None:
     """The end of the chain, held until the transaction ends: nobody else adds to it meanwhile."""
     session.lock(AdvisoryLock.AUDIT_CHAIN)
+    return newest(session)
+
+
+def newest(session: ScopedSession) -> AuditTableRow | None:
+    """The end of the chain, as it is committed."""
     chain = session.unfiltered("the trail is one chain, whoever adds to it")
     return chain.scalars(select(AuditTableRow).order_by(AuditTableRow.id.desc()).limit(1)).first()
 
@@ -48,4 +53,23 @@ def oldest_first(session: ScopedSession) -> Iterator[AuditTableRow]:
             return
         yield from rows
         last = rows[-1].id
+        session.expunge_all()
+
+
+def unsealed(session: ScopedSession) -> Iterator[AuditTableRow]:
+    """Rows that no key sealed, oldest first. Whatever is changed in them is written before the next are read."""
+    last = BEFORE_ALL
+    while True:
+        query = (
+            select(AuditTableRow)
+            .where(AuditTableRow.id > last, AuditTableRow.seal.is_(None))
+            .order_by(AuditTableRow.id)
+            .limit(READ_AT_ONCE)
+        )
+        rows = list(session.scalars(query))
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1].id
+        session.flush()
         session.expunge_all()

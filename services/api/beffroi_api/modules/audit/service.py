@@ -1,16 +1,13 @@
-"""The trail: rows are added, never changed, and each carries the hash of the one before.
+"""The trail: rows are added, never changed, and each carries the hash of the one before and the seal of the key.
 
-An edited, removed or inserted row breaks the chain from there on. Rows cut off at the end do not, so whoever audits
-notes the last number and hash, which `verify` gives, and compares next time.
+An edited, removed or inserted row breaks the chain, or lacks the seal. Rows cut off at the end do neither: that is seen
+by a signed head, which the api publishes outside of the database each minute, and which `verify` expects to find.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from beffroi_api.authz.roles import Identity
@@ -21,10 +18,9 @@ from beffroi_api.db.tables import AuditTableRow
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
+from .chain.rows import FIRST, digest
+from .chain.seal import Head, Seal
 from .schemas import Action, AuditPage, AuditRow
-
-FIRST = "0" * 64
-"""What the first row carries for the one before."""
 
 MAX_SUBJECT = 500
 
@@ -52,19 +48,39 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What reading the whole chain found. `broken_at` is the first row that does not fit; None: all do."""
+    """What reading the whole chain found.
+
+    Attributes:
+        rows: how many rows fit, up to the first that does not.
+        last_hash: of the last of them.
+        broken_at: the first row that does not fit, or has no seal of the key; None: all do.
+        missed: heads that are not signed with the key, or that the chain does not go through.
+    """
 
     rows: int
     last_hash: str
     broken_at: int | None
+    missed: tuple[Head, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was found."""
+        return self.broken_at is None and not self.missed
+
+
+class UnsealedTrailError(Exception):
+    """Rows of a release before the key cannot be sealed: says why."""
 
 
 class Trail:
     """Adds to the chain and reads it."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, seal: Seal) -> None:
         self._database = database
         self._clock = clock
+        self._seal = seal
+        self.before_reading: list[Callable[[], None]] = []
+        """Called before people read it: what is not written down yet is then."""
 
     def add(self, session: ScopedSession, entry: Entry) -> None:
         """Add a row within a transaction, as its last statement: the chain is locked from here to the commit."""
@@ -81,6 +97,7 @@ class Trail:
             previous_hash=last.hash if last else FIRST,
         )
         row.hash = digest(row)
+        row.seal = self._seal.of_row(row.hash)
         session.add(row)
         session.flush()
 
@@ -91,6 +108,8 @@ class Trail:
 
     def read(self, who: Identity, *, before: int | None, limit: int, user: str | None, camera: str | None) -> AuditPage:
         """A page of the trail, in scope. Reading it leaves a row too, each page of a search: `before` says which."""
+        for settle in self.before_reading:
+            settle()
         with self._database.read(Scope.of(who)) as session:
             rows = repository.page(session, before=before, limit=limit + 1, user=user, camera=camera)
             items = [_view(row) for row in rows[:limit]]
@@ -99,41 +118,53 @@ class Trail:
         self.record(Entry.of(who, Action.AUDIT_READ, camera=camera, **filters))
         return AuditPage(items=items, next=items[-1].id if len(rows) > limit else None)
 
-    def verify(self) -> Verdict:
-        """Read the whole chain."""
-        count, previous = 0, FIRST
+    def head(self) -> Head | None:
+        """The end of the trail at present, signed; None: it is empty."""
+        with self._database.read(SCOPE) as session:
+            row = repository.newest(session)
+        return None if row is None else self._seal.sign(row.id, row.hash)
+
+    def verify(self, heads: Iterable[Head] = ()) -> Verdict:
+        """Read the whole chain, and see that it goes through each of these heads."""
+        awaited = tuple(heads)
+        count, previous, met = 0, FIRST, set[Head]()
+        at_row: dict[int, list[Head]] = {}
+        for head in awaited:
+            at_row.setdefault(head.rows, []).append(head)
+        broken_at = None
         with self._database.read(SCOPE) as session:
             for row in repository.oldest_first(session):
-                count += 1
-                if row.id != count or row.previous_hash != previous or row.hash != digest(row):
-                    return Verdict(count, previous, row.id)
-                previous = row.hash
-        return Verdict(count, previous, None)
+                if row.id != count + 1 or row.previous_hash != previous or not self._is_sound(row):
+                    broken_at = row.id
+                    break
+                count, previous = row.id, row.hash
+                met.update(head for head in at_row.get(count, ()) if head.hash == previous)
+        missed = tuple(head for head in awaited if head not in met or not self._seal.is_signed(head))
+        return Verdict(count, previous, broken_at, missed)
 
+    def seal_rows(self, rows: int, last_hash: str) -> None:
+        """Seal the rows that a release before the key wrote: exactly so many, the last of which has this hash.
 
-def digest(row: AuditTableRow) -> str:
-    """SHA-256 over all of a row but its own hash, in one spelling: sorted keys, UTC to the microsecond."""
-    content = {
-        "id": row.id,
-        "at": _spelled(row.at),
-        "user": row.user,
-        "address": row.address,
-        "action": row.action,
-        "camera": row.camera,
-        "subject": row.subject,
-        "details": row.details,
-        "previous": row.previous_hash,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        Raises:
+            UnsealedTrailError: they are others, or do not fit each other.
+        """
+        count, previous = 0, FIRST
+        with self._database.write(SCOPE) as session:
+            for row in repository.unsealed(session):
+                if row.id != count + 1 or row.previous_hash != previous or row.hash != digest(row):
+                    raise UnsealedTrailError(f"row {row.id} does not fit the one before: it was changed or taken out")
+                count, previous = row.id, row.hash
+                row.seal = self._seal.of_row(row.hash)
+            if (count, previous) != (rows, last_hash):
+                raise UnsealedTrailError(f"{count} rows have no seal and the last hash is {previous}: not as was noted")
+
+    def _is_sound(self, row: AuditTableRow) -> bool:
+        return row.hash == digest(row) and self._seal.is_of_row(row.hash, row.seal)
 
 
 def _kept(subject: str | None) -> str | None:
     """What the database can keep of it: part of it may be an address that somebody made up."""
     return subject.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_SUBJECT] if subject else None
-
-
-def _spelled(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _view(row: AuditTableRow) -> AuditRow:

@@ -22,12 +22,13 @@ from beffroi_api.modules.rules.service import Rules
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
 from beffroi_common.addresses import AddressNotAllowedError, AllowedAddresses, read_address
-from beffroi_common.contracts import Camera, CameraSource, CameraStatus, LegalBasis, MaskDecision
+from beffroi_common.contracts import Camera, CameraSource, CameraStatus, LegalBasis
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import CAMERAS
 
 from . import repository
+from .registry.changes import changes
 from .registry.slots import least_loaded
 from .schemas import CameraInput, CameraView, MaskingInput, StatusSummary
 
@@ -206,12 +207,15 @@ class Cameras(CameraReader):
             made = _validated(
                 {"id": camera, "slot": slot, "version": version, "source_version": source_version, **fields}
             )
+            before = repository.document(row) if row else None
             if row is None:
                 row = CameraRow(id=camera, slot=slot, mask_version=0, published_version=0)
                 session.add(row)
             row.removed_at = None
             repository.write(row, made)
-            self.trail.add(session, Entry.of(who, Action.CAMERA_SAVED, camera=camera, version=version))
+            self.trail.add(
+                session, Entry.of(who, Action.CAMERA_SAVED, camera=camera, version=version, **changes(before, made))
+            )
             self.outbox.add(session, Kind.CAMERA, camera)
         self.notify(made)
 
@@ -239,8 +243,8 @@ class Cameras(CameraReader):
             after = _validated(before.model_dump() | fields | {"version": before.version + 1})
             repository.write(row, after)
             row.removed_at = self.clock.now() if removed else None
-            details = {"version": after.version} | _decided(action, after)
-            self.trail.add(session, Entry.of(who, action, camera=camera, **details))
+            said = changes(before, after)
+            self.trail.add(session, Entry.of(who, action, camera=camera, version=after.version, **said))
             self.outbox.add(session, Kind.CAMERA, camera)
         self.notify(after, removed=removed)
 
@@ -293,16 +297,3 @@ def _validated(fields: dict[str, Any]) -> Camera:
             "or rules, or draw with fewer corners."
         )
     return camera
-
-
-def _decided(action: Action, camera: Camera) -> dict[str, Any]:
-    """What the trail says of a decision on masks: what was decided, not only that something was."""
-    decision: MaskDecision | None = camera.masking
-    if action is not Action.MASKING_DECIDED or decision is None:
-        return {}
-    return {
-        "mode": decision.mode.value,
-        "mask_version": decision.version,
-        "polygons": [[list(point) for point in polygon] for polygon in decision.polygons],
-        "reason": decision.reason,
-    }

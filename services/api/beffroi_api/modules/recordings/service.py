@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import IntegrityError
-
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import RecordingRow
-from beffroi_api.errors import Destroyed, Invalid, NotFound, NotSignedIn, StoreAway
+from beffroi_api.errors import Destroyed, Invalid, NotFound, StoreAway
 from beffroi_api.http.paths import API_PREFIX
-from beffroi_api.modules.audit.schemas import Action
-from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
 from beffroi_common.contracts import Recording, RecordingState
@@ -25,6 +21,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectMissing, StoreDenied, StoreUnavailable
 
 from . import repository
+from .looks.served_ranges import ServedRanges
 from .schemas import SegmentPage, SegmentView
 from .video.ranges import Span, span_of
 from .video.stores import Stores
@@ -37,14 +34,6 @@ INTAKE = Scope.system("recordings of every camera are kept in the index")
 
 CHUNK_BYTES = 256 * 1024
 """In memory at a time while video is handed on."""
-
-NEW_LOOK_AFTER = timedelta(minutes=5)
-"""Without a request for so long, the next one is another look. A segment lasts a minute, and a player asks for its
-ranges while it plays: who comes back after several times that looks again, and the trail must say so."""
-
-NOTED_EVERY = timedelta(seconds=30)
-"""That a look goes on is written down at most so often: a range must not mean writing the database. Quiet is
-measured from what was written, so a look may count as new this much earlier, never later."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,7 @@ class Recordings:
     """The index, kept from `recordings.v1`, and the objects behind it."""
 
     database: Database
-    trail: Trail
+    served: ServedRanges
     stores: Stores
     clock: Clock
     retention: timedelta
@@ -121,7 +110,7 @@ class Recordings:
             raise Destroyed(f"Recordings are kept for {self.retention.days} days; that moment is longer ago.")
 
     def play(self, who: Identity, camera: str, recording: str, range_header: str | None) -> Video:
-        """Open the video of a segment, and leave a row in the trail where that begins a look.
+        """Open the video of a segment, once it is written down what of it is handed out.
 
         Raises:
             NotSignedIn: the session ended meanwhile.
@@ -140,44 +129,12 @@ class Recordings:
             raise Destroyed(f"This recording was destroyed on {row.changed_at:%Y-%m-%d %H:%M} UTC.")
         span = span_of(range_header, row.size_bytes)
         store = self.stores.holding(row.store)
-        self._remember(who, row)
+        self.served.note(who, row, span)
         chunks = store.stream(row.object_name, span.first, span.length, CHUNK_BYTES)
         return Video(span, row.size_bytes, _begun(chunks))
 
-    def _remember(self, who: Identity, row: RecordingRow) -> None:
-        """Leave one row in the trail for a look, however many ranges of it are asked for, also at once."""
-        now = self.clock.now()
-        noted_at = self._last_played(who, row)
-        if noted_at is not None and repository.between(noted_at, now) < NOTED_EVERY:
-            return
-        try:
-            with self.database.write(Scope.of(who)) as session:
-                if repository.note_playback(session, who.session_id, row.id, at=now, quiet=NEW_LOOK_AFTER):
-                    self.trail.add(session, _look(who, row))
-        except IntegrityError:
-            # Either the browser asked for two ranges at once and the other request wrote the row, or the session
-            # ended and none can be written: then nothing may be seen.
-            if self._last_played(who, row) is None:
-                raise NotSignedIn("Your session has ended: sign in again.") from None
-
-    def _last_played(self, who: Identity, row: RecordingRow) -> datetime | None:
-        with self.database.read(Scope.of(who)) as session:
-            return repository.last_played(session, who.session_id, row.id)
-
     def _horizon(self) -> datetime:
         return self.clock.now() - self.retention
-
-
-def _look(who: Identity, row: RecordingRow) -> Entry:
-    return Entry.of(
-        who,
-        Action.VIDEO_SEEN,
-        camera=row.camera,
-        subject=row.object_name,
-        store=row.store,
-        starts_at=row.starts_at.isoformat(),
-        ends_at=row.ends_at.isoformat(),
-    )
 
 
 def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:

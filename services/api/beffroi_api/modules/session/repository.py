@@ -34,6 +34,12 @@ def touch(session: ScopedSession, row_id: int, at: datetime) -> None:
     session.execute(update(SessionRow).where(SessionRow.id == row_id).values(seen_at=at))
 
 
+def hold(session: ScopedSession, row_id: int) -> bool:
+    """Whether a session is there still. Whoever ends it waits until the transaction ends."""
+    query = select(SessionRow.id).where(SessionRow.id == row_id).with_for_update()
+    return session.scalar(query) is not None
+
+
 def end(session: ScopedSession, row_id: int) -> None:
     """End one session."""
     session.execute(delete(SessionRow).where(SessionRow.id == row_id))

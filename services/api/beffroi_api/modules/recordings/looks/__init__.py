@@ -1,0 +1,1 @@
+"""Which ranges of which segments were handed out to whom."""
