@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import structlog
 
-from beffroi_common.bus import Partition, Producer
+from beffroi_common.bus import Partition, Producer, RetryLater
 from beffroi_common.contracts import InvalidMessageError, Recording
 from beffroi_common.recordings import segment_format
 from beffroi_common.recordings.heads import Head
@@ -37,6 +37,7 @@ class UploadQueue:
         self._stored = stored
         self._waiting: deque[FinishedSegment] = deque()
         self._put: Recording | None = None
+        self._doubted: FinishedSegment | None = None
 
     def __iter__(self) -> Iterator[FinishedSegment]:
         """Those not done yet."""
@@ -64,6 +65,7 @@ class UploadQueue:
         self._put = recording
         segment.file.discard()  # before anything else that needs room
         publish(self._producer, recording, segment.origin.source[1])
+        self._refuse_foreign_head(segment)
         self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
         self._put = None
         self._waiting.popleft()
@@ -84,6 +86,8 @@ class UploadQueue:
         if found is not None and found.metadata.get(segment_format.SHA256) == recording.sha256:
             log.info("stored already", camera=recording.camera, object=recording.object_name)
             return self._as_stored(found) or recording
+        if found is not None:
+            self._doubt(segment, "another recorder made this object, with other pictures")
         segment.file.write()
         metadata = segment_format.metadata_of(recording, segment.origin.source[1])
         self._store.put(recording.object_name, segment.file.path, segment_format.CONTENT_TYPE, metadata)
@@ -98,6 +102,24 @@ class UploadQueue:
             size_bytes=recording.size_bytes,
         )
         return recording
+
+    def _refuse_foreign_head(self, segment: FinishedSegment) -> None:
+        head = self._heads.load(segment.recording.camera)
+        if head is not None and head.recording.sha256 not in (
+            segment.recording.sha256,
+            segment.origin.previous_sha256,
+        ):
+            self._doubt(segment, "another recorder went on with this chain")
+
+    def _doubt(self, segment: FinishedSegment, why: str) -> None:
+        """Whoever was frozen for longer than a session goes on here, and would undo what its follower did.
+
+        Raises:
+            RetryLater: the first time. By the next turn the group has said whether the camera is still ours.
+        """
+        if self._doubted is not segment:
+            self._doubted = segment
+            raise RetryLater(f"camera {segment.recording.camera}: {why}; is it still ours?")
 
     def _as_stored(self, found: StoredObject) -> Recording | None:
         """What was published when the object was stored first, so that a repeat says the very same."""

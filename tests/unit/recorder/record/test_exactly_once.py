@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.recorder.conftest import Film, Site, Start, frame_numbers, interleaved
+from tests.unit.recorder.conftest import Film, Running, Site, Start, frame_numbers, interleaved
 
 from beffroi_common.bus import Producer
 from beffroi_common.contracts import Contract, FrameBatch
@@ -286,6 +286,27 @@ def test_another_owner_makes_the_same(site: Site, start: Start, film: Film) -> N
     life.work_off()
     life.go_idle()
     assert site.numbers() == list(range(360))
+
+
+@pytest.mark.parametrize("batches", [65, 30], ids=["a whole minute", "less than its follower took"])
+def test_a_recorder_that_was_frozen_undoes_nothing_of_who_went_on(
+    tmp_path: Path, site: Site, start: Start, film: Film, batches: int
+) -> None:
+    site.put_on_bus(film(70))
+    frozen = Running(replace(site, folder=tmp_path / "frozen", committed={}), None, None)
+    for record in site.broker.log(("frames.masked.v1", 0))[:batches]:
+        frozen.recorder.handle(record)
+    frozen.recorder._streams["gate"].rest()  # its segment ends, and it stands still before it is stored
+    life = start()
+    life.work_off()
+    life.go_idle()
+    before = {each.name: site.store.read(each.name) for each in site.store.list("")}
+    frozen.recorder.tick()
+    frozen.recorder.revoked([("frames.masked.v1", 0)])
+    frozen.recorder.tick()
+    frozen.kill()
+    assert {each.name: site.store.read(each.name) for each in site.store.list("")} == before
+    assert site.numbers() == list(range(280))
 
 
 def test_the_second_stream_is_not_recorded(site: Site, start: Start, film: Film) -> None:
