@@ -28,6 +28,10 @@ FIELDS: dict[str, Sequence[Any]] = {
     "height": UNSIGNED_32,
     "mask_version": UNSIGNED_32,
     "source_version": UNSIGNED_32,
+    "pixel_aspect_numerator": UNSIGNED_32,
+    "pixel_aspect_denominator": UNSIGNED_32,
+    "cropped_left": UNSIGNED_32,
+    "cropped_top": UNSIGNED_32,
 }
 
 OF_A_PICTURE: dict[str, Sequence[Any]] = {

@@ -19,6 +19,7 @@ class StreamInfo:
         height: of the pictures in pixels.
         time_base: of pts and dts, in seconds.
         fps: pictures a second, if it says so.
+        pixel_aspect: width over height of one pixel, where the container says so beside the pictures.
     """
 
     codec: Codec
@@ -26,6 +27,7 @@ class StreamInfo:
     height: int
     time_base: Fraction
     fps: float | None
+    pixel_aspect: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Batcher:
             width=self._info.width,
             height=self._info.height,
             mask_version=0,
+            pixel_aspect=self._info.pixel_aspect,
             units=tuple(self._units),
         )
         self._sequence += 1

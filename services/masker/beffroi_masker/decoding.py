@@ -14,11 +14,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 
 from av import VideoFrame
 
-from beffroi_common.contracts import AccessUnit, FrameBatch
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch
+from beffroi_common.media.cropping import Corner, UnreadableSetError, corner
 from beffroi_common.media.decoding import DecodeError, Decoder
+
+from .shape import SQUARE, PictureShape
 
 MAX_WAITING = 64
 """Batches held back: half a minute. No reordering needs so many; a decoder that gives nothing back must not fill the
@@ -34,6 +38,19 @@ class Trouble(StrEnum):
     """Its bytes could not be decoded, or only with pieces missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """What the stream says of a picture beside its samples.
+
+    Attributes:
+        pixel_aspect: width over height of one pixel; None: nothing.
+        corner: at which the shown window begins in what was encoded; None: that could not be read.
+    """
+
+    pixel_aspect: Fraction | None
+    corner: Corner | None
+
+
 @dataclass(frozen=True)
 class Decoded:
     """What became of one raw batch.
@@ -42,12 +59,14 @@ class Decoded:
         batch: as it came.
         units: those that are shown. Pictures that lean on what was before the start of decoding are not.
         pictures: one for each of `units`, in the order in which they are shown; empty with `trouble`.
+        shapes: of the pictures: one, if nothing changed in between.
         trouble: why there are none.
     """
 
     batch: FrameBatch
     units: tuple[AccessUnit, ...] = ()
     pictures: tuple[VideoFrame, ...] = ()
+    shapes: frozenset[PictureShape] = frozenset()
     trouble: Trouble | None = None
 
 
@@ -56,6 +75,13 @@ class _Waiting:
     batch: FrameBatch
     units: tuple[AccessUnit, ...]
     pictures: list[VideoFrame] = field(default_factory=list)
+    shapes: set[PictureShape] = field(default_factory=set)
+
+    def add(self, picture: VideoFrame, framing: Framing) -> None:
+        # A container's word counts before the pictures' own, as in every player.
+        pixel_aspect = self.batch.pixel_aspect or framing.pixel_aspect or SQUARE
+        self.pictures.append(picture)
+        self.shapes.add(PictureShape(picture.width, picture.height, pixel_aspect, framing.corner))
 
     @property
     def complete(self) -> bool:
@@ -63,7 +89,7 @@ class _Waiting:
 
     def decoded(self) -> Decoded:
         trouble = None if self.units else Trouble.AWAITING_KEY
-        return Decoded(self.batch, self.units, tuple(self.pictures), trouble)
+        return Decoded(self.batch, self.units, tuple(self.pictures), frozenset(self.shapes), trouble)
 
 
 class _DamagedError(Exception):
@@ -86,6 +112,8 @@ class BatchDecoder:
         self._started = False
         self._reorders = False
         self._expected: list[int] = []
+        self._corner: Corner | None = (0, 0)
+        self._framings: dict[int, Framing] = {}
         self._waiting: deque[_Waiting] = deque()
 
     @property
@@ -104,7 +132,7 @@ class BatchDecoder:
         if self._decoder is None:
             if not batch.starts_with_key:
                 return [Decoded(batch, trouble=Trouble.AWAITING_KEY)]
-            self._decoder = self._open(batch)
+            self._decoder, self._corner = self._open(batch), (0, 0)
             self._start_pts, self._started = batch.units[0].pts, False
         shown = tuple(unit for unit in batch.units if unit.pts >= self._start_pts)
         self._waiting.append(_Waiting(batch, shown))
@@ -112,7 +140,9 @@ class BatchDecoder:
             for unit in batch.units:
                 if unit.pts >= self._start_pts:
                     insort(self._expected, unit.pts)
-                self._take(self._decoder.decode(unit.data, unit.pts, unit.dts))
+                pictures = self._decoder.decode(unit.data, unit.pts, unit.dts)
+                self._framings[unit.pts] = self._framing(batch.codec, unit, self._decoder)
+                self._take(pictures)
         except (DecodeError, _DamagedError):
             return self._complete() + self._give_up()
         done = self._complete()
@@ -129,6 +159,14 @@ class BatchDecoder:
     def _open(self, batch: FrameBatch) -> Decoder:
         return Decoder(batch.codec, threads=self._threads, max_pixels=self._max_pixels, reordered=self._reorders)
 
+    def _framing(self, codec: Codec, unit: AccessUnit, decoder: Decoder) -> Framing:
+        """Of the unit put in last: its parameter sets are in force by now, its picture may come out later."""
+        try:
+            self._corner = corner(codec, unit.data) or self._corner
+        except UnreadableSetError:
+            self._corner = None
+        return Framing(decoder.pixel_aspect, self._corner)
+
     def _take(self, pictures: Iterable[VideoFrame]) -> None:
         for picture in pictures:
             if picture.pts is None or picture.is_corrupt:
@@ -140,13 +178,14 @@ class BatchDecoder:
             if self._expected[:1] != [picture.pts]:
                 raise _DamagedError  # one that is shown before it never came out
             del self._expected[0]
-            next(each for each in self._waiting if not each.complete).pictures.append(picture)
+            next(each for each in self._waiting if not each.complete).add(picture, self._framings.pop(picture.pts))
 
     def _begin_at(self, pts: int) -> None:
         """Expect nothing before the first picture: a camera that refreshes bit by bit has none for a while."""
         self._started = True
         self._start_pts = pts
         self._expected = [each for each in self._expected if each >= pts]
+        self._framings = {at: framing for at, framing in self._framings.items() if at >= pts}
         for waiting in self._waiting:
             waiting.units = tuple(unit for unit in waiting.units if unit.pts >= pts)
 
@@ -161,6 +200,7 @@ class BatchDecoder:
         self._decoder = None
         self._waiting.clear()
         self._expected.clear()
+        self._framings.clear()
         return lost
 
 

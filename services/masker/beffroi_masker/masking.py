@@ -54,6 +54,27 @@ def raster(polygons: Iterable[Corners], width: int, height: int) -> Cover:
     return cover
 
 
+def widened_cover(cover: Cover, part: float) -> Cover:
+    """Say which pixels are covered once all that is private may lie elsewhere by a part of width and height.
+
+    What lies beyond the edge counts as covered: nobody who drew has seen it, and it may have come into view.
+
+    Returns:
+        (height, width), True where covered; read-only.
+    """
+    rows, columns = (int(side * part) + 1 for side in cover.shape)
+    padded = np.pad(cover, ((rows, rows), (columns, columns)), constant_values=True)
+    wide = _any_within(_any_within(padded, 2 * rows + 1).T, 2 * columns + 1).T
+    wide.flags.writeable = False
+    return wide
+
+
+def _any_within(cover: Cover, length: int) -> Cover:
+    """For each run of so many rows, which columns any of them covers."""
+    counts = np.cumsum(np.pad(cover, ((1, 0), (0, 0))), axis=0, dtype=np.int32)
+    return counts[length:] > counts[:-length]
+
+
 def chroma_cells(cover: Cover, step_x: int, step_y: int, *, interlaced: bool = False) -> Cover:
     """Say which chroma samples are covered, each of which colours `step_x` × `step_y` luma pixels.
 

@@ -58,3 +58,10 @@ MESSAGES: dict[Reason, tuple[Level, str]] = {
     ),
 }
 """For every reason its level and its words."""
+
+WIDENED = (
+    "masks_widened",
+    "The picture has nearly the shape that the masks were drawn on: they cover {percent:.1f} % more on each side, and "
+    "the picture's edge. Draw them again on a picture of today.",
+)
+"""Code and words for pictures that pass, but not as somebody decided."""

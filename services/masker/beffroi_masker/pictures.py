@@ -17,7 +17,7 @@ from av.video.plane import VideoPlane
 
 from beffroi_common.contracts import MaskDecision
 
-from .masking import FILL_CHROMA, FILL_LUMA, Cover, Plane, PlaneMask, chroma_cells, raster
+from .masking import FILL_CHROMA, FILL_LUMA, Cover, Plane, PlaneMask, chroma_cells, raster, widened_cover
 
 
 class UnsupportedPixelFormatError(Exception):
@@ -72,13 +72,25 @@ FILLS = (FILL_LUMA, FILL_CHROMA, FILL_CHROMA)
 
 
 class MaskRaster:
-    """A mask decision cut for pictures of one size. People draw on the even-sized picture, so it is cut for that."""
+    """A mask decision cut for pictures of one size. People draw on the even-sized picture, so it is cut for that.
 
-    def __init__(self, decision: MaskDecision, width: int, height: int, *, interlaced: bool = False) -> None:
+    Args:
+        decision: what is to be covered.
+        width: of the pictures in pixels.
+        height: of the pictures in pixels.
+        widened: part of width and height by which it is covered further on each side, see `widening`.
+        interlaced: whether the pictures are made of two fields.
+    """
+
+    def __init__(
+        self, decision: MaskDecision, width: int, height: int, widened: float = 0.0, *, interlaced: bool = False
+    ) -> None:
+        self.kind = (decision, width, height, widened, interlaced)
         self.decision = decision
-        self.width, self.height, self.interlaced = width, height, interlaced
+        self.width, self.height, self.widened, self.interlaced = width, height, widened, interlaced
         self.even_width, self.even_height = width + width % 2, height + height % 2
-        self.luma = raster(decision.polygons, self.even_width, self.even_height)
+        drawn = raster(decision.polygons, self.even_width, self.even_height)
+        self.luma = widened_cover(drawn, widened) if widened else drawn
         self.chroma_420 = chroma_cells(self.luma, 2, 2, interlaced=interlaced)
         self._masks: dict[str, tuple[PlaneMask, ...]] = {}
 

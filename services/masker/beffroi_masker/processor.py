@@ -19,7 +19,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_MASKED
 
 from .decisions import Decisions
-from .messages import MESSAGES
+from .messages import MESSAGES, WIDENED
 from .stream import Limits, MaskedStream, Outcome, Reason
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,11 @@ class KeyedMaskedStream:
         metrics.FRAMES_OUT.labels(camera=batch.camera).inc(len(batch.units))
         age_s = batch.units[0].age_s(self._masking.clock.now_ns())
         metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(age_s)
-        self._say(Level.OK, "masked", f"Masked with version {batch.mask_version}.")
+        if self._stream.widened:
+            code, message = WIDENED
+            self._say(Level.WARNING, code, message.format(percent=100 * self._stream.widened))
+        else:
+            self._say(Level.OK, "masked", f"Masked with version {batch.mask_version}.")
 
     def too_large(self, output: Output, _reason: TooLarge) -> None:
         """A masked batch is more than the bus takes."""

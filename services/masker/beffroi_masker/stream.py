@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, InvalidMessageError, MaskDecision
+from beffroi_common.contracts.base import MAX_SIDE
+from beffroi_common.contracts.frames import bounded_pixel_aspect
 from beffroi_common.media.encoding import EncodeError, Quality, encode
 
 from .decoding import BatchDecoder, Decoded
 from .pictures import MaskRaster, UnsupportedPixelFormatError, masked
+from .shape import SQUARE, PictureShape, widening
 
 
 class Reason(StrEnum):
@@ -27,11 +31,6 @@ class Reason(StrEnum):
     MIXED_SIZES = "mixed_sizes"
     ENCODER_ERROR = "encoder_error"
     TOO_LARGE = "too_large"
-
-
-ASPECT_TOLERANCE = 0.03
-"""Cameras round a rescaled picture to 16 pixels: 640×368 for 640×360 is 2.2 %, and shows the same. 5:4 and 4:3, the
-nearest shapes that show something else, are 6.7 % apart."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,11 @@ class MaskedStream:
         self._raster: MaskRaster | None = None
         self._starts: deque[tuple[int, int]] = deque()
         self.missing_batches = 0
+
+    @property
+    def widened(self) -> float:
+        """By which part of width and height the masks of the picture made last are wider than drawn."""
+        return 0.0 if self._raster is None else self._raster.widened
 
     @property
     def holds_back(self) -> bool:
@@ -147,34 +151,44 @@ class MaskedStream:
         return Outcome(decoded.batch, self._masked(decoded, decision))
 
     def _masked(self, decoded: Decoded, decision: MaskDecision) -> FrameBatch | Reason:
-        sizes = {(picture.width, picture.height) for picture in decoded.pictures}
-        if len(sizes) > 1:
+        if len(decoded.shapes) > 1:
             return Reason.MIXED_SIZES
-        width, height = sizes.pop()
-        if decision.aspect is not None and abs(width / height / decision.aspect - 1) > ASPECT_TOLERANCE:
+        (shape,) = decoded.shapes
+        widened = widening(decision, shape)
+        if widened is None:
             return Reason.OTHER_SHAPE
         interlaced = any(picture.interlaced_frame for picture in decoded.pictures)
-        raster = self._mask_raster(decision, width, height, interlaced=interlaced)
+        raster = self._mask_raster(decision, shape, widened, interlaced=interlaced)
+        pixel_aspect = None if shape.pixel_aspect == SQUARE else bounded_pixel_aspect(shape.pixel_aspect)
         times_ns = [unit.capture_time_ns for unit in decoded.units]
         try:
             # All before the first is encoded: one at a time would take less memory, and 4 % more of the processor.
             covered = [masked(picture, raster) for picture in decoded.pictures]
-            units = encode(covered, times_ns, decoded.batch.time_base, self._quality)
-            return _batch(decoded.batch, units, raster)
+            units = encode(covered, times_ns, decoded.batch.time_base, self._quality, pixel_aspect)
+            return _batch(decoded.batch, units, raster, shape, pixel_aspect)
         except UnsupportedPixelFormatError:
             return Reason.UNSUPPORTED_PIXEL_FORMAT
         except (EncodeError, InvalidMessageError):  # the camera's times, in the order in which pictures are shown
             return Reason.ENCODER_ERROR
 
-    def _mask_raster(self, decision: MaskDecision, width: int, height: int, *, interlaced: bool) -> MaskRaster:
+    def _mask_raster(
+        self, decision: MaskDecision, shape: PictureShape, widened: float, *, interlaced: bool
+    ) -> MaskRaster:
         """The raster for a decision and a kind of picture, made again when either changes."""
-        raster, kind = self._raster, (width, height, interlaced)
-        if raster is None or raster.decision != decision or (raster.width, raster.height, raster.interlaced) != kind:
-            raster = self._raster = MaskRaster(decision, width, height, interlaced=interlaced)
-        return raster
+        kind = (decision, shape.width, shape.height, widened, interlaced)
+        if self._raster is None or self._raster.kind != kind:
+            self._raster = MaskRaster(decision, shape.width, shape.height, widened, interlaced=interlaced)
+        return self._raster
 
 
-def _batch(raw: FrameBatch, units: tuple[AccessUnit, ...], raster: MaskRaster) -> FrameBatch:
+def _batch(
+    raw: FrameBatch,
+    units: tuple[AccessUnit, ...],
+    raster: MaskRaster,
+    shape: PictureShape,
+    pixel_aspect: Fraction | None,
+) -> FrameBatch:
+    left, top = shape.corner or (0, 0)
     return FrameBatch(
         camera=raw.camera,
         stream=raw.stream,
@@ -187,4 +201,7 @@ def _batch(raw: FrameBatch, units: tuple[AccessUnit, ...], raster: MaskRaster) -
         mask_version=raster.decision.version,
         source_version=raw.source_version,
         units=units,
+        pixel_aspect=pixel_aspect,
+        cropped_left=min(left, MAX_SIDE),
+        cropped_top=min(top, MAX_SIDE),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.application import Running, eventually
 
-from beffroi_common.contracts import Camera
+from beffroi_common.contracts import Camera, DrawnPicture
 from beffroi_common.topics import CAMERAS
 
 V1 = "/api/v1"
@@ -146,6 +146,13 @@ def test_a_decision_keeps_the_shape_of_the_picture_it_was_drawn_on(place: Any, a
     assert masking is not None
     assert masking.aspect == pytest.approx(4 / 3)
     assert app.administrator.put(f"{GATE}/masking", json=BURN | {"aspect": 0}).status_code == 422
+    picture = {"width": 704, "height": 576, "pixel_aspect": 12 / 11, "cropped_left": 8, "cropped_top": 0}
+    assert app.administrator.put(f"{GATE}/masking", json=BURN | {"drawn_on": picture}).status_code == 200
+    masking = latest_published(place, app).masking
+    assert masking is not None
+    assert masking.drawn_on == DrawnPicture.model_validate(picture)
+    both = BURN | {"drawn_on": picture, "aspect": 4 / 3}
+    assert app.administrator.put(f"{GATE}/masking", json=both).status_code == 422
 
 
 def test_removing_and_making_again(place: Any, app: Running, make_camera: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import pytest
 from tests.application import film, number_of, segment
@@ -12,7 +13,7 @@ from tests.application import film, number_of, segment
 from beffroi_api.errors import NoPicture
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.recordings.video.object_file import ObjectFile
-from beffroi_common.contracts import FrameBatch
+from beffroi_common.contracts import DrawnPicture, FrameBatch
 from beffroi_testing import MemoryStore
 
 START_NS = 1_793_534_400_000_000_000
@@ -27,6 +28,16 @@ def test_the_newest_of_several_batches() -> None:
     still = pictures.from_batches(film(3, start_ns=START_NS, gop=15), None)
     assert number_of(still.jpeg) == 14
     assert still.captured_at == datetime(2026, 11, 1, 12, 0, 2, 800_000, tzinfo=UTC)
+
+
+def test_a_picture_off_the_bus_says_what_a_decision_drawn_on_it_says() -> None:
+    (batch,) = film(1, start_ns=START_NS)
+    seen = replace(batch, pixel_aspect=Fraction(12, 11), cropped_left=16)
+    drawn_on = pictures.from_batches([seen], None).drawn_on
+    assert drawn_on == DrawnPicture(width=batch.width, height=batch.height, pixel_aspect=12 / 11, cropped_left=16)
+    plain = pictures.from_batches([batch], None).drawn_on
+    assert plain == DrawnPicture(width=batch.width, height=batch.height)
+    assert pictures.from_segment(io.BytesIO(segment([batch])), START, [1]).drawn_on is None
 
 
 def test_nothing_to_decode_is_said() -> None:

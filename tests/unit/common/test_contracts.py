@@ -24,7 +24,7 @@ from beffroi_common.contracts import (
     Stream,
 )
 from beffroi_common.contracts.base import MAX_INT32
-from beffroi_common.contracts.frames import LATEST_NS, from_ns
+from beffroi_common.contracts.frames import LATEST_NS, bounded_pixel_aspect, from_ns
 
 SQUARE = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.1, 0.5))
 BOW_TIE = ((0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5))
@@ -76,6 +76,33 @@ def test_a_frame_batch_comes_back_as_it_was(units: list[AccessUnit], sequence: i
     assert FrameBatch.decode(sent.encode()) == sent
 
 
+@pytest.mark.parametrize("pixel_aspect", [None, Fraction(1), Fraction(12, 11), Fraction(100), Fraction(1, 100)])
+def test_how_a_picture_is_seen_comes_back_as_it_was(pixel_aspect: Fraction | None) -> None:
+    sent = batch(pixel_aspect=pixel_aspect, cropped_left=16, cropped_top=8192)
+    assert FrameBatch.decode(sent.encode()) == sent
+
+
+@given(st.fractions(min_value=0))
+def test_whatever_a_container_says_of_its_pixels_a_batch_can_say(said: Fraction) -> None:
+    batch(pixel_aspect=bounded_pixel_aspect(said))
+
+
+def test_a_decision_says_one_shape_of_what_it_was_drawn_on() -> None:
+    said = {
+        "mode": "open",
+        "version": 1,
+        "decided_by": "dpo",
+        "decided_at": "2026-01-01T00:00:00Z",
+        "reason": "a field",
+    }
+    picture = {"width": 704, "height": 576, "pixel_aspect": 12 / 11}
+    assert MaskDecision.model_validate(said | {"drawn_on": picture}).drawn_aspect == pytest.approx(4 / 3)
+    assert MaskDecision.model_validate(said | {"aspect": 1.5}).drawn_aspect == 1.5
+    assert MaskDecision.model_validate(said).drawn_aspect is None
+    with pytest.raises(ValidationError, match="leave `aspect` out"):
+        MaskDecision.model_validate(said | {"aspect": 4 / 3, "drawn_on": picture})
+
+
 @pytest.mark.parametrize("cut", [1, 10, 30])
 def test_a_truncated_frame_batch_is_refused(cut: int) -> None:
     with pytest.raises(InvalidMessageError, match="FrameBatch"):
@@ -91,7 +118,9 @@ def test_a_frame_batch_with_an_unknown_field_is_refused() -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"units": ()}, {"width": 0}, {"height": 100_000}, {"camera": ""}, {"camera": "../../etc"},
-     {"time_base": Fraction(-1, 2)}, {"units": (AccessUnit(0, 0, 0, True, b""),)}],
+     {"pixel_aspect": Fraction(0)}, {"pixel_aspect": Fraction(101)}, {"pixel_aspect": Fraction(65_537, 65_536)},
+     {"cropped_left": -1}, {"cropped_top": 8193}, {"time_base": Fraction(-1, 2)},
+     {"units": (AccessUnit(0, 0, 0, True, b""),)}],
 )  # fmt: skip
 def test_a_frame_batch_keeps_its_promises(changes: dict[str, object]) -> None:
     with pytest.raises(InvalidMessageError):

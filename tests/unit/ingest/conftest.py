@@ -25,14 +25,24 @@ INFO = StreamInfo(Codec.H264, 64, 48, TIME_BASE, 10.0)
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
-    """`make_clip("name.mp4", codec="libx264", pictures=12, sound=False, **options)` → a file of 64×48 at 10 fps."""
+    """`make_clip("name.mp4", …, sound=False, pixel_aspect=None, **options)` → a file of 64×48 at 10 fps."""
 
-    def make(name: str, codec: str = "libx264", pictures: int = 12, *, sound: bool = False, **options: str) -> Path:
+    def make(
+        name: str,
+        codec: str = "libx264",
+        pictures: int = 12,
+        *,
+        sound: bool = False,
+        pixel_aspect: Fraction | None = None,
+        **options: str,
+    ) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w") as container:
             video = container.add_stream(codec, rate=10, options=options)
             assert isinstance(video, av.VideoStream)
             video.width, video.height = 64, 48
+            if pixel_aspect is not None:
+                video.codec_context.sample_aspect_ratio = pixel_aspect
             video.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
             track = container.add_stream("aac", rate=8000, layout="mono") if sound else None
             assert track is None or isinstance(track, av.AudioStream)

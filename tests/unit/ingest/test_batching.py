@@ -98,3 +98,11 @@ def test_every_picture_is_in_one_batch_in_order(pictures: list[tuple[bool, int, 
 def test_a_picture_that_comes_long_after_the_one_before_begins_a_batch() -> None:
     batches = cut([unit(0, 10, key=True), unit(900, 10, key=True), unit(901, 10)])
     assert [len(batch.units) for batch in batches] == [1, 1, 1], "no batch has two pictures a minute and a half apart"
+
+
+def test_each_batch_says_what_the_container_says_of_its_pixels() -> None:
+    info = StreamInfo(Codec.H264, 64, 48, TIME_BASE, 10.0, Fraction(16, 11))
+    batcher = Batcher(Stamp("gate", Stream.MAIN, 1, 7), info, BatchLimits(0.5, 1_000_000))
+    batcher.add(AccessUnit(0, 0, 1, True, b"picture"))
+    (batch,) = batcher.flush()
+    assert batch.pixel_aspect == Fraction(16, 11)

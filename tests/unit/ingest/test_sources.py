@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from ipaddress import IPv4Network, ip_address
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -394,3 +395,16 @@ def test_what_is_no_plain_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):
         assert code_of(f"file://{path}")[0] == "not_found"
+
+
+def test_what_a_container_says_of_its_pixels_counts_where_the_pictures_say_it_not(make_clip: MakeClip) -> None:
+    """A box of MP4 is changed by hand, as a wrongly set converter does."""
+    clip = make_clip("clip.mp4", pixel_aspect=Fraction(12, 11))
+    with_pictures = opened(clip.as_uri())
+    assert with_pictures.info.pixel_aspect is None, "they may say something else in the middle"
+    said = b"pasp" + (12).to_bytes(4, "big") + (11).to_bytes(4, "big")
+    assert said in clip.read_bytes()
+    clip.write_bytes(clip.read_bytes().replace(said, b"pasp" + (16).to_bytes(4, "big") + (11).to_bytes(4, "big")))
+    against_them = opened(clip.as_uri())
+    assert against_them.info.pixel_aspect == Fraction(16, 11)
+    assert opened(make_clip("plain.mp4").as_uri()).info.pixel_aspect is None

@@ -39,7 +39,7 @@ def noise(count: int, width: int, height: int, seed: int = 0, pixel_format: str 
 
 @pytest.fixture
 def make_raw() -> MakeRaw:
-    """`make_raw(pictures, gop=…, per_batch=…, codec=…, **x264 options)` → raw batches of camera `gate`."""
+    """`make_raw(pictures, gop=…, per_batch=…, codec=…, pixel_aspect=…, **x264 options)` → raw batches of `gate`."""
 
     def make(
         pictures: Sequence[VideoFrame],
@@ -79,6 +79,9 @@ def _encoded(pictures: Sequence[VideoFrame], codec: Codec, options: dict[str, st
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height = pictures[0].width, pictures[0].height
     encoder.pix_fmt, encoder.time_base, encoder.framerate = pictures[0].format.name, TIME_BASE, Fraction(FPS)
+    pixel_aspect = options.pop("pixel_aspect", None)
+    if pixel_aspect is not None:
+        encoder.sample_aspect_ratio = Fraction(pixel_aspect)
     if codec is Codec.MJPEG:
         encoder.color_range = 2
         options = {"strict": "unofficial"}

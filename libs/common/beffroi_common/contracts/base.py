@@ -90,6 +90,9 @@ before a decoder takes memory for it."""
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 """Width or height of a picture in pixels."""
 
+Offcut = Annotated[int, Field(ge=0, le=MAX_SIDE)]
+"""Columns or rows that were encoded beside a picture and are not shown."""
+
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 Measure = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]

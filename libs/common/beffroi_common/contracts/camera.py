@@ -13,7 +13,21 @@ from shapely.validation import explain_validity
 
 from beffroi_common.addresses import SCHEMES
 
-from .base import CameraId, Contract, JsonObject, Point, Prose, ShortText, Slug, Term, UtcTime, Version
+from .base import (
+    CameraId,
+    Contract,
+    JsonObject,
+    Offcut,
+    Point,
+    Prose,
+    ShortText,
+    Side,
+    Slug,
+    Term,
+    UtcTime,
+    Version,
+)
+from .frames import MAX_PIXEL_ASPECT
 from .pattern_address import PatternAddress
 
 MAX_SLOTS = 4096
@@ -82,6 +96,24 @@ class MaskMode(StrEnum):
     """Nothing private is in view, in so many words of the person who decided."""
 
 
+class DrawnPicture(Contract):
+    """The picture that a decision was drawn on, as it left the masker."""
+
+    width: Side
+    height: Side
+    pixel_aspect: float = Field(default=1.0, ge=1 / MAX_PIXEL_ASPECT, le=MAX_PIXEL_ASPECT)
+    """Width over height of one pixel."""
+    cropped_left: Offcut = 0
+    """Columns that the camera encoded in front of it and did not show."""
+    cropped_top: Offcut = 0
+    """Rows likewise."""
+
+    @property
+    def aspect(self) -> float:
+        """Width over height as it is seen."""
+        return self.width / self.height * self.pixel_aspect
+
+
 class MaskDecision(Contract):
     """A person's decision on what must never be seen. Without one the masker lets nothing pass."""
 
@@ -92,8 +124,10 @@ class MaskDecision(Contract):
     decided_at: UtcTime
     reason: Prose = ""
     aspect: float | None = Field(default=None, gt=0.0, le=MAX_ASPECT)
-    """Width over height of the picture that it was drawn on; None: on no picture. Polygons are fractions of it, so in
-    a picture of another shape they lie elsewhere: such a picture does not pass."""
+    """Width over height, as it is seen, of the picture that it was drawn on, where no more is known of it; None with no
+    `drawn_on` either: on no picture. Polygons are fractions of it, so in a picture of another shape they lie elsewhere:
+    such a picture does not pass."""
+    drawn_on: DrawnPicture | None = None
 
     @model_validator(mode="after")
     def _mode_fits_polygons(self) -> Self:
@@ -104,6 +138,17 @@ class MaskDecision(Contract):
         if self.mode is MaskMode.OPEN and not self.reason:
             raise ValueError("mode `open` needs a reason in words")
         return self
+
+    @model_validator(mode="after")
+    def _one_aspect(self) -> Self:
+        if self.aspect is not None and self.drawn_on is not None:
+            raise ValueError("`drawn_on` says the aspect: leave `aspect` out")
+        return self
+
+    @property
+    def drawn_aspect(self) -> float | None:
+        """Width over height, as it is seen, of the picture that it was drawn on; None: on no picture."""
+        return self.aspect if self.drawn_on is None else self.drawn_on.aspect
 
 
 class Zone(Contract):

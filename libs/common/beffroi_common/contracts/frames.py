@@ -36,6 +36,12 @@ MAX_STEP_S = 60
 """Pictures of one batch further apart than this are nonsense: a batch is a second at most, and a picture is shown as
 soon as a few more are decoded."""
 
+MAX_PIXEL_ASPECT = 100
+"""No pixel is a hundred times as wide as high, or as high as wide."""
+
+MAX_PIXEL_ASPECT_TERM = 65_535
+"""Of numerator and denominator: H.264 and H.265 write both in 16 bits."""
+
 LATEST_NS = round(LATEST.timestamp()) * NS_PER_S
 
 
@@ -101,12 +107,20 @@ class FrameBatch:
     units: tuple[AccessUnit, ...]
     source_version: int = 1
     """Which of the camera's sources these pictures came from, see `Camera.source_version`; 0 where nobody said."""
+    pixel_aspect: Fraction | None = None
+    """Width over height of one pixel. Of raw pictures: what the container says, beside what the pictures say of
+    themselves; None: it says nothing. Of masked ones: what they are seen in; None: square."""
+    cropped_left: int = 0
+    """Columns that the camera encoded in front of what it shows. Raw pictures say it themselves."""
+    cropped_top: int = 0
+    """Rows likewise."""
 
     def __post_init__(self) -> None:
         """Check what every reader relies on."""
         for name, kind in _KINDS.items():
             _check(name, kind, getattr(self, name))
         _check_time_base(self.time_base)
+        _check_pixel_aspect(self.pixel_aspect)
         if not self.units:
             raise InvalidMessageError("FrameBatch: at least one access unit is needed")
         if len(self.units) > MAX_UNITS:
@@ -156,6 +170,10 @@ class FrameBatch:
             height=self.height,
             mask_version=self.mask_version,
             source_version=self.source_version,
+            pixel_aspect_numerator=self.pixel_aspect.numerator if self.pixel_aspect else 0,
+            pixel_aspect_denominator=self.pixel_aspect.denominator if self.pixel_aspect else 0,
+            cropped_left=self.cropped_left,
+            cropped_top=self.cropped_top,
         )
         for unit in self.units:
             # Made in place: a message that is put into another is written and read again, three copies of the picture.
@@ -196,6 +214,9 @@ class FrameBatch:
                 mask_version=message.mask_version,
                 units=tuple(_units(message)),
                 source_version=message.source_version,
+                pixel_aspect=_pixel_aspect(message),
+                cropped_left=message.cropped_left,
+                cropped_top=message.cropped_top,
             )
         except (ValueError, ZeroDivisionError) as error:
             raise InvalidMessageError(f"FrameBatch: {error}") from None
@@ -209,6 +230,8 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
     "height": TypeAdapter(base.Side),
     "mask_version": TypeAdapter(base.Count),
     "source_version": TypeAdapter(base.Count),
+    "cropped_left": TypeAdapter(base.Offcut),
+    "cropped_top": TypeAdapter(base.Offcut),
 }
 
 
@@ -223,6 +246,25 @@ def _check_time_base(time_base: Fraction) -> None:
     terms = (time_base.numerator, time_base.denominator)
     if not (MIN_TIME_BASE_S <= time_base <= 1 and max(terms) <= MAX_TIME_BASE_TERM):
         raise InvalidMessageError(f"FrameBatch: a time base of {time_base} s is not between {MIN_TIME_BASE_S} and 1 s")
+
+
+def _check_pixel_aspect(aspect: Fraction | None) -> None:
+    if aspect is not None and bounded_pixel_aspect(aspect) != aspect:
+        raise InvalidMessageError(f"FrameBatch: a pixel {aspect} times as wide as high is not of this world")
+
+
+def bounded_pixel_aspect(aspect: Fraction) -> Fraction:
+    """The nearest that a batch may speak of. What is nonsense stays far from whatever a camera may mean."""
+    nearest = min(max(aspect, Fraction(1, MAX_PIXEL_ASPECT)), Fraction(MAX_PIXEL_ASPECT))
+    if max(nearest.numerator, nearest.denominator) <= MAX_PIXEL_ASPECT_TERM:
+        return nearest
+    return nearest.limit_denominator(MAX_PIXEL_ASPECT_TERM // MAX_PIXEL_ASPECT)
+
+
+def _pixel_aspect(message: frames_pb2.FrameBatch) -> Fraction | None:
+    if message.pixel_aspect_numerator == message.pixel_aspect_denominator == 0:
+        return None
+    return Fraction(message.pixel_aspect_numerator, message.pixel_aspect_denominator)
 
 
 def _check_times(units: Sequence[AccessUnit], time_base: Fraction) -> None:

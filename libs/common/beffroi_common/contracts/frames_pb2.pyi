@@ -69,7 +69,11 @@ class FrameBatch(_message.Message):
     HEIGHT_FIELD_NUMBER: _builtins.int
     MASK_VERSION_FIELD_NUMBER: _builtins.int
     SOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    PIXEL_ASPECT_NUMERATOR_FIELD_NUMBER: _builtins.int
+    PIXEL_ASPECT_DENOMINATOR_FIELD_NUMBER: _builtins.int
+    CROPPED_LEFT_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
+    CROPPED_TOP_FIELD_NUMBER: _builtins.int
     camera: _builtins.str
     stream: _builtins.str
     """main or sub"""
@@ -87,6 +91,13 @@ class FrameBatch(_message.Message):
     """0: not masked (raw)"""
     source_version: _builtins.int
     """of the camera's source that these pictures came from"""
+    pixel_aspect_numerator: _builtins.int
+    """width over height of one pixel; raw: what the container says, 0: nothing"""
+    pixel_aspect_denominator: _builtins.int
+    cropped_left: _builtins.int
+    """once masked: columns in front of the picture that the camera encoded, not shown"""
+    cropped_top: _builtins.int
+    """likewise rows above it"""
     @_builtins.property
     def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessUnit]: ...
     def __init__(
@@ -103,11 +114,15 @@ class FrameBatch(_message.Message):
         height: _builtins.int = ...,
         mask_version: _builtins.int = ...,
         source_version: _builtins.int = ...,
+        pixel_aspect_numerator: _builtins.int = ...,
+        pixel_aspect_denominator: _builtins.int = ...,
+        cropped_left: _builtins.int = ...,
         units: _abc.Iterable[Global___AccessUnit] | None = ...,
+        cropped_top: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["camera", b"camera", "codec", b"codec", "epoch", b"epoch", "height", b"height", "mask_version", b"mask_version", "sequence", b"sequence", "source_version", b"source_version", "stream", b"stream", "time_base_denominator", b"time_base_denominator", "time_base_numerator", b"time_base_numerator", "units", b"units", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["camera", b"camera", "codec", b"codec", "cropped_left", b"cropped_left", "cropped_top", b"cropped_top", "epoch", b"epoch", "height", b"height", "mask_version", b"mask_version", "pixel_aspect_denominator", b"pixel_aspect_denominator", "pixel_aspect_numerator", b"pixel_aspect_numerator", "sequence", b"sequence", "source_version", b"source_version", "stream", b"stream", "time_base_denominator", b"time_base_denominator", "time_base_numerator", b"time_base_numerator", "units", b"units", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import av
 from av import Packet, VideoFrame
-from av.codec.context import ThreadType
+from av.codec.context import Flags, ThreadType
 
 from beffroi_common.contracts import Codec
 from beffroi_common.contracts.base import MAX_SIDE
@@ -37,8 +38,15 @@ class Decoder:
         self._context = av.VideoCodecContext.create(codec.value, "r")
         assert isinstance(self._context, av.VideoCodecContext)  # noqa: S101 - each `Codec` is one of video
         self._context.thread_type = ThreadType.SLICE
+        # To the column: FFmpeg would else show up to 63 columns on the left that the camera cropped away.
+        self._context.flags |= Flags.unaligned
         self._context.thread_count = threads
         self._context.options = {"max_pixels": str(max_pixels)} | ({"strict": "strict"} if reordered else {})
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width over height of one pixel, as the access unit put in last, or one before it, says; None: none did."""
+        return self._context.sample_aspect_ratio or None
 
     def decode(self, data: bytes, pts: int | None = None, dts: int | None = None) -> list[VideoFrame]:
         """Put one access unit in; return the pictures that are complete by now, in the order in which they are shown.

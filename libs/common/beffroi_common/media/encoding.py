@@ -75,13 +75,24 @@ class Encoder:
         pixel_format: of the pictures: `yuv420p`, or `yuvj420p` where black is 0 and white 255.
         quality: see there.
         rhythm: see there.
+        pixel_aspect: width over height of one pixel; None: nothing is said of it.
     """
 
-    def __init__(self, width: int, height: int, pixel_format: str, quality: Quality, rhythm: Rhythm) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        pixel_format: str,
+        quality: Quality,
+        rhythm: Rhythm,
+        pixel_aspect: Fraction | None = None,
+    ) -> None:
         self._context = av.VideoCodecContext.create("libx264", "w")
         assert isinstance(self._context, av.VideoCodecContext)  # noqa: S101 - libx264 encodes video
         self._context.width, self._context.height, self._context.pix_fmt = width, height, pixel_format
         self._context.time_base, self._context.framerate = rhythm.time_base, Fraction(rhythm.fps)
+        if pixel_aspect is not None:
+            self._context.sample_aspect_ratio = pixel_aspect
         self._context.thread_count = quality.threads
         self._context.options = _options(quality, rhythm)
 
@@ -105,7 +116,11 @@ class Encoder:
 
 
 def encode(
-    pictures: Sequence[VideoFrame], capture_times_ns: Sequence[int], time_base: Fraction, quality: Quality
+    pictures: Sequence[VideoFrame],
+    capture_times_ns: Sequence[int],
+    time_base: Fraction,
+    quality: Quality,
+    pixel_aspect: Fraction | None = None,
 ) -> tuple[AccessUnit, ...]:
     """Encode the pictures of one batch, of one size and in the order in which they are shown, so that it stands alone.
 
@@ -117,6 +132,7 @@ def encode(
         capture_times_ns: UTC, one for each picture.
         time_base: of the batch.
         quality: see there.
+        pixel_aspect: see `Encoder`.
 
     Returns:
         One access unit a picture, the first a key picture; none reordered.
@@ -125,7 +141,7 @@ def encode(
         EncodeError: see there.
     """
     first = pictures[0]
-    encoder = Encoder(first.width, first.height, first.format.name, quality, Rhythm(time_base))
+    encoder = Encoder(first.width, first.height, first.format.name, quality, Rhythm(time_base), pixel_aspect)
     units: list[AccessUnit] = []
     for picture, capture_time_ns in zip(pictures, capture_times_ns, strict=True):
         packet = encoder.encode(picture, key=not units)

@@ -144,7 +144,7 @@ class CameraStream:
         size = (drawn[0].frame.width, drawn[0].frame.height)
         same = [each for each in drawn if (each.frame.width, each.frame.height) == size]
         times_ns = [each.unit.capture_time_ns for each in same]
-        units = encode([each.frame for each in same], times_ns, batch.time_base, self.quality)
+        units = encode([each.frame for each in same], times_ns, batch.time_base, self.quality, batch.pixel_aspect)
         return replace(batch, codec=Codec.H264, width=size[0], height=size[1], units=units)
 
 

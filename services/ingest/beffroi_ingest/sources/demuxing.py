@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from beffroi_common.contracts import Codec
 from beffroi_common.contracts.base import MAX_SIDE
+from beffroi_common.contracts.frames import bounded_pixel_aspect
 from beffroi_ingest.batching import StreamInfo
 from beffroi_ingest.in_band import InBandSets
 
@@ -143,7 +144,9 @@ class Demuxer:
         time_base = self._stream.time_base
         if time_base is None or time_base <= 0:
             raise SourceError("unreadable", "Pictures come without a clock.")
-        return StreamInfo(codec, context.width, context.height, Fraction(time_base), _fps(self._stream))
+        return StreamInfo(
+            codec, context.width, context.height, Fraction(time_base), _fps(self._stream), _pixel_aspect(self._stream)
+        )
 
     def _new_filter(self) -> BitStreamFilterContext | None:
         name = FILTERS.get(self.info.codec)
@@ -157,3 +160,11 @@ MAX_FPS = 120.0
 def _fps(stream: VideoStream) -> float | None:
     rate = stream.average_rate or stream.base_rate
     return float(rate) if rate and 0 < rate <= MAX_FPS else None
+
+
+def _pixel_aspect(stream: VideoStream) -> Fraction | None:
+    """What the container says. Where it agrees with the pictures they say it themselves, and may change their mind."""
+    said = stream.sample_aspect_ratio
+    if not said or said == stream.codec_context.sample_aspect_ratio:
+        return None
+    return bounded_pixel_aspect(Fraction(said))

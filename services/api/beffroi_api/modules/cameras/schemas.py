@@ -8,7 +8,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from beffroi_api.modules.rules.schemas import CameraRuleView
 from beffroi_common.addresses import read_address
-from beffroi_common.contracts import CameraId, CameraSource, LegalBasis, Level, MaskDecision, MaskMode, Polygon, Zone
+from beffroi_common.contracts import (
+    CameraId,
+    CameraSource,
+    DrawnPicture,
+    LegalBasis,
+    Level,
+    MaskDecision,
+    MaskMode,
+    Polygon,
+    Zone,
+)
 from beffroi_common.contracts.base import Prose, ShortText, UtcTime
 from beffroi_common.contracts.camera import MAX_ASPECT
 
@@ -42,7 +52,10 @@ class MaskingInput(BaseModel):
     polygons: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
     reason: Prose = ""
     aspect: Annotated[float, Field(gt=0.0, le=MAX_ASPECT)] | None = None
-    """Width over height of the picture it was drawn on; pictures of another shape will not pass. None: on none."""
+    """Width over height, as it is seen, of the picture it was drawn on, where no more is known of it; pictures of
+    another shape will not pass. None with no `drawn_on` either: on none."""
+    drawn_on: DrawnPicture | None = None
+    """The picture it was drawn on, as the still says in `X-Drawn-On`; then `aspect` is left out."""
 
 
 class StatusSummary(BaseModel):

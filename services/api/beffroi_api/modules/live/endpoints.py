@@ -36,6 +36,11 @@ JPEG: Responses = {
         "headers": {
             "X-Capture-Time": {"description": "ISO 8601, UTC", "schema": {"type": "string", "format": "date-time"}},
             "X-Mask-Version": {"description": "Absent where a segment holds several", "schema": {"type": "integer"}},
+            "X-Drawn-On": {
+                "description": "What a decision on masks that is drawn on this picture says as `drawn_on`, in JSON. "
+                "Absent where it comes out of a recording.",
+                "schema": {"type": "string"},
+            },
         },
     }
 }
@@ -87,4 +92,6 @@ def picture(
     headers = {"X-Capture-Time": taken}
     if found.mask_version is not None:
         headers["X-Mask-Version"] = str(found.mask_version)
+    if found.drawn_on is not None:
+        headers["X-Drawn-On"] = found.drawn_on.model_dump_json()
     return Response(found.jpeg, media_type="image/jpeg", headers=headers)

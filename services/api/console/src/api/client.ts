@@ -2,6 +2,7 @@ import createClient, { type Middleware } from "openapi-fetch";
 
 import { ApiProblem, problemOf, UNREACHABLE } from "./problem";
 import type { paths } from "./schema";
+import type { DrawnPicture } from "./types";
 
 /** The api takes a change only from a page that can set this header, which no foreign site can. */
 export const REQUEST_HEADER = { "X-Beffroi-Request": "1" } as const;
@@ -41,6 +42,8 @@ function unreachable(): never {
 export interface Still {
   readonly image: Blob;
   readonly capturedAt: string | null;
+  /** What a decision says that is drawn on it; null out of a recording. */
+  readonly drawnOn: DrawnPicture | null;
 }
 
 /** Fetch a still, so that its capture time and the reason for its absence can be read.
@@ -50,7 +53,12 @@ export interface Still {
 export async function fetchStill(path: string): Promise<Still> {
   const response = await fetch(path, { headers: REQUEST_HEADER }).catch(unreachable);
   if (!response.ok) throw problemOf(response.status, await response.json().catch(() => null));
-  return { image: await response.blob(), capturedAt: response.headers.get("X-Capture-Time") };
+  const drawnOn = response.headers.get("X-Drawn-On");
+  return {
+    image: await response.blob(),
+    capturedAt: response.headers.get("X-Capture-Time"),
+    drawnOn: drawnOn === null ? null : (JSON.parse(drawnOn) as DrawnPicture),
+  };
 }
 
 /** Header for optimistic locking: the change is refused when somebody else made one since `version` was read. */

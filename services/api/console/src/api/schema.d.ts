@@ -676,6 +676,31 @@ export interface components {
             checked_at: string | null;
         };
         /**
+         * DrawnPicture
+         * @description The picture that a decision was drawn on, as it left the masker.
+         */
+        DrawnPicture: {
+            /** Width */
+            width: number;
+            /** Height */
+            height: number;
+            /**
+             * Pixel Aspect
+             * @default 1
+             */
+            pixel_aspect: number;
+            /**
+             * Cropped Left
+             * @default 0
+             */
+            cropped_left: number;
+            /**
+             * Cropped Top
+             * @default 0
+             */
+            cropped_top: number;
+        };
+        /**
          * FieldProblem
          * @description One field that is wrong, and why. Never its value: it could be a secret.
          */
@@ -833,6 +858,7 @@ export interface components {
             reason: string;
             /** Aspect */
             aspect?: number | null;
+            drawn_on?: components["schemas"]["DrawnPicture"] | null;
         };
         /**
          * MaskMode
@@ -861,6 +887,7 @@ export interface components {
             reason: string;
             /** Aspect */
             aspect?: number | null;
+            drawn_on?: components["schemas"]["DrawnPicture"] | null;
         };
         /**
          * Meta
@@ -1984,6 +2011,8 @@ export interface operations {
                     "X-Capture-Time"?: string;
                     /** @description Absent where a segment holds several */
                     "X-Mask-Version"?: number;
+                    /** @description What a decision on masks that is drawn on this picture says as `drawn_on`, in JSON. Absent where it comes out of a recording. */
+                    "X-Drawn-On"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2251,6 +2280,8 @@ export interface operations {
                     "X-Capture-Time"?: string;
                     /** @description Absent where a segment holds several */
                     "X-Mask-Version"?: number;
+                    /** @description What a decision on masks that is drawn on this picture says as `drawn_on`, in JSON. Absent where it comes out of a recording. */
+                    "X-Drawn-On"?: string;
                     [name: string]: unknown;
                 };
                 content: {

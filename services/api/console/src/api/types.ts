@@ -8,6 +8,7 @@ export type Role = Session["role"];
 export type Camera = Schemas["CameraView"];
 export type CameraInput = Schemas["CameraInput"];
 export type MaskingInput = Schemas["MaskingInput"];
+export type DrawnPicture = Schemas["DrawnPicture"];
 export type Zone = Schemas["Zone"];
 export type Rule = Schemas["RuleView"];
 export type FieldWords = Schemas["FieldWordsView"];

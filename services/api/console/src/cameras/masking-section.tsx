@@ -22,7 +22,7 @@ type Masking = Required<Pick<MaskingInput, "mode" | "reason">> & { polygons: Pol
 export function MaskingSection({ camera }: { camera: Camera }) {
   const { t } = useTranslation();
   const draft = useDraft(camera, readMasking);
-  const picture = usePicture(useStill(camera.id).data?.image ?? null);
+  const picture = usePicture(useStill(camera.id).data ?? null);
   const [selected, setSelected] = useState<string | null>(null);
   const { mode, polygons, reason } = draft.value;
   const setPolygons = (changed: Polygon[]) => draft.set({ ...draft.value, polygons: changed });
@@ -97,7 +97,7 @@ export function MaskingSection({ camera }: { camera: Camera }) {
               mode,
               reason: reason.trim(),
               polygons: mode === "burn" ? polygons : [],
-              aspect: picture.url === null ? null : picture.width / picture.height,
+              drawn_on: picture.drawnOn,
             },
           })
         }

@@ -24,7 +24,7 @@ const POLYGON = "polygon";
 export function ZonesSection({ camera }: { camera: Camera }) {
   const { t } = useTranslation();
   const draft = useDraft<ZonesDraft>(camera, draftOf);
-  const picture = usePicture(useStill(camera.id).data?.image ?? null);
+  const picture = usePicture(useStill(camera.id).data ?? null);
   const catalogue = useRules().data ?? [];
   const [selected, setSelected] = useState<string | null>(null);
   const { zones, rules } = draft.value;

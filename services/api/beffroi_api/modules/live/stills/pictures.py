@@ -13,7 +13,7 @@ import av
 from av import VideoFrame
 
 from beffroi_api.errors import NoPicture
-from beffroi_common.contracts import AccessUnit, Codec, FrameBatch
+from beffroi_common.contracts import AccessUnit, Codec, DrawnPicture, FrameBatch
 from beffroi_common.contracts.frames import from_ns
 from beffroi_common.media import mp4_reader
 from beffroi_common.media.decoding import DecodeError, Decoder
@@ -30,12 +30,14 @@ class Still:
     Attributes:
         mask_version: None where it comes from a segment that holds several.
         recorded: out of a segment, and hence under the masks of its time, not off the bus.
+        drawn_on: what a decision says that is drawn on this picture; None out of a segment.
     """
 
     jpeg: bytes
     captured_at: datetime
     mask_version: int | None
     recorded: bool
+    drawn_on: DrawnPicture | None = None
 
 
 def from_batches(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
@@ -55,7 +57,13 @@ def from_batches(batches: Sequence[FrameBatch], at_ns: int | None) -> Still:
     batch, wanted = max(shown, key=lambda each: each[1].capture_time_ns)
     for frame in _decoded(unit for _, unit in units):
         if frame.pts == wanted.pts:
-            return Still(_jpeg(frame), from_ns(wanted.capture_time_ns), batch.mask_version, recorded=False)
+            return Still(
+                _jpeg(frame),
+                from_ns(wanted.capture_time_ns),
+                batch.mask_version,
+                recorded=False,
+                drawn_on=_shape(batch, frame),
+            )
     raise NoPicture("The picture of that moment cannot be decoded: try a moment later.")
 
 
@@ -102,6 +110,16 @@ def _decoded(units: Iterable[AccessUnit]) -> Iterator[VideoFrame]:
         for unit in units:
             yield from decoder.decode(unit.data, unit.pts, unit.dts)
         yield from decoder.flush()
+
+
+def _shape(batch: FrameBatch, frame: VideoFrame) -> DrawnPicture:
+    return DrawnPicture(
+        width=frame.width,
+        height=frame.height,
+        pixel_aspect=float(batch.pixel_aspect or 1),
+        cropped_left=batch.cropped_left,
+        cropped_top=batch.cropped_top,
+    )
 
 
 def _jpeg(frame: VideoFrame) -> bytes:
