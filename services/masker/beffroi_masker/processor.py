@@ -78,8 +78,8 @@ class KeyedMaskedStream:
         self._frames_in += len(batch.units)
         return self._settle(outcomes)
 
-    def repeated(self, batch: FrameBatch) -> None:
-        """A batch came twice: it is left out."""
+    def left_out(self, batch: FrameBatch) -> None:
+        """A batch came twice, or of a connection that is over."""
         self._frames_in += len(batch.units)
         self._dropped += len(batch.units)
 

@@ -70,6 +70,13 @@ def test_a_repeat_of_an_earlier_connection_is_dropped(bench: Bench) -> None:
     assert bench.put(*old, *new, old[1]) == [True, True, True, False]
 
 
+def test_the_rest_of_a_connection_that_is_over_is_dropped_between_the_batches_of_the_next(bench: Bench) -> None:
+    old = film(4, start_ns=START_NS, epoch=1)
+    new = film(3, start_ns=START_NS + 10**10, epoch=2)
+    mixed = [*old[:2], new[0], old[2], new[1], old[3], new[2]]
+    assert bench.put(*mixed) == [True, True, True, False, True, False, True]
+
+
 def test_a_connection_with_a_lower_number_is_taken(bench: Bench) -> None:
     """The clock of ingest's machine went back: pictures must go on all the same."""
     new, old = film(1, start_ns=START_NS, epoch=9), film(2, start_ns=START_NS, epoch=3)

@@ -81,6 +81,16 @@ def test_a_repeat_is_passed_over(bench: Bench, repeated: slice) -> None:
     assert bench.sequences(None) == bench.sequences(5.5) == [4, 5]
 
 
+def test_the_rest_of_a_connection_that_is_over_is_passed_over() -> None:
+    bench = Bench()
+    old, new = film(6, start_ns=START_NS, epoch=1), film(6, start_ns=START_NS, epoch=2, gop=10)
+    bench.play(*new[:1])
+    for before, now in zip(old[3:], new[1:4], strict=True):
+        bench.broker.append(FRAMES_MASKED.name, "gate", before.encode(), 0, {})
+        bench.play(now)
+    assert bench.sequences(None) == [2, 3]
+
+
 def test_only_its_own_masked_main_stream(bench: Bench) -> None:
     other = film(1, camera="yard", start_ns=START_NS + 6 * NS, first_sequence=7)
     raw = film(1, start_ns=START_NS + 6 * NS, first_sequence=8, mask_version=0)

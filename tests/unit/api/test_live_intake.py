@@ -127,6 +127,17 @@ async def test_a_view_begins_with_the_last_key_picture(bench: Bench) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_view_begins_with_the_last_key_picture_of_the_connection_that_goes_on(bench: Bench) -> None:
+    old = film(4, start_ns=START_NS, epoch=1)
+    new = film(4, start_ns=START_NS + 10**10, epoch=2, gop=20)
+    bench.send(*old[:2], *new[:2], old[2], new[2], old[3])
+    viewer = bench.watch("gate")
+    assert [await sequence(viewer) for _ in range(3)] == [0, 1, 2]
+    bench.send(new[3])
+    assert await sequence(viewer) == 3
+
+
+@pytest.mark.asyncio
 async def test_pictures_of_long_ago_are_not_read(bench: Bench) -> None:
     bench.send(*film(1, start_ns=START_NS))
     bench.clock.advance(1.5)

@@ -167,6 +167,16 @@ def test_what_the_decoder_still_holds_of_the_source_before_does_not_pass_with_th
     assert [batch.epoch for batch in bench.masked()[passed:]] == [2] * len(after)
 
 
+def test_a_connection_that_is_over_takes_no_good_picture_from_the_next(
+    bench: Bench, gate: Camera, make_raw: MakeRaw, noise: Noise
+) -> None:
+    """An ingest that was frozen sends the rest of its connection between the batches of who took over."""
+    bench.configure(gate)
+    old, new = (make_raw(noise(20, 160, 96), gop=20, epoch=epoch) for epoch in (1, 2))
+    bench.feed([old[0], new[0], old[1], new[1], old[2], new[2], new[3], old[3]])
+    assert [(batch.epoch, batch.sequence) for batch in bench.masked()] == [(1, 0), (2, 0), (2, 1), (2, 2), (2, 3)]
+
+
 def test_a_picture_of_another_shape_than_the_masks_were_drawn_on_does_not_pass(
     bench: Bench, gate: Camera, make_raw: MakeRaw, noise: Noise
 ) -> None:

@@ -97,7 +97,7 @@ class FrameReader:
                 continue
             left_bytes -= len(record.value or b"")
             batch = self._shown(record) if record.key == camera else None
-            if batch is None or sequences.is_repeat(batch.epoch, batch.sequence):
+            if batch is None or sequences.stale(batch.epoch, batch.sequence, record.timestamp_ms):
                 continue
             sequences.take(batch.epoch, batch.sequence)
             if at_ns is not None and batch.units[0].capture_time_ns > at_ns:

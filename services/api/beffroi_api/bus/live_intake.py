@@ -13,6 +13,7 @@ from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.process.settings import LiveSettings
 from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Record, RetryLater
 from beffroi_common.bus.batches import masked_batch
+from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED
@@ -33,6 +34,20 @@ TOPICS = {view: topic for topic, view in VIEWS.items()}
 Watched = tuple[str, View]
 Place = tuple[Watched, Partition]
 """What is watched, and where its pictures come."""
+
+
+class _Group:
+    """The last group of pictures of a camera, as far as it was read."""
+
+    def __init__(self) -> None:
+        self.batches: list[FrameBatch] = []
+        self._sequences = SequenceTracker()
+
+    def add(self, batch: FrameBatch, at_ms: int) -> None:
+        """Put a batch behind the others, unless it was there before or comes of a connection that is over."""
+        if self._sequences.stale(batch.epoch, batch.sequence, at_ms) is None:
+            self._sequences.take(batch.epoch, batch.sequence)
+            self.batches = [batch] if batch.starts_with_key else [*self.batches, batch]
 
 
 class Lingering:
@@ -111,7 +126,7 @@ class _Reading:
         self._clock = clock
         self._places = Lingering(settings.linger_s)
         self._wanted: set[Watched] = set()
-        self._backlog: dict[Partition, dict[Watched, list[FrameBatch]]] = {}
+        self._backlog: dict[Partition, dict[Watched, _Group]] = {}
         """Of partitions that were not read to their end yet: the last group of pictures of each camera."""
         self._retry_at_s = float("-inf")
 
@@ -147,13 +162,13 @@ class _Reading:
             self._buffer.offer(watched[1], batch)
             return
         groups = self._backlog.setdefault(record.source, {})
-        groups[watched] = [batch] if batch.starts_with_key else [*groups.get(watched, ()), batch]
+        groups.setdefault(watched, _Group()).add(batch, record.timestamp_ms)
 
     def catch_up(self) -> None:
         """Hand on the last pictures of partitions that are read to their end now: those before them are outdated."""
         for partition in self._backlog.keys() & set(self._reader.caught_up()):
-            for (_, view), batches in self._backlog.pop(partition).items():
-                for batch in batches:
+            for (_, view), group in self._backlog.pop(partition).items():
+                for batch in group.batches:
                     self._buffer.offer(view, batch)
 
     def _needed(self) -> Iterator[Place]:

@@ -113,8 +113,8 @@ class KeyedCameraStream:
             outputs.append(Output(FRAMES_ANNOTATED, self._camera, seen.annotated))
         return outputs
 
-    def repeated(self, batch: FrameBatch) -> None:
-        """A batch came twice: it is left out."""
+    def left_out(self, batch: FrameBatch) -> None:
+        """A batch came twice, or of a connection that is over."""
         self._counters["frames_in"] += len(batch.units)
 
     def rest(self) -> list[Output]:

@@ -117,8 +117,8 @@ class CameraStream:
         self.counters.missing_batches += missing
         return []
 
-    def repeated(self, _batch: FrameBatch) -> None:
-        """A batch came twice: it is left out."""
+    def left_out(self, _batch: FrameBatch) -> None:
+        """A batch came twice, or of a connection that is over."""
         self.counters.dropped_batches += 1
 
     def rest(self) -> list[Output]:

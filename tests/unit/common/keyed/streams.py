@@ -68,7 +68,7 @@ class HeldBack:
         self._held, self.needed_offset = batch, record.offset
         return outputs
 
-    def repeated(self, _batch: FrameBatch) -> None:
+    def left_out(self, _batch: FrameBatch) -> None:
         self.repeats += 1
 
     def rest(self) -> Sequence[Output]:

@@ -71,12 +71,12 @@ def test_an_output_that_cannot_be_sent_holds_its_offset_and_its_camera() -> None
     assert (stage.said("gate"), stage.needed) == ([0, 1, 2], {0: 13})
 
 
-def test_repeats_reach_no_stream_and_are_counted() -> None:
+def test_repeats_and_what_comes_of_a_connection_that_is_over_reach_no_stream_and_are_counted() -> None:
     stage = Stage(InlineExecutor())
-    for offset, (epoch, sequence) in enumerate([(1, 0), (1, 1), (1, 1), (1, 0), (2, 0), (1, 1), (1, 2)]):
+    for offset, (epoch, sequence) in enumerate([(1, 0), (1, 1), (1, 1), (1, 0), (2, 0), (1, 1), (1, 2), (2, 1)]):
         stage.give(batch("gate", sequence, epoch=epoch), offset)
     (stream,) = stage.streams
-    assert stream.repeats == 3
+    assert stream.repeats == 4
     assert stage.said("gate") == [0, 1, 0]
 
 

@@ -104,6 +104,20 @@ def test_every_frame_once_in_minutes(site: Site, start: Start, film: Film) -> No
     ]
 
 
+def test_what_comes_late_of_a_connection_that_is_over_is_not_stored_a_second_time(
+    site: Site, start: Start, film: Film
+) -> None:
+    """An ingest that was frozen sends what it still had between the batches of who took over, of the same seconds."""
+    old = film(20)
+    new = [replace(batch, epoch=batch.epoch + 1, sequence=batch.sequence - 10) for batch in film(40)[10:]]
+    late = [old[10], new[2], old[11], new[3], old[12], *new[4:8], old[13]]
+    site.put_on_bus([*old[:10], new[0], new[1], *late, *new[8:]])
+    life = start()
+    life.work_off()
+    life.go_idle()
+    assert site.numbers() == list(range(40 * 4))
+
+
 def test_recordings_say_what_is_stored_and_are_chained(site: Site, start: Start, film: Film) -> None:
     site.put_on_bus(film(150))
     life = start()

@@ -208,12 +208,13 @@ class KeyedProcessor(Processor):
 
     def _outputs(self, stream: KeyedStream, item: Item) -> Iterable[Output]:
         batch = item.batch
-        if not stream.sequences.is_repeat(batch.epoch, batch.sequence):
+        stale = stream.sequences.stale(batch.epoch, batch.sequence, item.record.timestamp_ms)
+        if stale is None:
             outputs = stream.handle(batch, item.record)
         else:
-            metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason="repeated").inc()
-            metrics.FRAMES_DROPPED.labels(camera=batch.camera, reason="repeated").inc(len(batch.units))
-            stream.repeated(batch)
+            metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason=stale.value).inc()
+            metrics.FRAMES_DROPPED.labels(camera=batch.camera, reason=stale.value).inc(len(batch.units))
+            stream.left_out(batch)
             outputs = ()
         metrics.BATCHES_IN.labels(camera=batch.camera).inc()
         metrics.FRAMES_IN.labels(camera=batch.camera).inc(len(batch.units))

@@ -41,7 +41,7 @@ class KeyedStream(Protocol):
 
     @property
     def sequences(self) -> SequenceTracker:
-        """What was taken. The stream takes each batch that it used; repeats do not reach `handle`."""
+        """What was taken. The stream takes each batch that it used; what is stale does not reach `handle`."""
 
     @property
     def needed_offset(self) -> int | None:
@@ -55,8 +55,8 @@ class KeyedStream(Protocol):
             InvalidRecord: it cannot be handled, ever.
         """
 
-    def repeated(self, batch: FrameBatch) -> None:
-        """Count a batch that was taken before."""
+    def left_out(self, batch: FrameBatch) -> None:
+        """Count a batch that was taken before, or whose connection is over."""
 
     def rest(self) -> Iterable[Output]:
         """No batch came for a while: return what is held back. It holds no offset back until the next batch."""

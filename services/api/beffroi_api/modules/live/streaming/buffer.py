@@ -6,7 +6,7 @@ Filled by the thread of the bus, read by the event loop.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from itertools import dropwhile
 
 from beffroi_api.authz.scope import Scope
@@ -14,15 +14,13 @@ from beffroi_api.errors import no_camera
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.process.settings import LiveSettings
+from beffroi_common.bus.sequences import SequenceTracker, Stale
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.media.nal import codec_string
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, QUEUE_BYTES
 
 from .viewer import Held, Viewer
-
-REMEMBERED = 1024
-"""Identities of batches kept to drop repeats: minutes of one camera, longer than anyone hands again after a crash."""
 
 UNIT_OVERHEAD_BYTES = 200
 """What Python keeps around one access unit."""
@@ -36,19 +34,14 @@ class Channel:
         self.size_bytes = 0
         self.codec = ""
         self.viewers: set[Viewer] = set()
-        self._seen: OrderedDict[tuple[str, str, int, int], None] = OrderedDict()
-        self._newest = (0, -1)
+        self._sequences = SequenceTracker()
 
-    def is_repeat(self, batch: FrameBatch) -> bool:
-        """Whether it was here before, or is older than what was in the same epoch."""
-        epoch, sequence = self._newest
-        if batch.identity in self._seen or (batch.epoch == epoch and batch.sequence <= sequence):
-            return True
-        self._newest = (batch.epoch, batch.sequence)
-        self._seen[batch.identity] = None
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
-        return False
+    def stale(self, batch: FrameBatch, now_s: float) -> Stale | None:
+        """Why it is left out: it was here before, or its connection is over; None: it is the next one."""
+        stale = self._sequences.stale(batch.epoch, batch.sequence, round(now_s * 1000))
+        if stale is None:
+            self._sequences.take(batch.epoch, batch.sequence)
+        return stale
 
     def add(self, held: Held) -> None:
         """Append the newest."""
@@ -91,8 +84,8 @@ class LiveBuffer:
             # either refused here or forgotten there.
             reason = self._refusal(batch)
             channel = self._channels.setdefault((batch.camera, view), Channel()) if reason is None else None
-            if channel is not None and channel.is_repeat(batch):
-                reason = "repeat"
+            if channel is not None:
+                reason = channel.stale(batch, self._clock.monotonic_s())
             if channel is None or reason is not None:
                 BATCHES_DROPPED.labels(camera=_label(batch.camera, reason), reason=reason).inc()
                 return False
