@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from beffroi_api.authz.scope import Scope
+from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.bus.cameras import LEASE, CamerasSender
 from beffroi_api.bus.frames import FrameReader
 from beffroi_api.bus.heads import HeadsSender
@@ -80,7 +81,10 @@ class Services(ProcessServices):
         )
         lease = Lease(self.database, clock, LEASE, settings.instance, settings.publisher_lease_s)
         retention = timedelta(days=settings.retention_days)
-        self.fanout = Fanout(settings.max_event_streams, settings.event_queue, self.directory.commune)
+        listeners = Turns(
+            "open event streams", Limits(settings.max_event_streams, settings.max_event_streams_per_person)
+        )
+        self.fanout = Fanout(listeners, settings.event_queue, self.directory.commune)
         self.rules = Rules(registry.load())
         self.cameras = Cameras(
             self.database,

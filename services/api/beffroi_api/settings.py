@@ -59,6 +59,8 @@ class ApiSettings(ProcessSettings):
     camera without pictures after a minute: this is for rules that do not run, are far behind, or lost their memory."""
     max_event_streams: int = Field(default=64, ge=1)
     """Consoles that receive news at a time."""
+    max_event_streams_per_person: int = Field(default=8, ge=1)
+    """A few screens and tabs."""
     event_queue: int = Field(default=512, ge=8)
     """News kept for a slow console; then it is disconnected and asks for everything again."""
     event_heartbeat_s: float = Field(default=10.0, gt=0)

@@ -19,6 +19,7 @@ from tests.messages import recording_of
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
+from beffroi_api.http.server import config
 from beffroi_common.contracts import Recording
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.topics import RECORDINGS
@@ -174,10 +175,9 @@ def tell_fixture(place: Place) -> Callable[[Recording], None]:
 def address(app: Running) -> Iterator[str]:
     """The running application behind a real server."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app.asgi, lifespan="off", log_config=None, ws="websockets-sansio", ws_per_message_deflate=False
-    )
-    server = uvicorn.Server(config)
+    served = config(app.services.settings, app.asgi)
+    served.lifespan = "off"
+    server = uvicorn.Server(served)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     eventually(lambda: server.started)

@@ -264,7 +264,7 @@ def test_a_view_outlives_a_database_that_is_away(
     with app.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "waiting"
         away(True)
-        place.clock.advance(app.services.settings.live.session_check_s)
+        place.clock.advance(app.services.settings.session.check_every_s)
         show(film(1, start_ns=start_ns(place)))
         assert reason(live) == "database_away"
         away(False)
@@ -280,7 +280,7 @@ def test_a_view_whose_session_ended_while_the_database_was_away_shows_nothing_af
         assert reason(live) == "waiting"
         app.operator.delete("/api/v1/session").raise_for_status()
         away(True)
-        place.clock.advance(app.services.settings.live.session_check_s)
+        place.clock.advance(app.services.settings.session.check_every_s)
         show(film(1, start_ns=start_ns(place)))
         assert reason(live) == "database_away"
         away(False)
@@ -299,7 +299,7 @@ def test_the_end_of_a_view_waits_for_the_database(
         live.close()
         eventually(lambda: any(entry["event"] == waits for entry in logs))
         away(False)
-        eventually(lambda: app.services.open_views == 0)
+        eventually(lambda: app.services.views.taken == 0)
     assert [row["action"] for row in audited("live_started", "live_ended")] == ["live_started", "live_ended"]
 
 
@@ -317,7 +317,7 @@ def test_a_view_that_could_not_begin_leaves_no_row(
     refused = denied(app, LIVE)
     away(False)
     assert (refused.status_code, refused.json()["code"]) == (503, "database_away")
-    assert app.services.open_views == 0
+    assert app.services.views.taken == 0
     assert audited("live_started", "live_ended") == []
 
 

@@ -224,7 +224,7 @@ def test_a_live_view_ends_when_its_camera_gets_out_of_scope(place: Any, communes
         else:
             body = CAMERA | {"commune": "Hellemmes"}
             communes.administrator.put(f"{V1}/cameras/{OURS}", json=body).raise_for_status()
-        place.clock.advance(communes.services.settings.live.session_check_s)
+        place.clock.advance(communes.services.settings.session.check_every_s)
         (batch,) = film(1, camera=OURS, start_ns=place.clock.now_ns(), first_sequence=2)
         place.around.bus.producer().send(FRAMES_MASKED, OURS, batch, partition=0)
         assert read_until_closed(live) == OUT_OF_SCOPE
@@ -291,7 +291,7 @@ def test_an_open_event_stream_follows_the_scope_of_whoever_listens(
     assert change(OURS) == heard()
     (subscription,) = communes.services.fanout._subscriptions
     place.around.territories["operator"] = HELLEMMES
-    place.clock.advance(communes.services.settings.event_heartbeat_s)
+    place.clock.advance(communes.services.settings.session.check_every_s)
     for camera in (OURS, THEIRS):  # whichever is in scope yet: with what is sent the stream looks at the scope
         change(camera)
     eventually(lambda: subscription.scope.territory == HELLEMMES)

@@ -210,7 +210,7 @@ def test_an_idle_session_ends(place: Any, visitor: TestClient) -> None:
 def test_what_a_console_reads_by_itself_keeps_no_session(
     place: Any, app: Running, visitor: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    def refuse() -> None:
+    def refuse(_person: str) -> None:
         raise Busy("An event stream would not end.")
 
     monkeypatch.setattr(app.services.fanout, "refuse_when_full", refuse)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import pytest
 from tests.application import SYSTEM
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import EVERYWHERE, Territory
+from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.errors import Busy
 from beffroi_api.modules.events.schemas import CameraRemoved
 from beffroi_api.modules.events.service import Fanout, Subscription
@@ -16,9 +18,14 @@ from beffroi_api.modules.events.service import Fanout, Subscription
 pytestmark = pytest.mark.asyncio
 
 
+def fanout_of(listeners: int, each: int | None = None) -> Fanout:
+    seats = Turns("open event streams", Limits(listeners, each or listeners))
+    return Fanout(seats, queue_size=4, commune_of={"gate": "Lille", "yard": "Hellemmes"}.get)
+
+
 async def test_everybody_receives() -> None:
-    fanout = Fanout(max_subscriptions=2, queue_size=4, commune_of={"gate": "Lille", "yard": "Hellemmes"}.get)
-    both = [fanout.subscribe(SYSTEM) for _ in range(2)]
+    fanout = fanout_of(2)
+    both = [fanout.subscribe(SYSTEM, "one") for _ in range(2)]
     fanout.publish("camera", CameraRemoved(id="gate"), "gate")
     for each in both:
         event = await each.next(10)
@@ -31,25 +38,30 @@ async def test_everybody_receives() -> None:
 
 
 async def test_a_slow_one_is_disconnected() -> None:
-    fanout = Fanout(max_subscriptions=2, queue_size=4, commune_of={"gate": "Lille", "yard": "Hellemmes"}.get)
-    slow = fanout.subscribe(SYSTEM)
+    fanout = fanout_of(2)
+    slow = fanout.subscribe(SYSTEM, "one")
     for _ in range(5):
         fanout.publish("camera", CameraRemoved(id="gate"), "gate")
     assert await slow.next(10) is None
     assert slow.ended
 
 
-async def test_listeners_are_bounded() -> None:
-    fanout = Fanout(max_subscriptions=1, queue_size=4, commune_of={"gate": "Lille", "yard": "Hellemmes"}.get)
-    fanout.refuse_when_full()
-    fanout.subscribe(SYSTEM)
+@pytest.mark.parametrize(("listeners", "each", "others_get_in"), [(1, 1, False), (2, 1, True)])
+async def test_listeners_are_bounded(listeners: int, each: int, others_get_in: bool) -> None:
+    fanout = fanout_of(listeners, each)
+    fanout.refuse_when_full("one")
+    first = fanout.subscribe(SYSTEM, "one")
     with pytest.raises(Busy):
-        fanout.refuse_when_full()
+        fanout.refuse_when_full("one")
+    with nullcontext() if others_get_in else pytest.raises(Busy):
+        fanout.subscribe(SYSTEM, "other")
+    fanout.unsubscribe(first)
+    fanout.refuse_when_full("one")
 
 
 async def test_at_the_end_all_subscriptions_end() -> None:
-    fanout = Fanout(max_subscriptions=1, queue_size=4, commune_of={"gate": "Lille", "yard": "Hellemmes"}.get)
-    subscription = fanout.subscribe(SYSTEM)
+    fanout = fanout_of(1)
+    subscription = fanout.subscribe(SYSTEM, "one")
     fanout.end_all()
     assert await subscription.next(10) is None
     assert subscription.ended
@@ -57,10 +69,10 @@ async def test_at_the_end_all_subscriptions_end() -> None:
 
 async def test_news_of_a_camera_reach_those_in_whose_scope_it_is() -> None:
     communes = {"gate": "Lille", "yard": "Hellemmes"}
-    fanout = Fanout(max_subscriptions=4, queue_size=8, commune_of=communes.get)
+    fanout = Fanout(Turns("open event streams", Limits(4, 4)), queue_size=8, commune_of=communes.get)
     territories = [Territory(communes=frozenset({name})) for name in ("Lille", "Hellemmes")]
     lille, hellemmes, shared, all_ = (
-        fanout.subscribe(Scope("somebody", territory))
+        fanout.subscribe(Scope("somebody", territory), "somebody")
         for territory in (*territories, Territory(cameras=frozenset({"gate"})), EVERYWHERE)
     )
     for camera in ("gate", "yard", "unknown", None):

@@ -76,7 +76,7 @@ def listening(request_timeout_s: float) -> Iterator[int]:
         await asyncio.sleep(3 * request_timeout_s)
         return PlainTextResponse("at last")
 
-    config = uvicorn.Config(app, port=0, log_config=None, ws="none", http=prompt_requests(request_timeout_s))
+    config = uvicorn.Config(app, port=0, log_config=None, ws="none", http=prompt_requests(request_timeout_s, 10.0))
     server = Server(config, app, health := Health(ManualClock(), 60.0))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -9,7 +9,7 @@ from typing import TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from beffroi_api.http.connections import prompt_requests
+from beffroi_api.http.connections import prompt_requests, prompt_views
 from beffroi_api.process.services import OnBug, ProcessServices
 from beffroi_api.process.settings import ProcessSettings
 from beffroi_common.runtime import lifecycle
@@ -68,8 +68,8 @@ def config(wanted: ProcessSettings, app: FastAPI) -> uvicorn.Config:
         proxy_headers=True,
         forwarded_allow_ips=wanted.trusted_proxies,
         server_header=False,
-        http=prompt_requests(wanted.request_timeout_s),
-        ws="websockets-sansio",
+        http=prompt_requests(wanted.request_timeout_s, wanted.write_timeout_s),
+        ws=prompt_views(wanted.write_timeout_s),
         ws_max_size=MAX_CLIENT_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # encoded video does not get smaller
         timeout_graceful_shutdown=wanted.shutdown_timeout_s,

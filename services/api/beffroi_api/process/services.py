@@ -12,6 +12,8 @@ from starlette.requests import HTTPConnection
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import EVERYWHERE, Territory
+from beffroi_api.bulkheads.pool import Pool
+from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.bus.live_intake import LiveIntake
 from beffroi_api.bus.publisher import MakeSender, Publisher
 from beffroi_api.bus.viewers import ViewersSender
@@ -42,6 +44,10 @@ from beffroi_common.topics import STATUS
 from .settings import ProcessSettings, key_bytes
 
 STARTING = Scope.system("pictures and events of every camera are filtered in memory")
+
+LASTING = Limits(at_once=4, per_key=2, waiting=4096, waiting_per_key=1024, wait_s=None)
+"""Nobody else gives an answer to what asks here, so nothing is refused; it takes milliseconds, and is asked every two
+seconds by each of some hundred views and streams."""
 
 OnBug = Callable[[BaseException], None]
 TerritoryOf = Callable[[str], Territory]
@@ -109,8 +115,10 @@ class ProcessServices:
         self.table = Table(bus, STATUS, decode_status, on_change=self.statuses.changed, name=service)
         self.statuses.table = self.table
         self.reasons = Reasons(self.directory, self.statuses.of_camera, lambda: self.statuses.broker().reachable)
-        self.open_views = 0
-        """Touched on the event loop alone."""
+        views = Limits(settings.live.max_viewers, settings.live.max_viewers_per_person)
+        self.views = Turns("live views", views)
+        self.lasting = Pool("lasting", "checks of what goes on", LASTING)
+        """For what goes on for long, apart from requests: is its session in force, and its rows in the trail."""
         self._running: list[Worker] = []
 
     def decision_news(self) -> DecisionNews:
@@ -165,6 +173,7 @@ class ProcessServices:
             self.table.close()
         for worker in self._running:
             worker.join()
+        self.lasting.close()
         self.database.close()
 
     def end_streams(self) -> None:

@@ -55,6 +55,9 @@ class SessionSettings(BaseModel):
     failures_per_account: int = Field(default=50, ge=1)
     """Whoever has many addresses gets 1200 guesses a day, and a password of 12 characters outlives that; no person
     mistypes so often, so that it is reached by guessers alone."""
+    check_every_s: float = Field(default=2.0, gt=0)
+    """What goes out for long, a live view, news or a video, looks so often whether its session is in force. A view
+    ends within 5 s of a sign-out: closing takes up to two more."""
     parallel_hashes: int = Field(default=2, ge=1)
     """Password checks at a time: each takes 64 MiB and a tenth of a second of one core, on purpose."""
 
@@ -80,10 +83,10 @@ class LiveSettings(BaseModel):
     """About 8 s at 4 Mbit/s; a browser slower than that skips to the newest pictures."""
     max_viewers: int = Field(default=64, ge=1)
     """Live views at a time; each costs the bitrate of its camera."""
+    max_viewers_per_person: int = Field(default=18, ge=1)
+    """Two walls of nine pictures. Nobody can take all of `max_viewers`."""
     idle_s: float = Field(default=3.0, gt=0)
     """Without a new picture for so long, the viewer learns why."""
-    session_check_s: float = Field(default=15.0, gt=0)
-    """An open view looks so often whether its session is still in force."""
     decision_lag_s: float = Field(default=2.0, ge=0.5)
     """A mask that was decided by another process is in force here after this time at the latest: while less than that
     is sure, no picture is shown. Usually it is a quarter of a second, the rhythm in which the news are read."""
@@ -112,6 +115,9 @@ class ProcessSettings(ServiceSettings):
     """A camera with every zone drawn to the limit is 250 kB."""
     request_timeout_s: float = Field(default=20.0, gt=0)
     """A request has to be whole after so long: half a megabyte comes over a bad line in that time."""
+    write_timeout_s: float = Field(default=10.0, gt=0)
+    """Whoever does not take what they asked for in that time is cut off. A live message or a piece of video is half a
+    megabyte at most: a line that carries a tenth of its camera is fast enough."""
     stale_after_s: float = Field(default=20.0, gt=0)
     """A status not repeated for so long (it is every 5 s) is not believed any more."""
     shutdown_timeout_s: int = Field(default=5, ge=0)

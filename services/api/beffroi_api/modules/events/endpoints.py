@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy
-from beffroi_api.http.access import COOKIE, WatchingConsole
+from beffroi_api.http.access import WatchingConsole
+from beffroi_api.http.presence import Presence
 from beffroi_api.http.problems import Responses, problems
 from beffroi_api.services import Services, ServicesOf
 
@@ -32,27 +33,30 @@ HEARTBEAT = "event: heartbeat\ndata: {}\n\n"
 @router.get("", response_class=StreamingResponse, responses=STREAM | problems(Busy))
 async def listen(request: Request, who: WatchingConsole, services: ServicesOf) -> StreamingResponse:
     """News until you leave, are too slow, or your session ends. Nothing is repeated: ask for the lists first."""
-    services.fanout.refuse_when_full()
-    return StreamingResponse(_stream(services, who, request.cookies.get(COOKIE)), media_type="text/event-stream")
+    services.fanout.refuse_when_full(who.username)
+    return StreamingResponse(
+        _stream(services, who, Presence(services, request, who, is_use=False)), media_type="text/event-stream"
+    )
 
 
-async def _stream(services: Services, who: Identity, token: str | None) -> AsyncIterator[str]:
+async def _stream(services: Services, who: Identity, presence: Presence) -> AsyncIterator[str]:
     heartbeat_s = services.settings.event_heartbeat_s
-    subscription = services.fanout.subscribe(Scope.of(who))
+    subscription = services.fanout.subscribe(Scope.of(who), who.username)
+    now_s = asyncio.get_running_loop().time
     try:
         yield f"retry: {RETRY_MS}\n: listening\n\n"
-        check_at_s = services.clock.monotonic_s() + heartbeat_s
+        quiet_since_s = now_s()
         while not subscription.ended:
-            event = await subscription.next(heartbeat_s)
+            event = await subscription.next(min(heartbeat_s, services.settings.session.check_every_s))
+            still = await presence.who()
+            if still is None:
+                return
+            subscription.scope = Scope.of(still)
             if event is not None:
                 yield f"event: {event.name}\ndata: {event.data}\n\n"
-            elif not subscription.ended:
+                quiet_since_s = now_s()
+            elif not subscription.ended and now_s() - quiet_since_s >= heartbeat_s:
                 yield HEARTBEAT
-            if services.clock.monotonic_s() >= check_at_s:
-                check_at_s = services.clock.monotonic_s() + heartbeat_s
-                now = await run_in_threadpool(services.authenticate, token, who.address, is_use=False)
-                if now is None:
-                    return
-                subscription.scope = Scope.of(now)
+                quiet_since_s = now_s()
     finally:
         services.fanout.unsubscribe(subscription)

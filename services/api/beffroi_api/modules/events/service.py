@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from beffroi_api.authz.scope import Scope
-from beffroi_api.errors import Busy
+from beffroi_api.bulkheads.turns import Turn, Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,10 @@ class Event:
 class Subscription:
     """One listener and its scope. It ends when it is too slow: it then has to ask for everything again anyway."""
 
-    def __init__(self, scope: Scope, size: int) -> None:
+    def __init__(self, scope: Scope, size: int, seat: Turn) -> None:
         self.scope = scope
         """Replaced when the territory of whoever listens has changed."""
+        self.seat = seat
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue(size)
         self._loop = asyncio.get_running_loop()
         self.ended = False
@@ -57,26 +58,28 @@ class Subscription:
 class Fanout:
     """Hands each piece of news to every subscription in whose scope it is."""
 
-    def __init__(self, max_subscriptions: int, queue_size: int, commune_of: Callable[[str], str | None]) -> None:
-        self._max = max_subscriptions
+    def __init__(self, seats: Turns, queue_size: int, commune_of: Callable[[str], str | None]) -> None:
+        self._seats = seats
         self._queue_size = queue_size
         self._commune_of = commune_of
         self._subscriptions: set[Subscription] = set()
         self._lock = threading.Lock()
 
-    def refuse_when_full(self) -> None:
-        """See that one more may listen.
+    def refuse_when_full(self, person: str) -> None:
+        """See that `person` may listen once more.
 
         Raises:
-            Busy: too many do already.
+            Busy: too many do already, or they do too often.
         """
-        with self._lock:
-            if len(self._subscriptions) >= self._max:
-                raise Busy(f"{self._max} consoles listen already: close one, or ask for a higher max_event_streams.")
+        self._seats.refuse_when_full(person)
 
-    def subscribe(self, scope: Scope) -> Subscription:
-        """Begin to listen; call it on the event loop."""
-        subscription = Subscription(scope, self._queue_size)
+    def subscribe(self, scope: Scope, person: str) -> Subscription:
+        """Begin to listen; call it on the event loop.
+
+        Raises:
+            Busy: see `refuse_when_full`.
+        """
+        subscription = Subscription(scope, self._queue_size, self._seats.enter(person))
         with self._lock:
             self._subscriptions.add(subscription)
         return subscription
@@ -85,6 +88,7 @@ class Fanout:
         """Stop listening."""
         with self._lock:
             self._subscriptions.discard(subscription)
+        subscription.seat.leave()
 
     def publish(self, name: str, news: BaseModel, camera: str | None) -> None:
         """Offer news of a camera to those in whose scope it is, of a service (None) to everybody; from any thread."""

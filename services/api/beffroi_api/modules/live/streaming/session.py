@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 from anyio import CancelScope
-from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import AWAY
-from beffroi_api.errors import Busy, no_camera
-from beffroi_api.http.access import COOKIE
+from beffroi_api.errors import no_camera
+from beffroi_api.http.presence import Presence
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.live.schemas import LiveState, View
@@ -28,12 +28,23 @@ from .wire import message
 
 log = structlog.get_logger(__name__)
 
-SESSION_ENDED = 4401
-"""Close code: sign in again."""
+
+@dataclass(frozen=True)
+class Ending:
+    """Why the server ends a view, as it says when it closes."""
+
+    code: int
+    reason: str = ""
+
+
+SESSION_ENDED = Ending(4401, "Your session has ended: sign in again.")
 OUT_OF_SCOPE = 4404
 """Close code: whoever watches may not know of this camera any more."""
-GOING_AWAY = 1001
-"""Close code of RFC 6455: the server stops."""
+GOING_AWAY = Ending(1001)
+"""RFC 6455: the server stops."""
+CLOSE_S = 1.0
+"""A browser that takes nothing does not take a close code either; then the connection is cut."""
+GUARD_EVERY_S = 0.5
 RETRY_S = 1.0
 """Between attempts to write down the end of a view while the database does not answer."""
 
@@ -45,6 +56,7 @@ class LiveSession:
         self._websocket = websocket
         self._services = services
         self._who = who
+        self._presence = Presence(services, websocket, who)
         self._camera = camera
         self._view = view
         self._batches = 0
@@ -60,79 +72,96 @@ class LiveSession:
             Busy: too many live views are open.
         """
         require(may_watch(self._who, self._services.directory.camera(self._camera)), self._camera)
-        limit = self._services.settings.live.max_viewers
-        if self._services.open_views >= limit:
-            raise Busy(f"{limit} live views are open already: close one, or ask for a higher live.max_viewers.")
-        self._services.open_views += 1
+        seat = self._services.views.enter(self._who.username)
         started_s = self._services.clock.monotonic_s()
         try:
             await self._remember_start()
             await self._websocket.accept()
-            await self._watch()
+            ending = await self._watch()
+            if ending is not None:
+                await self._close(ending)
         finally:
             if self._is_in_trail:
                 await self._remember_end(round(self._services.clock.monotonic_s() - started_s))
-            self._services.open_views -= 1
+            seat.leave()
 
-    async def _watch(self) -> None:
+    async def _watch(self) -> Ending | None:
+        """Show pictures until one side leaves; returns why the server does."""
         viewer = self._services.buffer.watch(Scope.of(self._who), self._camera, self._view)
         gauge = LIVE_VIEWERS.labels(camera=self._camera, view=self._view.value)
         gauge.inc()
         if self._view is View.ANNOTATED:
             self._services.leases.open(self._camera)
-        sending, listening = asyncio.create_task(self._send(viewer)), asyncio.create_task(self._listen())
+        tasks = [asyncio.create_task(each) for each in (self._guard(), self._send(viewer), self._listen())]
         try:
-            await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._services.buffer.leave(self._camera, self._view, viewer)
             gauge.dec()
             if self._view is View.ANNOTATED:
                 self._services.leases.close(self._camera)
-            for task in (sending, listening):
+            for task in tasks:
                 task.cancel()
-            # Both end at once, also when the server stops and cancels this.
+            # All end at once, also when the server stops and cancels this.
             with CancelScope(shield=True):
-                outcomes = await asyncio.gather(sending, listening, return_exceptions=True)
+                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
                 raise outcome
+        return next((outcome for outcome in outcomes if isinstance(outcome, Ending)), None)
 
     async def _listen(self) -> None:
         """Nothing is expected from the browser but that it leaves."""
         while (await self._websocket.receive())["type"] != "websocket.disconnect":
             pass
 
-    async def _send(self, viewer: Viewer) -> None:
-        settings, clock = self._services.settings.live, self._services.clock
-        check_at_s = clock.monotonic_s() + settings.session_check_s
+    async def _guard(self) -> Ending:
+        """Wait until the view must end, however long a picture is on its way: a browser may take nothing."""
+        while True:
+            await asyncio.sleep(GUARD_EVERY_S)
+            with suppress(*AWAY):  # `_send` shows nothing until somebody knows
+                if (ending := await self._ending()) is not None:
+                    return ending
+
+    async def _send(self, viewer: Viewer) -> Ending:
         timeout_s = 0.0  # at first: whoever opens a camera without pictures learns at once why
         while True:
             held = await viewer.next(timeout_s)
-            timeout_s = settings.idle_s
+            timeout_s = self._services.settings.live.idle_s
             if viewer.ended:
-                await self._websocket.close(GOING_AWAY)
-                return
-            if clock.monotonic_s() >= check_at_s:
-                try:
-                    is_in_force = await self._in_force()
-                except AWAY:
-                    await self._say(DATABASE_AWAY)
-                    continue  # nothing is shown before somebody knows
-                check_at_s = clock.monotonic_s() + settings.session_check_s
-                if not is_in_force:
-                    await self._websocket.close(SESSION_ENDED, "Your session has ended: sign in again.")
-                    return
+                return GOING_AWAY
+            # Before the scope is looked at: the camera may have got another commune, and nobody here knew.
             knows = await self._knows_decisions()
-            # Looked at after that: the camera may have got another commune, and nobody here knew.
-            if self._is_out_of_scope():
-                await self._websocket.close(OUT_OF_SCOPE, no_camera(self._camera).detail)
-                return
+            try:
+                ending = await self._ending()
+            except AWAY:
+                await self._say(DATABASE_AWAY)
+                continue  # nothing is shown before somebody knows
+            if ending is not None:
+                return ending
             if not knows:
                 await self._say(DATABASE_AWAY)
             elif held is None:
                 await self._say(self._services.reasons.why(self._camera, self._view))
             else:
                 await self._picture(held)
+
+    async def _ending(self) -> Ending | None:
+        """Why this view must end, if it must. An open view counts as use of its session."""
+        who = await self._presence.who()
+        if who is None:
+            return SESSION_ENDED
+        self._who = who
+        # The camera may have got another commune. One that was removed is no secret.
+        camera = self._services.directory.camera(self._camera)
+        if camera is not None and not may_watch(who, camera).is_granted:
+            return Ending(OUT_OF_SCOPE, no_camera(self._camera).detail)
+        return None
+
+    async def _close(self, ending: Ending) -> None:
+        with suppress(TimeoutError, WebSocketDisconnect):
+            async with asyncio.timeout(CLOSE_S):
+                await self._websocket.close(ending.code, ending.reason)
 
     async def _picture(self, held: Held) -> None:
         # Looked at once more here: a batch may have waited in the queue while a new decision was taken.
@@ -149,24 +178,10 @@ class LiveSession:
             self._said = state
             await self._websocket.send_text(state.model_dump_json())
 
-    def _is_out_of_scope(self) -> bool:
-        """Looked at before each picture: the camera may have got another commune. One that was removed is no secret."""
-        camera = self._services.directory.camera(self._camera)
-        return camera is not None and not may_watch(self._who, camera).is_granted
-
     async def _knows_decisions(self) -> bool:
         """Whether it is sure which masks are in force: another process may have taken a decision a moment ago."""
         news = self._services.news
-        return news.is_current() or await run_in_threadpool(news.catch_up)
-
-    async def _in_force(self) -> bool:
-        """Whether the session still is; an open view counts as its use. Learns whether its scope has changed."""
-        token, address = self._websocket.cookies.get(COOKIE), self._who.address
-        now = await run_in_threadpool(self._services.authenticate, token, address)
-        if now is None or now.role is not self._who.role:
-            return False
-        self._who = now
-        return True
+        return news.is_current() or await self._services.lasting.run(self._who.username, news.catch_up)
 
     async def _remember_start(self) -> None:
         try:
@@ -188,4 +203,4 @@ class LiveSession:
     async def _remember(self, action: Action, **details: int) -> None:
         full = {"view": self._view.value, **details}
         entry = Entry(self._who.username, self._who.address, action, self._camera, details=full)
-        await run_in_threadpool(self._services.trail.record, entry)
+        await self._services.lasting.run(self._who.username, self._services.trail.record, entry)
