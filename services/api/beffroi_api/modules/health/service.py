@@ -37,9 +37,14 @@ class Statuses:
     _said: dict[str, tuple[Level, str, str, dict[str, str]]] = field(default_factory=dict)
     _heard_s: dict[str, float] = field(default_factory=dict)
     """When each came that came since the topic was read to its end: whoever says it may have a clock that is wrong."""
+    _by_camera: dict[str, dict[str, CameraStatus]] = field(default_factory=dict)
+    """By key, for `of_camera`, which is asked of each camera of a list. What is in it is replaced and never changed."""
+    _camera_of: dict[str, str] = field(default_factory=dict)
+    """By key."""
 
     def changed(self, key: str, now: Status | Absent) -> None:
         """A status came; on the table's thread."""
+        self._sort(key, now)
         if isinstance(now, Absent):
             self._said.pop(key, None)
             self._heard_s.pop(key, None)
@@ -54,11 +59,7 @@ class Statuses:
 
     def of_camera(self, camera: str) -> list[CameraStatus]:
         """What may be believed of one camera, the worst first."""
-        found = [
-            each
-            for each in self._values()
-            if isinstance(each, CameraStatus) and each.camera == camera and not self.is_stale(each)
-        ]
+        found = [each for each in self._by_camera.get(camera, {}).values() if not self.is_stale(each)]
         return sorted(found, key=lambda each: WORST_FIRST.index(each.level))
 
     def all_services(self) -> list[ServiceHealth]:
@@ -108,6 +109,20 @@ class Statuses:
         if isinstance(status, ServiceStatus):
             return ServiceHealth(**fields, stale=False)
         return CameraServiceHealth(**fields, stale=False)
+
+    def _sort(self, key: str, now: Status | Absent) -> None:
+        camera = now.camera if isinstance(now, CameraStatus) else None
+        before = self._camera_of.get(key)
+        if before is not None and before != camera:
+            del self._camera_of[key]
+            left = {other: said for other, said in self._by_camera[before].items() if other != key}
+            if left:
+                self._by_camera[before] = left
+            else:
+                del self._by_camera[before]
+        if isinstance(now, CameraStatus):
+            self._camera_of[key] = now.camera
+            self._by_camera[now.camera] = {**self._by_camera.get(now.camera, {}), key: now}
 
     def _values(self) -> list[Status]:
         return list(self.table.values().values()) if self.table is not None else []
