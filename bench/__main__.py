@@ -12,6 +12,7 @@ MEASUREMENTS = (
     "bench.parallel",
     "bench.detector",
     "bench.live",
+    "bench.floods",
     "bench.memory",
 )
 

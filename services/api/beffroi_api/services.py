@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from beffroi_api.authz.scope import Scope
+from beffroi_api.bulkheads.pool import Pool
 from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.bus.cameras import LEASE, CamerasSender
 from beffroi_api.bus.frames import FrameReader
@@ -45,6 +45,10 @@ ALERTS_EVERY_S = 3600.0
 ORPHANS_EVERY_S = 15.0
 RECORDINGS_EVERY_S = 3600.0
 NEWS_EVERY_S = 60.0
+
+PLAYING = Limits(at_once=8, per_key=2, wait_s=20.0)
+"""Reads of a quarter of a megabyte: two of a person's at once are a player and the one after it. A store that does not
+answer holds them up for as long as the client waits for it."""
 
 NAMES = Scope.system("an alert that was found in scope says the name of its camera")
 
@@ -117,9 +121,13 @@ class Services(ProcessServices):
             self.recordings,
             stores,
             settings.stills,
-            threading.BoundedSemaphore(settings.stills.parallel),
             lambda camera: self.reasons.why(camera).message,
         )
+        self.still_making = Pool(
+            "stills", "pictures", Limits(settings.stills.parallel, per_key=1, wait_s=settings.stills.wait_s)
+        )
+        self.playing = Pool("playing", "videos", PLAYING)
+        self.signing_in = Pool("sign-in", "sign-ins", Limits(settings.session.parallel_hashes, per_key=1))
         self._probe = StoreProbe(stores.every(), clock)
         self.health = HealthReport(self.statuses, self._probe, self.cameras.every)
         self._announcements = self._announce()
@@ -160,6 +168,8 @@ class Services(ProcessServices):
 
     def close(self) -> None:
         """Stop the threads and close every connection."""
+        for pool in (self.still_making, self.playing, self.signing_in):
+            pool.close()
         self.frames.close()
         super().close()
 
@@ -169,7 +179,7 @@ class Services(ProcessServices):
         self.fanout.end_all()
 
 
-def services_of(connection: HTTPConnection) -> Services:
+async def services_of(connection: HTTPConnection) -> Services:
     """The parts of the application that got this request."""
     services: Services = connection.app.state.services
     return services

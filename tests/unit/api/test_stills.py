@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,7 +11,7 @@ import pytest
 from tests.application import NS, SYSTEM, film
 
 from beffroi_api.bus.frames import FrameReader
-from beffroi_api.errors import Busy, NoPicture
+from beffroi_api.errors import NoPicture
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.stills.pictures import Still
@@ -35,34 +34,20 @@ def camera(mask: int) -> Camera:
     return Camera(id="gate", name="gate", commune="Lille", slot=0, source=source, masking=decision, version=mask)
 
 
-class Turn(threading.BoundedSemaphore):
-    """Something happens while somebody waits for a turn."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.meanwhile: Callable[[], None] = lambda: None
-
-    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
-        self.meanwhile()
-        return super().acquire(blocking, timeout)
-
-
 class Bench:
     def __init__(self) -> None:
         self.directory = CameraDirectory()
         self.directory.load([camera(1)], {})
         clock = ManualClock(START + timedelta(seconds=2))
         self.broker = MemoryBroker(slots=1, clock=clock)
-        self.turn = Turn()
         # No recording covers any moment.
         recordings = SimpleNamespace(refuse_past_retention=lambda _: None, covering=lambda *_: None)
         self.stills = Stills(
-            FrameReader(MemoryBus(self.broker), self.directory, StillSettings(wait_s=0.01), clock),
+            FrameReader(MemoryBus(self.broker), self.directory, StillSettings(), clock),
             self.directory,
             cast("Recordings", recordings),
             Stores([MemoryStore()]),
-            StillSettings(wait_s=0.01),
-            self.turn,
+            StillSettings(),
             lambda _: "nothing came.",
         )
 
@@ -88,13 +73,6 @@ ASK: list[Callable[[Stills], Still]] = [
 
 
 @pytest.mark.parametrize("ask", ASK, ids=["latest", "at"])
-def test_a_decision_while_waiting_for_a_turn(bench: Bench, ask: Callable[[Stills], Still]) -> None:
-    bench.turn.meanwhile = bench.decide
-    with pytest.raises(NoPicture):
-        ask(bench.stills)
-
-
-@pytest.mark.parametrize("ask", ASK, ids=["latest", "at"])
 def test_a_decision_while_decoding(
     bench: Bench, ask: Callable[[Stills], Still], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,20 +88,7 @@ def test_a_decision_while_decoding(
         ask(bench.stills)
 
 
-@pytest.mark.parametrize("ask", ASK, ids=["latest", "at"])
-def test_what_came_while_waiting_for_a_turn_is_shown(bench: Bench, ask: Callable[[Stills], Still]) -> None:
-    def decide_and_go_on() -> None:
-        bench.decide()
-        bench.put(*film(1, start_ns=START_NS + NS, first_sequence=2, mask_version=2))
-
-    bench.turn.meanwhile = decide_and_go_on
-    assert ask(bench.stills).mask_version == 2
-
-
-def test_a_turn_is_given_back_whatever_came_of_it(bench: Bench) -> None:
+def test_why_there_is_none(bench: Bench) -> None:
     bench.decide()
-    for _ in range(3):
-        with pytest.raises(NoPicture, match=r"^There is no picture at present: nothing came\.$"):
-            bench.stills.latest(SYSTEM, "gate")
-    with bench.turn, pytest.raises(Busy):
+    with pytest.raises(NoPicture, match=r"^There is no picture at present: nothing came\.$"):
         bench.stills.latest(SYSTEM, "gate")

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from beffroi_api.http import access, console, document, problems
+from beffroi_api.http.admission import AdmissionMiddleware
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.security import SecurityMiddleware
 from beffroi_api.modules.alerts.endpoints import router as alerts
@@ -35,7 +36,9 @@ ROUTERS = (meta, session, rules, cameras, stills, views, alerts, recordings, eve
 
 
 class SecuredApp(FastAPI):
-    """Puts `SecurityMiddleware` outermost: starlette's own answer to a bug would otherwise lack its headers."""
+    """Puts `SecurityMiddleware` outermost, as starlette's own answer to a bug would otherwise lack its headers; then
+    admission.
+    """
 
     def __init__(self, settings: ProcessSettings | None, **fields: Any) -> None:
         self._settings = settings
@@ -46,7 +49,8 @@ class SecuredApp(FastAPI):
         inner = super().build_middleware_stack()
         if self._settings is None:
             return inner
-        return SecurityMiddleware(inner, self._settings.max_body_bytes, self._settings.public_origin)
+        admitted = AdmissionMiddleware(inner)
+        return SecurityMiddleware(admitted, self._settings.max_body_bytes, self._settings.public_origin)
 
 
 def create_app(

@@ -56,6 +56,12 @@ class PromptViews(PromptReaders, WebSocketsSansIOProtocol):
     close_s = 1.0
     """What is left to be sent is a close code."""
 
+    async def send(self, message: Any) -> None:
+        """See uvicorn, which takes an answer that refuses a view for one that failed, and logs an error for each."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
+
     def keepalive_timeout(self) -> None:
         """See uvicorn, which would wait for what is left to be sent to somebody who does not answer."""
         self.transport.abort()

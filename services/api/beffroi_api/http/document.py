@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from beffroi_api.errors import ApiError, ForeignOrigin, Invalid, NotAllowed, NotSignedIn, TooLarge
+from beffroi_api.errors import ApiError, Busy, ForeignOrigin, Invalid, NotAllowed, NotSignedIn, TooLarge
 from beffroi_api.http import access
 from beffroi_api.http.problems import MEDIA_TYPE, Problem
 from beffroi_api.modules.events.schemas import News
@@ -62,7 +62,7 @@ def _add_rules(document: dict[str, Any], app: FastAPI) -> None:
 
 
 def _common(rule: access.Rule, method: str) -> list[type[ApiError]]:
-    common: list[type[ApiError]] = [Invalid]
+    common: list[type[ApiError]] = [Invalid, Busy]
     if rule.roles:
         common += [NotSignedIn, NotAllowed]
     if method in UNSAFE:

@@ -11,9 +11,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from beffroi_api.db.database import AWAY
-from beffroi_api.errors import ApiError, Invalid, TooLarge
+from beffroi_api.errors import ApiError, Invalid
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,15 @@ def render(error: ApiError) -> JSONResponse:
     return JSONResponse(body, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 
+async def answer(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or refuse a live view, before any endpoint has it."""
+    response = render(error)
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
     """Let every error leave `app` as a problem."""
     app.add_exception_handler(ApiError, _api_error)
@@ -93,8 +104,6 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    if error.status_code == TooLarge.status:
-        return render(TooLarge(error.detail))
     body = {
         "type": "about:blank",
         "title": str(error.detail),

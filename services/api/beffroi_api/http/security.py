@@ -5,16 +5,15 @@ Plain ASGI, so that streams stay streams.
 
 from __future__ import annotations
 
+from collections import deque
+
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from beffroi_api.errors import ApiError, ForeignOrigin, TooLarge
 from beffroi_api.http.paths import API_PREFIX
-from beffroi_api.http.problems import render
+from beffroi_api.http.problems import answer
 from beffroi_common.runtime.metrics import HTTP_REQUESTS
 
 CSRF_HEADER = "x-beffroi-request"
@@ -73,10 +72,11 @@ class SecurityMiddleware:
         try:
             _refuse_foreign(HTTPConnection(scope), self._public_origin)
             _refuse_large(Headers(scope=scope), self._max_body_bytes)
+            receive = await _whole(scope, receive, self._max_body_bytes)
         except ApiError as error:
-            await _answer(error, scope, receive, send)
+            await answer(error, scope, receive, send)
             return
-        await self._app(scope, _bounded(receive, self._max_body_bytes), send)
+        await self._app(scope, receive, send)
 
 
 def _refuse_foreign(connection: HTTPConnection, public_origin: str | None) -> None:
@@ -103,20 +103,28 @@ def _refuse_large(headers: Headers, max_body_bytes: int) -> None:
         raise TooLarge(f"A request may have {max_body_bytes} bytes at most.")
 
 
-def _bounded(receive: Receive, max_body_bytes: int) -> Receive:
-    """A body without a stated length is counted as it comes."""
-    seen = 0
+async def _whole(scope: Scope, receive: Receive, max_body_bytes: int) -> Receive:
+    """Wait for the body, counted as it comes: whoever sends it slowly keeps nobody waiting but themselves.
 
-    async def counted() -> Message:
-        nonlocal seen
+    Raises:
+        TooLarge: it has more bytes than any honest one.
+    """
+    if scope["type"] != "http" or scope["method"] in SAFE:  # nobody reads it
+        return receive
+    messages, seen = deque[Message](), 0
+    while True:
         message = await receive()
-        if message["type"] == "http.request":
-            seen += len(message.get("body", b""))
-            if seen > max_body_bytes:  # FastAPI, which reads here, lets no other exception through
-                raise HTTPException(TooLarge.status, f"A request may have {max_body_bytes} bytes at most.")
-        return message
+        messages.append(message)
+        seen += len(message.get("body", b""))
+        if seen > max_body_bytes:
+            raise TooLarge(f"A request may have {max_body_bytes} bytes at most.")
+        if not message.get("more_body", False):
+            break
 
-    return counted
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return again
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
@@ -146,11 +154,3 @@ def _count(scope: Scope, status: int) -> None:
 def _counted(method: str) -> str:
     """Of methods anybody can make up as many as he likes, and each would be a series for ever."""
     return method if method in METHODS else "other"
-
-
-async def _answer(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    response: Response = render(error)
-    if scope["type"] == "websocket":
-        await WebSocket(scope, receive, send).send_denial_response(response)
-    else:
-        await response(scope, receive, send)

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.authz.territory import EVERYWHERE, Territory
+from beffroi_api.bulkheads.admission import Admission
 from beffroi_api.bulkheads.pool import Pool
 from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.bus.live_intake import LiveIntake
@@ -115,6 +116,7 @@ class ProcessServices:
         self.table = Table(bus, STATUS, decode_status, on_change=self.statuses.changed, name=service)
         self.statuses.table = self.table
         self.reasons = Reasons(self.directory, self.statuses.of_camera, lambda: self.statuses.broker().reachable)
+        self.admission = Admission()
         views = Limits(settings.live.max_viewers, settings.live.max_viewers_per_person)
         self.views = Turns("live views", views)
         self.lasting = Pool("lasting", "checks of what goes on", LASTING)
@@ -182,14 +184,16 @@ class ProcessServices:
 
     def authenticate(self, token: str | None, address: str, *, is_use: bool = True) -> Identity | None:
         """See `http.access.Authenticator`."""
-        return self.sessions.authenticate(token, address, is_use=is_use)
+        identity = self.sessions.authenticate(token, address, is_use=is_use)
+        self.admission.learn(token, identity.username if identity is not None else None)
+        return identity
 
     def record_denial(self, identity: Identity, method: str, path: str) -> None:
         """See `http.access.Authenticator`."""
         self.trail.record(Entry.of(identity, Action.DENIED, subject=f"{method} {path}", role=identity.role.value))
 
 
-def process_services_of(connection: HTTPConnection) -> ProcessServices:
+async def process_services_of(connection: HTTPConnection) -> ProcessServices:
     """The parts of the process that got this request."""
     services: ProcessServices = connection.app.state.services
     return services

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import (
     AlreadyAcknowledged,
@@ -18,10 +19,11 @@ from beffroi_api.errors import (
     UnknownStore,
 )
 from beffroi_api.http.access import Watcher, WatchingConsole
+from beffroi_api.http.admission import aside
 from beffroi_api.http.problems import problems
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.live.endpoints import JPEG, picture
-from beffroi_api.services import ServicesOf
+from beffroi_api.services import Services, ServicesOf
 from beffroi_common.contracts import CameraId
 
 from .schemas import AlertPage, AlertView, Life
@@ -64,8 +66,12 @@ def acknowledge_alert(alert: AlertId, who: Watcher, services: ServicesOf) -> Ale
     response_class=Response,
     responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway, UnknownStore),
 )
-def alert_still(alert: AlertId, who: Watcher, services: ServicesOf) -> Response:
+async def alert_still(request: Request, alert: AlertId, who: Watcher, services: ServicesOf) -> Response:
     """The masked picture on which the alert opened."""
+    return await aside(request, services.still_making, who.username, _still, services, who, alert)
+
+
+def _still(services: Services, who: Identity, alert: str) -> Response:
     found = services.alerts.get(Scope.of(who), alert)
     still = services.stills.at(Scope.of(who), found.camera, found.opened_at)
     return picture(services, who, found.camera, still, Action.ALERT_STILL_SEEN, subject=found.id)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, WebSocket
+from fastapi import APIRouter, Query, Request, Response, WebSocket
 
 from beffroi_api.authz.policies import may_watch, require
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import Busy, Destroyed, NoPicture, NotFound, StoreAway, UnknownStore, no_camera
 from beffroi_api.http.access import Watcher
+from beffroi_api.http.admission import aside
 from beffroi_api.http.moments import Moment
 from beffroi_api.http.problems import Responses, problems
 from beffroi_api.modules.audit.schemas import Action
@@ -51,17 +53,15 @@ JPEG: Responses = {
     response_class=Response,
     responses=JPEG | problems(NotFound, NoPicture, Destroyed, Busy, StoreAway, UnknownStore),
 )
-def still(
+async def still(
+    request: Request,
     camera: CameraId,
     who: Watcher,
     services: ServicesOf,
     at: Annotated[Moment | None, Query(description="The moment; the newest picture where it is absent")] = None,
 ) -> Response:
     """One masked picture of a camera."""
-    scope = Scope.of(who)
-    require(may_watch(who, services.cameras.known(scope, camera)), camera)
-    found = services.stills.latest(scope, camera) if at is None else services.stills.at(scope, camera, at)
-    return picture(services, who, camera, found, Action.STILL_SEEN)
+    return await aside(request, services.still_making, who.username, _still, services, who, camera, at)
 
 
 @views.websocket("/live")
@@ -74,6 +74,13 @@ async def live(
 ) -> None:
     """Pictures as they come; see `LiveHeader` and `LiveState` for what travels."""
     await LiveSession(websocket, services, who, camera, view).run()
+
+
+def _still(services: Services, who: Identity, camera: str, at: datetime | None) -> Response:
+    scope = Scope.of(who)
+    require(may_watch(who, services.cameras.known(scope, camera)), camera)
+    found = services.stills.latest(scope, camera) if at is None else services.stills.at(scope, camera, at)
+    return picture(services, who, camera, found, Action.STILL_SEEN)
 
 
 def picture(

@@ -7,19 +7,24 @@ from fastapi import APIRouter, Depends, Request, Response
 from beffroi_api.authz.roles import Identity
 from beffroi_api.errors import SignInFailed, Throttled
 from beffroi_api.http.access import COOKIE, AnyConsole, SignedIn, address_of, everyone
+from beffroi_api.http.admission import aside
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.problems import problems
 from beffroi_api.services import ServicesOf
 
+from .attempts.throttle import network_of
 from .schemas import SessionView, SignIn
 
 router = APIRouter(prefix="/session", tags=["session"])
 
 
 @router.post("", dependencies=[Depends(everyone)], responses=problems(SignInFailed, Throttled))
-def sign_in(body: SignIn, request: Request, response: Response, services: ServicesOf) -> SessionView:
+async def sign_in(body: SignIn, request: Request, response: Response, services: ServicesOf) -> SessionView:
     """Sign in. The session is a cookie that scripts cannot read and other sites cannot send."""
-    token, identity = services.sessions.sign_in(body, address_of(request))
+    address = address_of(request)
+    token, identity = await aside(
+        request, services.signing_in, network_of(address), services.sessions.sign_in, body, address
+    )
     response.set_cookie(
         COOKIE,
         token,

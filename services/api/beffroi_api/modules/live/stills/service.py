@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol, cast
 
 from beffroi_api.authz.scope import Scope
-from beffroi_api.errors import Busy, Destroyed, NoPicture, StoreAway
+from beffroi_api.errors import Destroyed, NoPicture, StoreAway
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.object_file import ObjectFile
@@ -40,7 +38,6 @@ class Stills:
     recordings: Recordings
     stores: Stores
     settings: StillSettings
-    turn: threading.BoundedSemaphore
     why_not: Callable[[str], str]
     """Says why a camera has no live picture."""
 
@@ -49,13 +46,11 @@ class Stills:
 
         Raises:
             NoPicture: there is none, and why.
-            Busy: too many pictures are being made.
         """
-        with self._turn():
-            batches = self.frames.run_to(scope, camera, None)
-            if not batches:
-                raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
-            return self._decoded(camera, batches, None)
+        batches = self.frames.run_to(scope, camera, None)
+        if not batches:
+            raise NoPicture(f"There is no picture at present: {self.why_not(camera)}")
+        return self._decoded(camera, batches, None)
 
     def at(self, scope: Scope, camera: str, at: datetime) -> Still:
         """The picture of a moment, of a camera in scope.
@@ -63,13 +58,11 @@ class Stills:
         Raises:
             NoPicture: there is none, and why.
             Destroyed: the moment is past its retention.
-            Busy: too many pictures are being made.
             StoreAway: the object store does not answer.
             UnknownStore: no setting names the store that holds it.
         """
         self.recordings.refuse_past_retention(at)
-        with self._turn():
-            return self._from_bus(scope, camera, at) or self._from_segment(scope, camera, at)
+        return self._from_bus(scope, camera, at) or self._from_segment(scope, camera, at)
 
     def refuse_outdated(self, camera: str, still: Still) -> None:
         """See that a picture off the bus may be shown under the decision in force. Whoever waits asks again.
@@ -114,15 +107,6 @@ class Stills:
     @property
     def _tolerance(self) -> timedelta:
         return timedelta(seconds=self.settings.tolerance_s)
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self.turn.acquire(timeout=self.settings.wait_s):
-            raise Busy("Many pictures are being made at present: try again in a moment.", headers={"Retry-After": "2"})
-        try:
-            yield
-        finally:
-            self.turn.release()
 
 
 def _ns(at: datetime) -> int:
