@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from beffroi_common.bus import (
     Consumer,
+    Delivered,
     Listener,
     Partition,
     PartitionReader,
@@ -160,7 +161,13 @@ class MemoryProducer:
         self.broker_clock = ForeignClock("broker", self._clock)
 
     def send(
-        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
     ) -> None:
         """See `Producer.send`."""
         if self._broker.away:
@@ -170,6 +177,8 @@ class MemoryProducer:
             raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
         self._broker.append(topic.name, key, payload, partition, tracing.headers())
         self.broker_clock.said(self._broker.clock.now(), self._clock.monotonic_s())
+        if on_delivery is not None:
+            on_delivery(None)
 
     def flush(self, timeout_s: float) -> int:  # noqa: ARG002
         """See `Producer.flush`."""

@@ -1,31 +1,38 @@
 """Batches on their way to the broker, in memory and bounded in bytes: while it is away the oldest are dropped, counted.
 
+Cameras wait for themselves alone: a batch that is refused, a partition that takes nothing and the hand-over of a camera
+to another instance leave the others as they are.
+
 A spool on local disk will take over what does not fit; it is not there yet.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
 
 import structlog
 
-from beffroi_common.bus import DeliveryError, Producer, RetryLater, TooLarge
+from beffroi_common.bus import Delivered, DeliveryError, Producer, RetryLater, TooLarge
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.runtime import metrics
-from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.backoff import Backoff
+from beffroi_common.runtime.clock import Clock, SystemClock
 from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import FRAMES_RAW, Topic
 
+from .lines import RETRY_FIRST_S, Item, Lines
 from .tally import Tally
 
 log = structlog.get_logger(__name__)
 
 RENEW_S = 30.0
-"""Between two new producers of a `SideProducer`: one that is refused everything is not made each time."""
+"""Between two new producers: one that is refused everything is not made each time."""
+
+ACKNOWLEDGED_S = 0.05
+"""One wait for acknowledgements: a batch that comes meanwhile waits no longer."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,10 @@ class OutboxLimits:
     """How much may wait.
 
     Attributes:
-        waiting_bytes: pictures that wait; more throws the oldest out.
-        in_flight_bytes: pictures handed to the producer and not acknowledged. Small, since they cannot be taken back.
-        timeout_s: one wait for acknowledgements or for a broker that is away.
+        waiting_bytes: pictures that wait; more throws out the oldest of whoever has most.
+        in_flight_bytes: pictures handed to the producer and not acknowledged, shared out among the slots. Small, since
+            they cannot be taken back.
+        timeout_s: one wait for something to send, and the first before a connection that broke is made again.
     """
 
     waiting_bytes: int
@@ -43,22 +51,15 @@ class OutboxLimits:
     timeout_s: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Item:
-    batch: FrameBatch
-    slot: int
-    tally: Tally
-    turn: int
-
-
 class Outbox:
-    """A bounded queue and the thread that empties it.
+    """A bounded line for each camera, and the thread that empties them.
 
     Args:
         new_producer: makes a producer; asked again when one can no longer be used.
         limits: see `OutboxLimits`.
         on_bug: called with what ended the thread, if it ever ends.
         beat: called whenever the thread turns.
+        clock: for waits.
     """
 
     def __init__(
@@ -67,18 +68,16 @@ class Outbox:
         limits: OutboxLimits,
         on_bug: Callable[[BaseException], None],
         beat: Callable[[], None] = lambda: None,
+        clock: Clock | None = None,
     ) -> None:
         self._on_bug = on_bug
         self._new_producer = new_producer
         self._limits = limits
         self._beat = beat
         self._producer = new_producer()
-        self._waiting: deque[_Item] = deque()
-        self._held: deque[_Item] = deque()
-        self._held_slots: frozenset[int] = frozenset()
-        self._in_flight: list[_Item] = []
-        self._turns = count()
-        self._waiting_bytes = 0
+        clock = clock or SystemClock()
+        self._lines = Lines(clock, limits.waiting_bytes, limits.in_flight_bytes)
+        self._renewal = Backoff(clock, limits.timeout_s, RENEW_S)
         self._overflowing = False
         self._changed = threading.Condition()
         self._closing = False
@@ -89,72 +88,60 @@ class Outbox:
         self._thread.start()
 
     def put(self, batch: FrameBatch, slot: int, tally: Tally) -> None:
-        """Queue a batch; never waits. What no longer fits, oldest first, is dropped and counted."""
+        """Queue a batch; never waits. What no longer fits is dropped and counted: the oldest of whoever has most."""
         with self._changed:
-            queue = self._held if slot in self._held_slots else self._waiting
-            queue.append(_Item(batch, slot, tally, next(self._turns)))
-            self._waiting_bytes += batch.size_bytes
-            self._keep_bound()
-            metrics.QUEUE_BYTES.labels(queue="outbox").set(self._waiting_bytes)
-            self._changed.notify_all()
+            self._drop(self._lines.add(Item(batch, slot, tally)))
+            self._note_change()
 
     def hold(self, slots: Collection[int]) -> None:
         """Keep what is put for these slots from now on, until `release` or `discard`; what waits already is sent."""
         with self._changed:
-            self._held_slots |= frozenset(slots)
+            self._lines.hold(slots)
 
     def release(self, slots: Collection[int]) -> None:
-        """Send what is held for these slots, each batch at its turn, and hold no more."""
+        """Send what is held for these slots, behind what waited before, and hold no more."""
         with self._changed:
-            released = self._unhold(slots)
-            self._waiting = deque(sorted([*self._waiting, *released], key=lambda item: item.turn))
-            self._changed.notify_all()
+            self._lines.release(slots)
+            self._note_change()
 
     def discard(self, slots: Collection[int]) -> int:
         """Throw away what is held for these slots, hold no more, and return how many batches it was."""
         with self._changed:
-            thrown = self._unhold(slots)
-            self._waiting_bytes -= sum(item.batch.size_bytes for item in thrown)
-            metrics.QUEUE_BYTES.labels(queue="outbox").set(self._waiting_bytes)
+            thrown = self._lines.discard(slots)
+            self._note_change()
         for item in thrown:
             item.tally.lost(item.batch, "another_instance")
         return len(thrown)
 
-    def drain(self, timeout_s: float) -> bool:
-        """Wait until everything that is not held is acknowledged; False when it was not in time."""
+    def drain(self, timeout_s: float, slots: Collection[int] | None = None) -> bool:
+        """Wait until everything of these slots, or of all, that is not held is settled; False: it was not in time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._in_flight, timeout_s)
+            return self._changed.wait_for(lambda: not self._lines.left(slots), timeout_s)
 
     def close(self, timeout_s: float) -> None:
         """Drain for a while, what is held included, then stop."""
-        # Who has the held slots is not known yet. Two interleaved epochs do less harm than pictures nobody has.
-        self.release(self._held_slots)
+        with self._changed:
+            # Who has the held slots is not known yet. Two interleaved epochs do less harm than pictures nobody has.
+            self._lines.release()
+            self._note_change()
         if not self.drain(timeout_s):
-            log.warning("batches not delivered at the end", batches=len(self._waiting) + len(self._in_flight))
+            log.warning("batches not delivered at the end", batches=self._lines.left())
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
         self._producer.close()
 
-    def _unhold(self, slots: Collection[int]) -> list[_Item]:
-        self._held_slots -= frozenset(slots)
-        let_go = [item for item in self._held if item.slot in slots]
-        self._held = deque(item for item in self._held if item.slot not in slots)
-        return let_go
+    def _note_change(self) -> None:
+        metrics.QUEUE_BYTES.labels(queue="outbox").set(self._lines.waiting_bytes)
+        self._changed.notify_all()
 
-    def _keep_bound(self) -> None:
-        while self._waiting_bytes > self._limits.waiting_bytes:
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        oldest = min((queue for queue in (self._waiting, self._held) if queue), key=lambda queue: queue[0].turn)
-        item = oldest.popleft()
-        self._waiting_bytes -= item.batch.size_bytes
-        item.tally.lost(item.batch, "broker_away")
-        if not self._overflowing:
-            self._overflowing = True
-            log.error("the broker is away or too slow, and the queue is full: the oldest pictures are dropped")
+    def _drop(self, items: Iterable[Item]) -> None:
+        for item in items:
+            item.tally.lost(item.batch, "broker_away")
+            if not self._overflowing:
+                self._overflowing = True
+                log.error("the broker is away or too slow, and the queue is full: the oldest pictures are dropped")
 
     def _run(self) -> None:
         try:
@@ -167,57 +154,66 @@ class Outbox:
     def _turn(self) -> None:
         try:
             self._send()
-            self._confirm()
+            self._wait()
         except DeliveryError as error:
             self._start_over(error)
 
     def _send(self) -> None:
-        """Hand over as much as may be in flight."""
-        size_bytes = sum(item.batch.size_bytes for item in self._in_flight)
-        while size_bytes < self._limits.in_flight_bytes:
-            with self._changed:
-                if not self._waiting:
-                    if not self._in_flight:
-                        self._changed.wait(self._limits.timeout_s)
-                    return
-                item = self._waiting.popleft()
-                self._waiting_bytes -= item.batch.size_bytes
-                self._in_flight.append(item)
+        """Hand over what may be in flight."""
+        while (item := self._next()) is not None:
+            camera, told = item.batch.camera, partial(self._told, item)
             try:
-                self._producer.send(FRAMES_RAW, item.batch.camera, item.batch, partition=item.slot)
+                self._producer.send(FRAMES_RAW, camera, item.batch, partition=item.slot, on_delivery=told)
             except TooLarge as error:
-                self._settle([item], lambda each: each.tally.lost(each.batch, "too_large"))
-                log.error("batch too large", camera=item.batch.camera, reason=str(error))
-            except RetryLater:
-                self._put_back(item)
-                return
-            size_bytes += item.batch.size_bytes
+                self._lose(item, "too_large", str(error))
+            except RetryLater as reason:
+                log.warning("pictures wait", camera=camera, reason=str(reason))
+                with self._changed:
+                    self._drop(self._lines.put_back(item))
+                    self._note_change()
 
-    def _confirm(self) -> None:
-        if self._in_flight and self._producer.flush(self._limits.timeout_s) == 0:
-            self._settle(list(self._in_flight), lambda each: each.tally.delivered(each.batch))
+    def _next(self) -> Item | None:
+        with self._changed:
+            return self._lines.next()
+
+    def _wait(self) -> None:
+        """Wait for acknowledgements, for a batch, or until a camera may be tried again."""
+        with self._changed:
+            in_flight = self._lines.any_in_flight
+            if not in_flight and not self._closing:
+                timeout_s = RETRY_FIRST_S if self._lines.any_waiting else self._limits.timeout_s
+                self._changed.wait_for(lambda: self._closing or self._lines.any_ready, timeout_s)
+        if in_flight:
+            self._producer.flush(ACKNOWLEDGED_S)
+
+    def _told(self, item: Item, refusal: str | None) -> None:
+        """The broker has said what became of a batch."""
+        if refusal is not None:
+            self._lose(item, "refused", refusal)
+        elif self._settled(item, delivered=True):
+            item.tally.delivered(item.batch)
+            self._renewal.reset()
             self._overflowing = False
 
-    def _put_back(self, item: _Item) -> None:
-        with self._changed:
-            self._in_flight.remove(item)
-            self._waiting.appendleft(item)
-            self._waiting_bytes += item.batch.size_bytes
-            self._keep_bound()
-            if not self._in_flight:
-                self._changed.wait(self._limits.timeout_s)
+    def _lose(self, item: Item, reason: str, explained: str) -> None:
+        if self._settled(item, delivered=False):
+            item.tally.lost(item.batch, reason)
+            log.error("batch lost", camera=item.batch.camera, kind=reason, reason=explained)
 
-    def _settle(self, items: list[_Item], tell: Callable[[_Item], None]) -> None:
-        for item in items:
-            tell(item)
+    def _settled(self, item: Item, *, delivered: bool) -> bool:
         with self._changed:
-            self._in_flight = [each for each in self._in_flight if each not in items]
+            settled = self._lines.settle(item, delivered=delivered)
             self._changed.notify_all()
+            return settled
 
     def _start_over(self, error: DeliveryError) -> None:
-        log.error("the broker refused pictures for good: a new connection is made", reason=str(error))
-        self._settle(list(self._in_flight), lambda each: each.tally.lost(each.batch, "refused"))
+        """Send again, by a new producer, what is in flight: readers drop what they had already."""
+        log.error("the connection to the broker is of no use any more: a new one is made", reason=str(error))
         self._producer.close()
+        with self._changed:
+            self._drop(self._lines.put_all_back())
+            self._note_change()
+            self._changed.wait_for(lambda: self._closing, self._renewal.failed())
         self._producer = self._new_producer()
 
 
@@ -236,11 +232,17 @@ class SideProducer:
         self._lock = threading.Lock()
 
     def send(
-        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
     ) -> None:
         """See `Producer.send`; never raises DeliveryError."""
         try:
-            self._producer.send(topic, key, value, partition=partition)
+            self._producer.send(topic, key, value, partition=partition, on_delivery=on_delivery)
         except DeliveryError as error:
             self._renew(error)
             raise RetryLater(str(error)) from None

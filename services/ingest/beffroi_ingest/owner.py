@@ -96,7 +96,7 @@ class Owner:
         """Stop their cameras before another instance starts them, and send what they still had."""
         self._forget(partitions)
         self._stop(self._running_in(partitions))
-        self.outbox.drain(STOP_S)
+        self.outbox.drain(STOP_S, _slots(partitions))
 
     def stop(self) -> None:
         """Stop every camera."""

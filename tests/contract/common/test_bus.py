@@ -234,6 +234,21 @@ def test_a_paused_consumer_reads_nothing_until_it_goes_on(bus: Bus, group: str) 
     consumer.close()
 
 
+def test_a_sender_is_told_of_its_own_message(bus: Bus) -> None:
+    told: dict[str, str | None] = {}
+    producer = bus.producer()
+    for camera in ("gate", "park"):
+        producer.send(VIEWERS, camera, viewers(camera), partition=0, on_delivery=partial(told.__setitem__, camera))
+    assert producer.flush(TIMEOUT_S) == 0
+    assert told == {"gate": None, "park": None}
+    with pytest.raises(RetryLater):
+        producer.send(VIEWERS, "far", viewers("far"), partition=SLOTS, on_delivery=partial(told.__setitem__, "far"))
+    producer.send(VIEWERS, "gate", viewers("gate"), partition=0, on_delivery=partial(told.__setitem__, "again"))
+    assert producer.flush(TIMEOUT_S) == 0
+    assert told == {"gate": None, "park": None, "again": None}
+    producer.close()
+
+
 def test_a_batch_of_50_mb_is_refused_before_it_is_sent(bus: Bus) -> None:
     with pytest.raises(TooLarge, match=r"frames\.masked\.v1: 52428\d+ bytes, more than the 16777216 allowed"):
         bus.producer().send(FRAMES_MASKED, "big", frames(50 * 1024 * 1024), partition=0)

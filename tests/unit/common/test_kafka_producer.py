@@ -34,6 +34,13 @@ class Delivered:
         return self.stamp
 
 
+class Topicless:
+    """A message that was not delivered."""
+
+    def topic(self) -> str:
+        return VIEWERS.name
+
+
 class Busy:
     """A client whose queue is never empty: whenever it is waited for, it delivers one message and gets another."""
 
@@ -140,3 +147,25 @@ def test_to_whoever_waits_for_what_was_sent_and_from_then_on(producer: KafkaProd
 
 def test_and_is_closed_without_a_word(producer: KafkaProducer) -> None:
     producer.close()
+
+
+def test_a_refusal_is_told_to_whoever_asked_and_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer, client = busy_producer(monkeypatch)
+    client.waiting.clear()
+    told: list[str | None] = []
+    producer.send(VIEWERS, "gate", MESSAGE, partition=0, on_delivery=told.append)
+    refused = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    client.waiting.popleft()(refused, Topicless())  # type: ignore[arg-type]
+    assert told == [refused.str()]
+    producer.send(VIEWERS, "gate", MESSAGE, partition=0)
+
+
+def test_of_a_client_that_broke_nobody_is_told_that_a_message_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer, client = busy_producer(monkeypatch)
+    client.waiting.clear()
+    told: list[str | None] = []
+    producer.send(VIEWERS, "gate", MESSAGE, partition=0, on_delivery=told.append)
+    client.waiting.popleft()(KafkaError(KafkaError._PURGE_INFLIGHT), Topicless())  # type: ignore[arg-type]
+    assert told == []
+    with pytest.raises(DeliveryError):
+        producer.send(VIEWERS, "gate", MESSAGE, partition=0)

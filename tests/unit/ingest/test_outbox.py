@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from tests.unit.ingest.conftest import raw_batches
 
-from beffroi_common.bus import DeliveryError, Producer, RetryLater
+from beffroi_common.bus import Delivered, DeliveryError, Producer, RetryLater
 from beffroi_common.contracts import AccessUnit, Codec, Contract, FrameBatch, Stream
 from beffroi_common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Topic
 from beffroi_ingest.outbox import RENEW_S, Outbox, OutboxLimits, SideProducer
@@ -88,24 +88,42 @@ class Unreliable:
     def __init__(self, behind: Producer) -> None:
         self.behind = behind
         self.broker_clock = behind.broker_clock
-        self.unacknowledged = 0
-        self.refuses = False
-        self.full = False
+        self.acknowledges = True
+        self.broken = False
+        self.full: set[int | None] = set()
+        self.refused: dict[int, str] = {}
         self.sent: list[int] = []
+        self.told: list[tuple[Delivered, str | None, int | None]] = []
+        self.silent: set[int | None] = set()
 
     def send(
-        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
     ) -> None:
-        if self.full:
+        if partition in self.full:
             raise RetryLater("full")
         assert isinstance(value, FrameBatch)
+        assert on_delivery is not None
         self.sent.append(value.sequence)
-        self.behind.send(topic, key, value, partition=partition)
+        if value.sequence not in self.refused:
+            self.behind.send(topic, key, value, partition=partition)
+        self.told.append((on_delivery, self.refused.get(value.sequence), partition))
 
     def flush(self, timeout_s: float) -> int:
-        if self.refuses:
-            raise DeliveryError("refused")
-        return self.unacknowledged
+        if self.broken:
+            raise DeliveryError("broken")
+        waiting, self.told = self.told, []
+        for on_delivery, refusal, partition in waiting:
+            if self.acknowledges and partition not in self.silent:
+                on_delivery(refusal)
+            else:
+                self.told.append((on_delivery, refusal, partition))
+        return len(self.told)
 
     def close(self) -> None:
         pass
@@ -122,46 +140,106 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 def test_not_more_is_handed_over_than_may_be_in_flight(broker: MemoryBroker, start: StartOutbox) -> None:
     producer = Unreliable(MemoryBus(broker).producer())
-    producer.unacknowledged = 1
+    producer.acknowledges = False
     tally, outbox = Tally("gate"), start(lambda: producer)
     for number in range(8):
         outbox.put(batch(number), 0, tally)
     eventually(lambda: len(producer.sent) == 3)
     assert not outbox.drain(0.1)
     assert (producer.sent, tally.batches_out) == ([0, 1, 2], 0)
-    producer.unacknowledged = 0
+    producer.acknowledges = True
     assert outbox.drain(5)
     assert (producer.sent, tally.batches_out) == (list(range(8)), 8)
 
 
 def test_a_full_producer_takes_the_batch_later_and_in_order(broker: MemoryBroker, start: StartOutbox) -> None:
     producer = Unreliable(MemoryBus(broker).producer())
-    producer.full = True
+    producer.full = {0}
     tally, outbox = Tally("gate"), start(lambda: producer)
     for number in range(5):
         outbox.put(batch(number), 0, tally)
     assert not outbox.drain(0.1)
-    producer.full = False
+    producer.full = set()
     assert outbox.drain(5)
     assert producer.sent == list(range(5))
 
 
-def test_what_was_refused_for_good_is_counted_and_a_new_producer_is_made(
+def test_what_a_broken_producer_had_in_flight_is_sent_by_a_new_one_and_nothing_is_lost(
     broker: MemoryBroker, start: StartOutbox
 ) -> None:
     made: list[Unreliable] = []
 
     def new_producer() -> Producer:
         made.append(Unreliable(MemoryBus(broker).producer()))
-        made[-1].refuses = len(made) == 1
+        made[-1].broken = len(made) == 1
         return made[-1]
 
-    tally, outbox = Tally("gate"), start(new_producer)
-    outbox.put(batch(0), 0, tally)
-    eventually(lambda: tally.dropped == 1)
-    outbox.put(batch(1), 0, tally)
+    gate, park, outbox = Tally("gate"), Tally("park"), start(new_producer)
+    outbox.put(batch(0), 0, gate)
+    outbox.put(batch(1, camera="park"), 1, park)
+    eventually(lambda: len(made) == 2)
     assert outbox.drain(5)
-    assert (tally.batches_out, tally.dropped, len(made)) == (1, 1, 2)
+    assert (gate.batches_out, gate.dropped, park.batches_out, park.dropped) == (1, 0, 1, 0)
+
+
+def test_a_batch_that_is_refused_costs_no_other(broker: MemoryBroker, start: StartOutbox) -> None:
+    made: list[Unreliable] = []
+
+    def new_producer() -> Producer:
+        made.append(Unreliable(MemoryBus(broker).producer()))
+        made[-1].refused = {1: "not allowed"}
+        return made[-1]
+
+    gate, park, outbox = Tally("gate"), Tally("park"), start(new_producer)
+    for number in range(3):
+        outbox.put(batch(number), 0, gate)
+    outbox.put(batch(7, camera="park"), 1, park)
+    assert outbox.drain(5)
+    assert (gate.batches_out, gate.dropped, park.batches_out, park.dropped) == (2, 1, 1, 0)
+    assert len(made) == 1, "its connection is as good as before"
+
+
+def test_a_slot_that_nobody_takes_keeps_no_other_camera_waiting(broker: MemoryBroker, start: StartOutbox) -> None:
+    gate, park, outbox = Tally("gate"), Tally("park"), start()
+    for number in range(5):
+        outbox.put(batch(number), 99, gate)  # there is no such partition
+        outbox.put(batch(number, camera="park"), 1, park)
+    assert outbox.drain(5, [1])
+    assert (gate.batches_out, park.batches_out) == (0, 5)
+
+
+def test_a_partition_that_acknowledges_nothing_keeps_no_other_camera_waiting(
+    broker: MemoryBroker, start: StartOutbox
+) -> None:
+    producer = Unreliable(MemoryBus(broker).producer())
+    producer.silent = {0}
+    gate, park, outbox = Tally("gate"), Tally("park"), start(lambda: producer)
+    for number in range(4):
+        outbox.put(batch(number), 0, gate)
+        outbox.put(batch(number, camera="park"), 1, park)
+    assert outbox.drain(5, [1])
+    assert (gate.batches_out, park.batches_out) == (0, 4)
+    producer.silent = set()
+
+
+def test_a_hand_over_waits_for_its_own_cameras_alone(broker: MemoryBroker, start: StartOutbox) -> None:
+    producer = Unreliable(MemoryBus(broker).producer())
+    producer.silent = {0}
+    outbox = start(lambda: producer)
+    outbox.put(batch(0), 0, Tally("gate"))
+    eventually(lambda: producer.sent == [0])
+    assert outbox.drain(0, [1]), "nothing of it is left to wait for"
+    assert not outbox.drain(0, [0])
+    producer.silent = set()
+
+
+def test_whoever_has_most_waiting_loses_its_oldest_and_no_other_camera_does(broker: MemoryBroker) -> None:
+    small, large = Tally("gate"), Tally("park")
+    outbox = Outbox(MemoryBus(broker).producer, LIMITS, lambda bug: None)
+    outbox.put(batch(0), 0, small)
+    for number in range(30):
+        outbox.put(batch(number, camera="park"), 0, large)
+    assert (small.dropped, large.dropped) == (0, 21)
 
 
 def test_what_is_held_waits_and_then_goes_in_order(broker: MemoryBroker, start: StartOutbox) -> None:
@@ -206,7 +284,13 @@ class Refusing(Unreliable):
     """A producer that was refused a message for good."""
 
     def send(
-        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
     ) -> None:
         raise DeliveryError("refused")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -45,18 +45,32 @@ class Record:
         return (self.topic, self.partition)
 
 
+Delivered = Callable[[str | None], None]
+"""Is told what became of a message: None, the broker has it; else why it refused it for good."""
+
+
 class Producer(Protocol):
     """Sends messages in order within a partition, from a queue bounded in bytes. Safe to call from several threads."""
 
     def send(
-        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
     ) -> None:
         """Queue a message. A camera's messages go to the partition that is its slot; None: chosen by key.
 
+        With `on_delivery` a refusal concerns this message alone, and its sender is told, on the thread of whoever sends
+        or flushes. Without, the producer is of no use after it. Nobody is told of what is in flight when the producer
+        itself breaks.
+
         Raises:
-            RetryLater: the queue is full, because the broker is away or slow.
+            RetryLater: the queue is full, because the broker is away or slow, or there is no such partition at present.
             TooLarge: the message is larger than the topic allows.
-            DeliveryError: a message sent earlier was refused for good.
+            DeliveryError: the producer is of no use any more.
         """
 
     def flush(self, timeout_s: float) -> int:

@@ -15,6 +15,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaExceptio
 from confluent_kafka import Producer as KafkaProducerClient
 
 from beffroi_common.bus.errors import DeliveryError, TooLarge
+from beffroi_common.bus.interfaces import Delivered
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.errors import RetryLater
 from beffroi_common.runtime import tracing
@@ -30,6 +31,9 @@ PARTITION_UA = -1
 """librdkafka: chosen by key."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+
+OUTCOME_UNKNOWN = (KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+"""The client broke, whatever became of the message."""
 
 CLOSE_FLUSH_S = 5.0
 
@@ -51,7 +55,13 @@ class KafkaProducer:
         self._unacknowledged: dict[int, None] = {}
 
     def send(
-        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
     ) -> None:
         """See `Producer.send`."""
         self._raise_if_refused()
@@ -66,7 +76,7 @@ class KafkaProducer:
                 key.encode(),
                 PARTITION_UA if partition is None else partition,
                 headers=list(tracing.headers().items()),
-                on_delivery=partial(self._done, number, self._clock.monotonic_s()),
+                on_delivery=partial(self._done, number, self._clock.monotonic_s(), on_delivery),
             )
         except BufferError:
             self._acknowledge(number)
@@ -130,15 +140,30 @@ class KafkaProducer:
         with self._lock:
             return sum(1 for _ in takewhile(lambda number: number < end, self._unacknowledged))
 
-    def _done(self, number: int, sent_s: float, error: KafkaError | None, message: Message) -> None:
+    def _done(
+        self,
+        number: int,
+        sent_s: float,
+        on_delivery: Delivered | None,
+        error: KafkaError | None,
+        message: Message,
+    ) -> None:
         self._acknowledge(number)
         if error is not None:
-            log.error("message refused", topic=message.topic(), reason=error.str())
-            self._refuse(error.str())
+            self._not_delivered(error, message, on_delivery)
             return
+        if on_delivery is not None:
+            on_delivery(None)
         kind, stamp_ms = message.timestamp()
         if kind == TIMESTAMP_LOG_APPEND_TIME:
             self._broker_clock.said(EPOCH + timedelta(milliseconds=stamp_ms), sent_s)
+
+    def _not_delivered(self, error: KafkaError, message: Message, on_delivery: Delivered | None) -> None:
+        if on_delivery is not None and not error.fatal() and error.code() not in OUTCOME_UNKNOWN:
+            on_delivery(error.str())
+            return
+        log.error("message refused", topic=message.topic(), reason=error.str())
+        self._refuse(error.str())
 
     def _refuse(self, reason: str) -> None:
         self._refused = self._refused or reason
