@@ -11,6 +11,7 @@ from beffroi_common.bus import (
     Consumer,
     Delivered,
     Listener,
+    Offsets,
     Partition,
     PartitionReader,
     Producer,
@@ -52,6 +53,7 @@ class MemoryBroker:
         self._arrived = threading.Condition()
         self._logs: dict[Partition, list[Record]] = defaultdict(list)
         self._committed: dict[tuple[str, Partition], int] = {}
+        self._begins: dict[Partition, int] = {}
 
     @property
     def away(self) -> bool:
@@ -107,6 +109,14 @@ class MemoryBroker:
             if name not in self._groups:
                 self._groups[name] = Group(self.clock, self._session_timeout_s, self._max_poll_interval_s)
             return self._groups[name]
+
+    def begin(self, partition: Partition) -> int:
+        """Offset of the oldest record that is not deleted."""
+        return self._begins.get(partition, 0)
+
+    def delete_before(self, partition: Partition, offset: int) -> None:
+        """Let the oldest records go, as retention does."""
+        self._begins[partition] = offset
 
     def committed(self, group: str, partition: Partition) -> int:
         """Offset at which the group begins after a restart."""
@@ -213,15 +223,23 @@ class _MemoryReader:
         """See `Consumer.caught_up`."""
         return bool(self._next) and all(offset >= len(self._broker.log(each)) for each, offset in self._next.items())
 
+    def begun_at(self, partition: Partition) -> int | None:  # noqa: ARG002
+        """See `Consumer.begun_at`."""
+        return None
+
+    def ends(self) -> Mapping[Partition, Offsets]:
+        """See `Consumer.ends`."""
+        return {each: Offsets(self._broker.begin(each), len(self._broker.log(each))) for each in self.assignment()}
+
     def _take(self) -> Record | None:
         if self._paused or self._broker.away:
             return None
         for partition, offset in self._next.items():
-            log = self._broker.log(partition)
-            if offset < len(log):
+            log, found = self._broker.log(partition), max(offset, self._broker.begin(partition))
+            if found < len(log):
                 del self._next[partition]
-                self._next[partition] = offset + 1  # at the end of the row: no partition waits for another
-                return log[offset]
+                self._next[partition] = found + 1  # at the end of the row: no partition waits for another
+                return log[found]
         return None
 
 
@@ -280,6 +298,10 @@ class MemoryMember(_MemoryReader):
         if self._member is None or not self._group.has(self._member):
             raise RetryLater("offsets not committed: the group has expelled this member")
         self._broker.commit(self._name, offsets)
+
+    def begun_at(self, partition: Partition) -> int | None:
+        """See `Consumer.begun_at`."""
+        return None if self._reread else self._broker.committed(self._name, partition)
 
     def close(self) -> None:
         """See `Consumer.close`. As Kafka's static members do, it tells the group nothing: it may come back soon."""

@@ -143,7 +143,15 @@ class Services(ProcessServices):
     def workers(self) -> list[Worker]:
         """Its threads: those of live views, and its own."""
         group = f"beffroi-api-{installation.database_id(self.database)}"
-        index = IndexIntake(self.bus, self.alerts, self.recordings, group, self.clock, lambda: self.beat("index"))
+        index = IndexIntake(
+            self.bus,
+            self.alerts,
+            self.recordings,
+            group,
+            self.clock,
+            lambda: self.beat("index"),
+            self.publisher.backlog,
+        )
         chores = [
             Chore(self._probe.ask, STORE_EVERY_S),
             Chore(self.sessions.forget_ended, SESSIONS_EVERY_S),

@@ -40,8 +40,9 @@ def main() -> None:
 
 def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> None:
     producer = bus.producer()
+    status = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
     try:
-        with _processor(settings, decisions, producer, runtime) as processor:
+        with _processor(settings, decisions, producer, status, runtime) as processor:
             run(
                 bus,
                 processor,
@@ -51,15 +52,18 @@ def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime
                 stop=runtime.stop,
                 clock=runtime.clock,
                 beat=runtime.health.beat,
+                backlog=status.backlog,
             )
     finally:
         producer.close()
 
 
-def _processor(settings: MaskerSettings, decisions: Decisions, producer: Producer, runtime: Runtime) -> KeyedProcessor:
+def _processor(
+    settings: MaskerSettings, decisions: Decisions, producer: Producer, status: StatusReporter, runtime: Runtime
+) -> KeyedProcessor:
     masking = Masking(
         decisions=decisions,
-        status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
+        status=status,
         clock=runtime.clock,
         limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
         quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),

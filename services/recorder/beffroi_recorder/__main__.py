@@ -106,6 +106,7 @@ def _record(
             troubles=troubles,
             reporter=reporter,
             clock=runtime.clock,
+            sweep=destroyer.sweep,
             owned=owned,
         )
         with closing(destroyer), RetentionThread(retention.turn, runtime.health, runtime.stop):
@@ -118,6 +119,7 @@ def _record(
                 stop=runtime.stop,
                 clock=runtime.clock,
                 beat=runtime.health.beat,
+                backlog=reporter.backlog,
             )
 
 

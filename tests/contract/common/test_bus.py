@@ -159,6 +159,23 @@ def test_a_member_goes_on_where_the_group_committed(bus: Bus, group: str) -> Non
     second.close()
 
 
+def test_a_member_knows_where_it_began_and_where_the_end_is(bus: Bus, group: str) -> None:
+    camera = f"camera-{uuid4().hex[:8]}"
+    producer = bus.producer()
+    for _ in range(2):
+        producer.send(VIEWERS, camera, viewers(camera), partition=0)
+    producer.flush(TIMEOUT_S)
+    first = bus.consumer(group, [VIEWERS])
+    record = mine(read_until(first, lambda seen: len(mine(seen, camera)) == 1), camera)[0]
+    first.commit({record.source: record.offset + 1})
+    first.close()
+    second = bus.consumer(group, [VIEWERS])
+    read_until(second, lambda seen: len(mine(seen, camera)) == 1)
+    assert second.begun_at(record.source) == record.offset + 1
+    assert second.ends()[record.source].end >= record.offset + 2
+    second.close()
+
+
 def test_without_a_commit_everything_is_read_again(bus: Bus, group: str) -> None:
     camera = f"camera-{uuid4().hex[:8]}"
     producer = bus.producer()

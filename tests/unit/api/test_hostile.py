@@ -23,7 +23,7 @@ from beffroi_api.modules.live.stills.pictures import from_batches
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.live.streaming.wire import message as live_message
 from beffroi_api.process.settings import LiveSettings
-from beffroi_common.bus import InvalidRecord, Record
+from beffroi_common.bus import Backlog, InvalidRecord, Record
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.topics import ALERTS, FRAMES_MASKED, RECORDINGS
@@ -38,7 +38,9 @@ def test_no_message_ends_the_intake_and_what_it_took_can_be_shown(tmp_path: Path
     alert, recording = (json.loads(each.encode()) for each in (alert_of("gate", at), recording_of("gate", at)))
     with running(around) as app:
         services, offsets = app.services, count()
-        intake = IndexIntake(around.bus, services.alerts, services.recordings, "api", clock, lambda: None)
+        intake = IndexIntake(
+            around.bus, services.alerts, services.recordings, "api", clock, lambda: None, Backlog(clock)
+        )
 
         def give(topic: str, message: dict[str, Any]) -> None:
             offset = next(offsets)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, Operationa
 from tests.messages import recording_of
 
 from beffroi_api.bus.intake import IndexIntake
-from beffroi_common.bus import InvalidRecord, Record, RetryLater
+from beffroi_common.bus import Backlog, InvalidRecord, Record, RetryLater
 from beffroi_common.topics import RECORDINGS
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
@@ -46,7 +46,9 @@ def hanging() -> Callable[[], object]:
 
 def take(do: Callable[[], object]) -> None:
     index = cast("Any", Index(do))
-    intake = IndexIntake(MemoryBus(MemoryBroker()), index, index, "api", ManualClock(), lambda: None)
+    intake = IndexIntake(
+        MemoryBus(MemoryBroker()), index, index, "api", ManualClock(), lambda: None, Backlog(ManualClock())
+    )
     intake.handle(Record(RECORDINGS.name, 0, 0, "key", recording_of("gate", AT).encode(), 0))
 
 

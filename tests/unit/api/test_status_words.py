@@ -26,7 +26,9 @@ SAID = re.compile(r"(?:Level\.[A-Z]+,|SourceError\(|Error,)\s*\"([a-z_]+)\"")
 
 def codes() -> set[str]:
     written = {
-        code for file in SERVICES.glob("*/beffroi_*/**/*.py") for code in SAID.findall(file.read_text(encoding="utf-8"))
+        code
+        for file in SERVICES.parent.glob("[ls]*/*/beffroi_*/**/*.py")
+        for code in SAID.findall(file.read_text(encoding="utf-8"))
     }
     masker = {reason.value for reason in MASKER}
     return written | masker | set(VISION) | {reason.value for reason in RestReason}

@@ -205,6 +205,7 @@ class Running:
             troubles=troubles,
             reporter=StatusReporter(producer, "recorder", "r1", site.clock),
             clock=site.clock,
+            sweep=self.destroyer.sweep,
             owned=self.destroyer.own,
         )
         self.retention = Retention(self.destroyer, Backoff(site.clock, 0.5, 4.0), troubles)

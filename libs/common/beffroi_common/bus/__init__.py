@@ -15,6 +15,7 @@ asks the processor; the rest is a `Producer`, a `Consumer` and two kinds of refu
 
 from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 
+from .backlog import Backlog
 from .errors import DeliveryError, TooLarge
 from .interfaces import (
     Bus,
@@ -22,6 +23,7 @@ from .interfaces import (
     Deferred,
     Delivered,
     Listener,
+    Offsets,
     Partition,
     PartitionReader,
     Processor,
@@ -36,6 +38,7 @@ from .table import Absent, Table
 
 __all__ = [
     "Absent",
+    "Backlog",
     "Bus",
     "Consumer",
     "Deferred",
@@ -45,6 +48,7 @@ __all__ = [
     "InvalidRecord",
     "Listener",
     "LoopOptions",
+    "Offsets",
     "Partition",
     "PartitionReader",
     "Processor",

@@ -33,6 +33,8 @@ class Record:
     value: bytes | None
     timestamp_ms: int
     headers: Mapping[str, bytes] = field(default_factory=dict)
+    overtaken: int = 0
+    """How many messages right before it were gone from the broker before they were read. The loop counts them."""
 
     def __repr__(self) -> str:
         """Everything but the payload."""
@@ -43,6 +45,19 @@ class Record:
     def source(self) -> Partition:
         """Topic and partition it was read from."""
         return (self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """What the broker has of a partition, as far as its last answers tell.
+
+    Attributes:
+        begin: of the oldest record; None: not known yet.
+        end: one after the newest record.
+    """
+
+    begin: int | None
+    end: int
 
 
 Delivered = Callable[[str | None], None]
@@ -191,6 +206,12 @@ class Consumer(Protocol):
 
     def caught_up(self) -> bool:
         """Whether every partition was read to its end once since it was assigned."""
+
+    def begun_at(self, partition: Partition) -> int | None:
+        """Where a partition was to be read from when it was assigned; None: nobody knows."""
+
+    def ends(self) -> Mapping[Partition, Offsets]:
+        """What the broker has of each partition that is read, without those it has said nothing of. Asks nobody."""
 
     def close(self) -> None:
         """Leave."""

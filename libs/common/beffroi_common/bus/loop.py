@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -16,6 +16,7 @@ from beffroi_common.runtime.metrics import RECORDS_HANDLED
 from beffroi_common.runtime.tracing import span_of
 from beffroi_common.topics import Topic
 
+from .backlog import Backlog
 from .crashes import Crashes, RecordCrashError, about
 from .dead_letters import DeadLetterLimit, Refusals
 from .errors import TooLarge
@@ -50,6 +51,7 @@ def run(
     stop: threading.Event,
     clock: Clock,
     beat: Callable[[], None] = lambda: None,
+    backlog: Backlog | None = None,
     options: LoopOptions | None = None,
 ) -> None:
     """Hand every record of `topics` to `processor` until `stop` is set; commits, then leaves the group.
@@ -62,10 +64,23 @@ def run(
         DeliveryError: what was sent was refused for good.
         TooManyDeadLettersError: see `DeadLetterLimit`.
     """
-    options = options or LoopOptions()
+    options, backlog = options or LoopOptions(), backlog or Backlog(clock)
     refusals, crashes = Refusals(producer, service, topics, clock, options.dead_letters), Crashes(clock)
     while not stop.is_set():
-        loop = _Loop(bus, processor, group or service, topics, producer, refusals, crashes, stop, clock, beat, options)
+        loop = _Loop(
+            bus,
+            processor,
+            group or service,
+            topics,
+            producer,
+            refusals,
+            crashes,
+            backlog,
+            stop,
+            clock,
+            beat,
+            options,
+        )
         try:
             loop.run()
         except RecordCrashError as crash:
@@ -82,6 +97,7 @@ class _Loop:
         producer: Producer,
         refusals: Refusals,
         crashes: Crashes,
+        backlog: Backlog,
         stop: threading.Event,
         clock: Clock,
         beat: Callable[[], None],
@@ -96,8 +112,10 @@ class _Loop:
         self._options = options
         self._refusals = refusals
         self._crashes = crashes
+        self._backlog = backlog
         self._position: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
+        self._due: dict[Partition, int] = {}
         self._pending: Record | None = None
         self._held: deque[Record] = deque()
         self._paused = False
@@ -124,6 +142,7 @@ class _Loop:
         for partition in partitions:
             self._position.pop(partition, None)
             self._committed.pop(partition, None)
+            self._due.pop(partition, None)
         self._held = deque(record for record in self._held if record.source not in partitions)
         self._settled = deque(each for each in self._settled if each.source not in partitions)
         if self._pending is not None and self._pending.source in partitions:
@@ -139,6 +158,7 @@ class _Loop:
                 self._settle()
                 if self._clock.monotonic_s() >= commit_at_s:
                     self._commit(self._consumer.assignment())
+                    self._measure()
                     commit_at_s = self._clock.monotonic_s() + self._options.commit_interval_s
             self._commit(self._consumer.assignment())
         finally:
@@ -147,6 +167,8 @@ class _Loop:
     def _step(self) -> None:
         self._regulate()
         record = self._consumer.poll(self._options.poll_timeout_s)
+        if record is not None:
+            record = self._observed(record)
         if record is not None and self._paused:
             # Of a partition that came while reading is paused: it is not paused yet. It waits its turn.
             self._held.append(record)
@@ -155,6 +177,23 @@ class _Loop:
             self._attempt(record)
         elif self._pending is not None and self._backoff.is_due():
             self._attempt(self._pending)
+
+    def _observed(self, record: Record) -> Record:
+        """Note what was read, and whether what was to be read before it is gone."""
+        due = self._due.get(record.source)
+        if due is None:
+            due = self._consumer.begun_at(record.source)
+        self._due[record.source] = record.offset + 1
+        self._backlog.observe(record)
+        if due is None or record.offset <= due or self._by_name[record.topic].retention is None:
+            return record
+        self._backlog.overtaken(record.source, record.offset - due)
+        return replace(record, overtaken=record.offset - due)
+
+    def _measure(self) -> None:
+        """Take stock of what is not done with."""
+        ends = self._consumer.ends()
+        self._backlog.measure(self._safe(self._consumer.assignment()), ends)
 
     def _regulate(self) -> None:
         """Read while records may be handed over; what came while reading was paused goes first."""
@@ -231,13 +270,17 @@ class _Loop:
             self._pending = record
         self._backoff.failed()
 
-    def _commit(self, partitions: Collection[Partition]) -> None:
+    def _safe(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Up to which offset nothing of a partition is needed any more."""
         needed = self._needed()
-        offsets = {
+        return {
             partition: min(self._position[partition], needed.get(partition, self._position[partition]))
             for partition in partitions
             if partition in self._position
         }
+
+    def _commit(self, partitions: Collection[Partition]) -> None:
+        offsets = self._safe(partitions)
         changed = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
         if not changed or self._producer.flush(self._options.flush_timeout_s):
             return  # what was made of these records is not safe yet

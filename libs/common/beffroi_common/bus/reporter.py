@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,6 +15,7 @@ from beffroi_common.errors import RetryLater
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import STATUS
 
+from .backlog import Backlog
 from .interfaces import Producer
 
 log = structlog.get_logger(__name__)
@@ -25,7 +27,18 @@ REPEAT_S = 5.0
 class StatusReporter:
     """The voice of one instance of a service. Safe to call from several threads."""
 
-    def __init__(self, producer: Producer, service: str, instance: str, clock: Clock) -> None:
+    def __init__(
+        self, producer: Producer, service: str, instance: str, clock: Clock, backlog: Backlog | None = None
+    ) -> None:
+        """Say nothing yet.
+
+        Args:
+            producer: sends what is said.
+            service: who speaks.
+            instance: which one of them.
+            clock: time.
+            backlog: what this instance has yet to read, where that outlives the reporter. Its loop feeds it.
+        """
         self._producer = producer
         self._service = service
         self._instance = instance
@@ -33,6 +46,7 @@ class StatusReporter:
         self._started_at: datetime = clock.now()
         self._said: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
+        self.backlog = backlog or Backlog(clock)
 
     def camera(
         self,
@@ -66,13 +80,12 @@ class StatusReporter:
         message: str = "",
         counters: Mapping[str, float] | None = None,
     ) -> None:
-        """State how this instance is. If all is well but its clock, that is said: whatever it stamps is wrong."""
+        """State how this instance is, unless there is worse to say of it: see `_worse`."""
         broker_clock = self._producer.broker_clock
-        if level is Level.OK and broker_clock.complaint is not None:
-            level, code, message = Level.ERROR, "clock_wrong", broker_clock.complaint
+        level, code, message = self._worse(level) or (level, code, message)
         if not self._due("service", code):
             return
-        counted = dict(counters or {})
+        counted = dict(counters or {}) | self._backlog_counters()
         if broker_clock.ahead is not None:
             counted["broker_clock_ahead_s"] = broker_clock.ahead.total_seconds()
         self._send(
@@ -87,6 +100,25 @@ class StatusReporter:
                 counters=counted,
             )
         )
+
+    def _worse(self, level: Level) -> tuple[Level, str, str] | None:
+        """Messages about to be lost, messages lost; and if all else is well, a clock that stamps them wrongly."""
+        if level is not Level.ERROR:
+            if (complaint := self.backlog.complaint) is not None:
+                return Level.ERROR, "falling_behind", complaint
+            if (loss := self.backlog.loss) is not None:
+                return Level.ERROR, "overtaken", loss
+        if level is Level.OK and (complaint := self._producer.broker_clock.complaint) is not None:
+            return Level.ERROR, "clock_wrong", complaint
+        return None
+
+    def _backlog_counters(self) -> dict[str, float]:
+        """Seconds; without those that are infinite, which JSON cannot say."""
+        worst = self.backlog.worst
+        if worst is None:
+            return {}
+        counted = {"behind_s": worst[1].behind_s, "headroom_s": worst[1].headroom_s}
+        return {name: round(value, 1) for name, value in counted.items() if math.isfinite(value)}
 
     def _due(self, key: str, code: str) -> bool:
         now_s = self._clock.monotonic_s()

@@ -49,12 +49,16 @@ class SequenceTracker:
         """Whether this batch, or one after it in its epoch, was taken before."""
         return sequence <= self._last.get(epoch, -1)
 
+    def missing_before(self, epoch: int, sequence: int) -> int:
+        """How many batches before this one, which is no repeat, never came; see `take`."""
+        return sequence - self._last.get(epoch, -1) - 1 if self._last else 0
+
     def take(self, epoch: int, sequence: int) -> int:
         """Remember a batch, and return how many before it never came.
 
         Before the very first batch of a camera nothing counts as missing: nobody knows what was there.
         """
-        missing = sequence - self._last.get(epoch, -1) - 1 if self._last else 0
+        missing = self.missing_before(epoch, sequence)
         self._last.pop(epoch, None)
         self._last[epoch] = sequence
         self._heard_ms = self._asked_ms

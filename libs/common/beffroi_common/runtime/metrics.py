@@ -20,6 +20,22 @@ RECORD_CRASHES = Counter(
 CAMERA_CRASHES = Counter(
     "beffroi_camera_crashes_total", "Unexpected errors about what one camera sent; it is tried again", ["camera"]
 )
+BEHIND_SECONDS = Gauge(
+    "beffroi_behind_seconds", "Age of the oldest message that this reader is not done with, by topic", ["topic"]
+)
+HEADROOM_SECONDS = Gauge(
+    "beffroi_headroom_seconds",
+    "Until the broker deletes the oldest message that this reader is not done with, by age or by bytes",
+    ["topic"],
+)
+RECORDS_OVERTAKEN = Counter(
+    "beffroi_records_overtaken_total", "Messages that the broker deleted before they were read", ["topic"]
+)
+BATCHES_MISSING = Counter(
+    "beffroi_batches_missing_total",
+    "Frame batches that never came to this reader: gone from the broker before (overtaken), or not on it (not_sent)",
+    ["camera", "reason"],
+)
 BATCHES_IN = Counter("beffroi_batches_in_total", "Frame batches taken in", ["camera"])
 BATCHES_OUT = Counter("beffroi_batches_out_total", "Frame batches handed on", ["camera"])
 BATCHES_DROPPED = Counter(
@@ -44,6 +60,14 @@ QUEUE_BYTES = Gauge("beffroi_queue_bytes", "Bytes waiting in a bounded queue", [
 CAMERA_UP = Gauge("beffroi_camera_up", "1 while pictures of the camera arrive", ["camera"])
 ALERTS = Counter("beffroi_alerts_total", "Alerts by rule and state", ["camera", "rule", "state"])
 OBJECTS_STORED = Counter("beffroi_objects_stored_total", "Segments stored", ["camera"])
+LAST_STORED_TIMESTAMP = Gauge(
+    "beffroi_last_segment_stored_timestamp_seconds", "When a segment of the camera was stored last, UTC", ["camera"]
+)
+LAST_SWEEP_TIMESTAMP = Gauge(
+    "beffroi_last_retention_sweep_timestamp_seconds",
+    "When all that was due had been destroyed last, UTC; only of the instance that destroys",
+    ["store"],
+)
 STORED_BYTES = Counter("beffroi_stored_bytes_total", "Bytes of segments stored", ["camera"])
 RECORDINGS_FOUND_GONE = Counter(
     "beffroi_recordings_found_gone_total",

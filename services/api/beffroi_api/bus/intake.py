@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from beffroi_api.db.database import AWAY
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.recordings.service import Recordings
-from beffroi_common.bus import Bus, InvalidRecord, Partition, Processor, Record, RetryLater, run
+from beffroi_common.bus import Backlog, Bus, InvalidRecord, Partition, Processor, Record, RetryLater, run
 from beffroi_common.contracts import Alert, Recording
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import ALERTS, RECORDINGS
@@ -20,7 +20,14 @@ class IndexIntake(Processor):
     """Writes alerts and recordings into the database, each before its offset is committed."""
 
     def __init__(
-        self, bus: Bus, alerts: Alerts, recordings: Recordings, group: str, clock: Clock, beat: Callable[[], None]
+        self,
+        bus: Bus,
+        alerts: Alerts,
+        recordings: Recordings,
+        group: str,
+        clock: Clock,
+        beat: Callable[[], None],
+        backlog: Backlog,
     ) -> None:
         self._bus = bus
         self._alerts = alerts
@@ -28,6 +35,7 @@ class IndexIntake(Processor):
         self._group = group
         self._clock = clock
         self._beat = beat
+        self._backlog = backlog
 
     def run(self, stop: threading.Event) -> None:
         """Read until `stop` is set.
@@ -47,6 +55,7 @@ class IndexIntake(Processor):
                 stop=stop,
                 clock=self._clock,
                 beat=self._beat,
+                backlog=self._backlog,
             )
         finally:
             producer.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from typing import Protocol
 
-from beffroi_common.bus import Bus, Producer, StatusReporter
+from beffroi_common.bus import Backlog, Bus, Producer, StatusReporter
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.runtime.steadiness import Steadiness
@@ -54,6 +54,8 @@ class Publisher:
         self._clock = clock
         self._beat = beat
         self._work = threading.Event()
+        self.backlog = Backlog(clock)
+        """What this process has yet to read of what it keeps an index of."""
         self._broker_clock: ForeignClock | None = None
         self._steadiness = Steadiness(clock)
 
@@ -76,7 +78,7 @@ class Publisher:
             producer = self._bus.producer()
             open_parts.callback(producer.close)
             self._broker_clock = producer.broker_clock
-            status = StatusReporter(producer, self._service, self._instance, self._clock)
+            status = StatusReporter(producer, self._service, self._instance, self._clock, self.backlog)
             senders = [open_parts.enter_context(closing(make(producer))) for make in self._senders]
             while not stop.is_set():
                 self._beat()

@@ -77,9 +77,10 @@ def _look(
     producer = bus.producer()
     tracking = TrackOptions(settings.confidence_high, settings.lost_track_s, settings.sample_period_s)
     quality = Quality(settings.annotated_preset, settings.annotated_crf)
+    status = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
     looking = Looking(
         configuration=configuration,
-        status=StatusReporter(producer, SERVICE, settings.instance, runtime.clock),
+        status=status,
         clock=runtime.clock,
         new_stream=lambda: CameraStream(
             PictureDecoder(settings.max_pixels), detector, CameraTracker(tracking), quality
@@ -113,6 +114,7 @@ def _look(
                 stop=runtime.stop,
                 clock=runtime.clock,
                 beat=runtime.health.beat,
+                backlog=status.backlog,
             )
     finally:
         producer.close()

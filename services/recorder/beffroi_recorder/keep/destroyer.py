@@ -24,6 +24,7 @@ from beffroi_recorder.publishing import publish
 
 from .expiry import ExpiryIndex
 from .register import Register, destroyed
+from .sweep import Sweep
 
 log = structlog.get_logger(__name__)
 
@@ -97,14 +98,17 @@ class Destroyer:
         self._terms = 0
         self._term: int | None = None
         self._listed_in_term: int | None = None
+        self.sweep = Sweep(store.name, clock)
 
     def own(self, partitions: Collection[Partition]) -> None:
         """Take which partitions this instance owns. Coming to own `DESTROYER_PARTITION` begins a term."""
         if DESTROYER_PARTITION not in partitions:
             self._term = None
+            self.sweep.leave()
         elif self._term is None:
             self._terms += 1
             self._begins_s = self._clock.monotonic_s() + self._hand_over_s
+            self.sweep.begin()
             self._term = self._terms
 
     def tick(self) -> None:
@@ -126,6 +130,8 @@ class Destroyer:
             return
         self._begin_term()
         more = self._round(now_s + LONGEST_ROUND_S)
+        if not more:
+            self.sweep.done()
         self._next_s = self._clock.monotonic_s() + (PAUSE_S if more else self._interval_s)
 
     def close(self) -> None:

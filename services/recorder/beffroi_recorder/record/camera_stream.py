@@ -37,6 +37,7 @@ class Counters:
     segments: int = 0
     frames: int = 0
     missing_batches: int = 0
+    stored_at_s: float | None = None
     dropped_batches: int = 0
 
 

@@ -22,8 +22,9 @@ from beffroi_common.contracts import Codec, FrameBatch, Level, Recording, StoreN
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, QUEUE_BYTES
+from beffroi_common.runtime.metrics import BATCHES_OUT, FRAMES_OUT, LAST_STORED_TIMESTAMP, QUEUE_BYTES
 from beffroi_common.store import StoreUnavailable
+from beffroi_recorder.keep.sweep import Sweep
 from beffroi_recorder.trouble import Troubles
 
 from .camera_stream import DISK, CameraStream, RecordingContext
@@ -57,6 +58,7 @@ class Recorder(Processor):
         troubles: Troubles,
         reporter: StatusReporter,
         clock: Clock,
+        sweep: Sweep,
         owned: Callable[[Collection[Partition]], None] = lambda _partitions: None,
     ) -> None:
         """Wire it.
@@ -74,6 +76,7 @@ class Recorder(Processor):
             troubles: what this loop and others put off; the status says it.
             reporter: says how it goes.
             clock: time.
+            sweep: how the destroying goes, which the same status says.
             owned: is called with the partitions held, whenever they change.
         """
         self._work = work
@@ -81,6 +84,7 @@ class Recorder(Processor):
         self._uploads = uploads(self._stored)
         self._backoff = backoff
         self._reporter = reporter
+        self._sweep = sweep
         self._clock = clock
         self._troubles = troubles
         self._streams: dict[str, CameraStream] = {}
@@ -188,6 +192,8 @@ class Recorder(Processor):
         stream = self._streams.get(recording.camera)
         if stream is not None:
             stream.counters.segments += 1
+            stream.counters.stored_at_s = self._clock.monotonic_s()
+        LAST_STORED_TIMESTAMP.labels(camera=recording.camera).set(self._clock.now_ns() / 1e9)
 
     def _report(self, waiting: Mapping[str, float]) -> None:
         now_s = self._clock.monotonic_s()
@@ -198,26 +204,32 @@ class Recorder(Processor):
         for stream in self._streams.values():
             self._report_camera(stream)
         trouble = self._troubles.first()
-        counters = {
+        counters: dict[str, float] = {
             "cameras": len(self._streams),
             "work_bytes": self._work.used_bytes,
             "waiting": len(list(self._uploads)),
             "waiting_batches": waiting["waiting_batches"],
             "queue_bytes": waiting["queue_bytes"],
         }
-        if trouble is None:
-            self._reporter.service(Level.OK, "running", "", counters)
-        else:
+        if (age_s := self._sweep.age_s) is not None:
+            counters["last_sweep_age_s"] = round(age_s, 1)
+        if trouble is not None:
             self._reporter.service(Level.ERROR, trouble.code, trouble.message, counters)
+        elif (late := self._sweep.complaint) is not None:
+            self._reporter.service(Level.ERROR, "destruction_late", late, counters)
+        else:
+            self._reporter.service(Level.OK, "running", "", counters)
 
     def _report_camera(self, stream: CameraStream) -> None:
         counted = stream.counters
-        counters = {
+        counters: dict[str, float] = {
             "segments": counted.segments,
             "frames": counted.frames,
             "missing_batches": counted.missing_batches,
             "dropped_batches": counted.dropped_batches,
         }
+        if counted.stored_at_s is not None:
+            counters["last_stored_age_s"] = round(self._clock.monotonic_s() - counted.stored_at_s, 1)
         if stream.needed_offset is not None:
             self._reporter.camera(stream.camera, Level.OK, "recording", "", counters)
         else:

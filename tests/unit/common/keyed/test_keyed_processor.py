@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from tests.unit.common.keyed.streams import (
     GROUP,
     IDLE_S,
@@ -21,7 +22,7 @@ from tests.unit.common.keyed.streams import (
     wait,
 )
 
-from beffroi_common.bus import RetryLater
+from beffroi_common.bus import Record, RetryLater
 from beffroi_common.bus.keyed import InlineExecutor, ThreadExecutor
 from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
 from beffroi_common.contracts import FrameBatch, Stream
@@ -281,3 +282,19 @@ def test_a_dead_letter_that_cannot_be_sent_yet_holds_its_offset() -> None:
     assert len(broker.records(FRAMES_MASKED.dead_letters)) == 1
     assert len(committed) == 5
     assert max(committed) <= 1
+
+
+def missing(reason: str) -> float:
+    return REGISTRY.get_sample_value("beffroi_batches_missing_total", {"camera": "hole", "reason": reason}) or 0.0
+
+
+def test_batches_that_never_came_are_counted_with_what_became_of_them() -> None:
+    stage = Stage(InlineExecutor())
+    not_sent, overtaken = missing("not_sent"), missing("overtaken")
+    stage.give(batch("hole", 0), 0)
+    stage.give(batch("hole", 3), 1)
+    record = Record(FRAMES_MASKED.name, 0, 9, "yard", batch("yard", 0).encode(), 0, overtaken=7)
+    stage.processor.handle(record)
+    stage.give(batch("hole", 9), 10)
+    stage.give(batch("hole", 11), 11)
+    assert (missing("not_sent") - not_sent, missing("overtaken") - overtaken) == (2 + 1, 5)

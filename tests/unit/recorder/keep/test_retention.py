@@ -9,15 +9,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 from tests.unit.recorder.conftest import Film, Running, Site, Start
 
 from beffroi_common.bus import LoopOptions, run
-from beffroi_common.contracts import RecordingState
+from beffroi_common.contracts import CameraStatus, Level, RecordingState, ServiceStatus
+from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.health import Health
 from beffroi_common.store import RetentionError, StoredObject
-from beffroi_common.topics import FRAMES_MASKED
+from beffroi_common.topics import FRAMES_MASKED, STATUS
 from beffroi_recorder.keep.destroyer import DESTROYER_PARTITION, NotDestroyedError
 from beffroi_recorder.keep.retention import LOOP, RetentionThread
+from beffroi_recorder.keep.sweep import BUDGET_S
 from beffroi_testing import ManualClock, MemoryBus, MemoryStore
 
 DAY_S = 24 * 3600
@@ -207,3 +210,44 @@ def test_tries_to_destroy_get_rarer_while_the_store_is_away(site: Site, old: Run
         site.clock.advance(0.25)
         old.tick()
     assert [after - before for before, after in pairwise(tries)][:5] == [0.5, 1.0, 2.0, 4.0, 4.0]
+
+
+def test_a_sweep_that_is_late_is_an_error_of_the_service(site: Site, start: Start) -> None:
+    life = start()
+    life.destroyer.own({DESTROYER_PARTITION})
+    life.tick()
+    life.retention.turn()
+    assert life.destroyer.sweep.age_s == 0
+    assert said(site).code == "running"
+    site.clock.advance(BUDGET_S / 2 + 1)
+    life.recorder.tick()
+    late = said(site)
+    assert (late.level, late.code, late.counters["last_sweep_age_s"]) == (Level.ERROR, "destruction_late", 1801.0)
+    site.clock.advance(60)
+    life.retention.turn()
+    life.recorder.tick()
+    assert said(site).code == "running"
+    life.destroyer.own(())
+    assert life.destroyer.sweep.age_s is None
+
+
+def test_the_status_of_a_camera_says_how_long_ago_its_last_segment_was_stored(
+    site: Site, start: Start, film: Film
+) -> None:
+    site.put_on_bus(film(70))
+    life = start()
+    life.work_off()
+    site.clock.advance(30)
+    life.recorder.tick()
+    cameras = [each for each in statuses(site) if isinstance(each, CameraStatus)]
+    assert cameras[-1].counters["last_stored_age_s"] >= 30
+    stamp = REGISTRY.get_sample_value("beffroi_last_segment_stored_timestamp_seconds", {"camera": "gate"})
+    assert stamp == pytest.approx(site.clock.now_ns() / 1e9 - cameras[-1].counters["last_stored_age_s"], abs=0.1)
+
+
+def statuses(site: Site) -> list[CameraStatus | ServiceStatus]:
+    return [decode_status(record.value or b"") for record in site.broker.records(STATUS)]
+
+
+def said(site: Site) -> ServiceStatus:
+    return [each for each in statuses(site) if isinstance(each, ServiceStatus)][-1]

@@ -11,6 +11,9 @@ from beffroi_common.topics import MAX_FRAME_RECORD_BYTES, MAX_SMALL_RECORD_BYTES
 LINGER_MS = 5
 """Wait for company: a batch is half a second old already, five milliseconds more cost nothing."""
 
+LOWEST_OFFSET_MS = 10_000
+"""So often librdkafka asks how far the broker has deleted, which it does as part of its statistics and never else."""
+
 BATCH_BYTES = MAX_SMALL_RECORD_BYTES // 2
 """What travels together, where librdkafka's default is a megabyte: a topic's size limit applies to the batch, and one
 beyond it is refused for good. A single record larger than this travels alone. Half: it counts before compression."""
@@ -73,4 +76,5 @@ def group_config(settings: KafkaSettings, group: str, instance: str) -> dict[str
         "partition.assignment.strategy": "cooperative-sticky",
         "auto.offset.reset": Start.BEGINNING.value,
         "session.timeout.ms": int(settings.session_timeout_s * 1000),
+        "statistics.interval.ms": LOWEST_OFFSET_MS,
     }

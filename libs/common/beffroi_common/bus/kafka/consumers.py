@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import Consumer as KafkaConsumerClient
 from confluent_kafka import KafkaException, TopicPartition
 
-from beffroi_common.bus.interfaces import Listener, Partition, Record, Start
+from beffroi_common.bus.interfaces import Listener, Offsets, Partition, Record, Start
 from beffroi_common.errors import RetryLater
 from beffroi_common.topics import Topic
 
@@ -17,6 +17,9 @@ from .rdkafka_log import RdkafkaLog
 from .reading import METADATA_TIMEOUT_S, partitions_of, poll
 
 log = structlog.get_logger(__name__)
+
+COMMITTED_TIMEOUT_S = 2.0
+"""Asked once for each partition that is assigned, right after its first record came."""
 
 
 class _KafkaReader:
@@ -51,6 +54,21 @@ class _KafkaReader:
         """See `Consumer.caught_up`."""
         return bool(self._assigned) and self._at_end >= self._assigned
 
+    def begun_at(self, partition: Partition) -> int | None:  # noqa: ARG002
+        """See `Consumer.begun_at`."""
+        return None
+
+    def ends(self) -> Mapping[Partition, Offsets]:
+        """See `Consumer.ends`."""
+        found = {
+            each: self._client.get_watermark_offsets(TopicPartition(*each), cached=True) for each in self._assigned
+        }
+        return {
+            each: Offsets(low if low >= 0 else None, high)
+            for each, (low, high) in found.items()
+            if high >= 0  # librdkafka: not fetched yet
+        }
+
     def close(self) -> None:
         """See `Consumer.close`."""
         self._client.close()
@@ -74,6 +92,16 @@ class GroupConsumer(_KafkaReader):
             self._client.commit(offsets=wanted, asynchronous=False)
         except KafkaException as error:
             raise RetryLater(f"offsets not committed: {error.args[0].str()}") from None
+
+    def begun_at(self, partition: Partition) -> int | None:
+        """See `Consumer.begun_at`. Asks the broker, and waits a little for its answer."""
+        if self._reread:
+            return None
+        try:
+            (found,) = self._client.committed([TopicPartition(*partition)], timeout=COMMITTED_TIMEOUT_S)
+        except KafkaException:
+            return None
+        return int(found.offset) if found.error is None and found.offset >= 0 else None
 
     def _on_assign(self, client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
         if self._reread:

@@ -70,6 +70,7 @@ class KeyedProcessor(Processor):
         self._executor = executor
         self._on_assignment = on_assignment
         self._partitions: set[Partition] = set()
+        self._holes: dict[Partition, int] = {}
         self._schedule = Schedule(clock, queue_bytes, hang_s)
         executor.start(self._step)
 
@@ -91,11 +92,14 @@ class KeyedProcessor(Processor):
             BaseException: what ended a worker.
         """
         self._schedule.raise_failure()
+        if record.overtaken:
+            self._holes[record.source] = record.offset
         batch = self._work.read(record)
         if batch is None:
             return None
         key = Key(batch.camera, batch.stream)
-        self._schedule.offer(key, Item.of(record, batch), self._idle.observe(batch))
+        hole_offset = self._holes.get(record.source, -1)
+        self._schedule.offer(key, Item.of(record, batch), self._idle.observe(batch), hole_offset)
         self._work_waits()
         return Deferred.SETTLED_LATER
 
@@ -142,6 +146,7 @@ class KeyedProcessor(Processor):
     def revoked(self, partitions: Collection[Partition]) -> None:
         """Drop these cameras, once the batches at work are done: their new owner begins where the last commit says."""
         self._partitions -= set(partitions)
+        self._holes = {each: offset for each, offset in self._holes.items() if each not in partitions}
         self._schedule.drop(partitions)
         self._on_assignment(frozenset(self._partitions))
 
@@ -210,7 +215,11 @@ class KeyedProcessor(Processor):
         batch = item.batch
         stale = stream.sequences.stale(batch.epoch, batch.sequence, item.record.timestamp_ms)
         if stale is None:
+            missing = stream.sequences.missing_before(batch.epoch, batch.sequence)
             outputs = stream.handle(batch, item.record)
+            if missing:
+                reason = "overtaken" if item.overtaken else "not_sent"
+                metrics.BATCHES_MISSING.labels(camera=batch.camera, reason=reason).inc(missing)
         else:
             metrics.BATCHES_DROPPED.labels(camera=batch.camera, reason=stale.value).inc()
             metrics.FRAMES_DROPPED.labels(camera=batch.camera, reason=stale.value).inc(len(batch.units))

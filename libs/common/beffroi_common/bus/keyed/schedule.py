@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Partition, Refusal, Settled
@@ -63,13 +64,22 @@ class Schedule:
 
     # What the loop's thread asks.
 
-    def offer(self, key: Key, item: Item, observed_at_s: float) -> None:
-        """Put a batch at the end of its camera's queue."""
+    def offer(self, key: Key, item: Item, observed_at_s: float, hole_offset: int = -1) -> None:
+        """Put a batch at the end of its camera's queue.
+
+        Args:
+            key: whose it is.
+            item: the batch.
+            observed_at_s: now, in the time of `IdleTracker`.
+            hole_offset: of the last record of its partition before which others had gone from the broker unread.
+        """
         with self._changed:
             state = self._states.get(key)
             if state is None:
                 state = self._states[key] = KeyState(key, Backoff(self._clock, RETRY_FIRST_S, RETRY_MOST_S))
-            state.items.append(item)
+            overtaken = hole_offset > state.offered_offset
+            state.items.append(replace(item, overtaken=True) if overtaken else item)
+            state.offered_offset = item.record.offset
             # It is not idle any more: to rest between two batches would cost a decoder its place in the group.
             state.observed_at_s, state.rest_due = observed_at_s, False
             self._bytes += item.size_bytes

@@ -36,6 +36,8 @@ class Item:
     record: Record
     batch: FrameBatch
     size_bytes: int
+    overtaken: bool = False
+    """Whether records before it went from the broker unread: batches that are missing before it may be among them."""
 
     @classmethod
     def of(cls, record: Record, batch: FrameBatch) -> Item:
@@ -62,6 +64,7 @@ class KeyState:
         source: where the stream's batches come from.
         needed: what the stream said when it was worked on last.
         last_offset: of the batch handled last.
+        offered_offset: of the last batch that was put into its queue.
         observed_at_s: when its last batch was read, in the time of `IdleTracker`.
         rested: it was idle, and its stream was asked to rest; until its next batch the stream holds no offset back.
         frozen: its partition is leaving: nothing more is begun.
@@ -77,6 +80,7 @@ class KeyState:
     source: Partition = ("", -1)
     needed: int | None = None
     last_offset: int = -1
+    offered_offset: int = -1
     observed_at_s: float = 0.0
     rest_due: bool = False
     rested: bool = False

@@ -7,6 +7,7 @@ import { useFormats } from "../i18n/formats";
 import { useTitle } from "../shell/title";
 import { LevelMark } from "../ui/level-mark";
 import { ProblemNote } from "../ui/problem-note";
+import { measuresOf, type Measure } from "./measures";
 import { useHealth } from "./queries";
 import { RestingRulesSection } from "./resting-rules-section";
 
@@ -18,6 +19,7 @@ interface Row {
   readonly code: string;
   readonly message: string;
   readonly at: string | null;
+  readonly measures: readonly Measure[];
 }
 
 export function HealthPage() {
@@ -81,6 +83,11 @@ function StatusTable({ title, rows, at }: { title: string; rows: readonly Row[];
                         {row.message}
                       </span>
                     )}
+                    {row.measures.map(({ name, seconds }) => (
+                      <span key={name} className="muted small status-words">
+                        {t(`health.measure.${name}`, { age: formats.age(seconds) })}
+                      </span>
+                    ))}
                   </td>
                   <td className="number">
                     {row.at === null ? "–" : formats.age(Math.max(0, Math.floor((at - Date.parse(row.at)) / 1000)))}
@@ -104,6 +111,7 @@ function serviceRows({ services }: Health): Row[] {
     code: status.code,
     message: status.message,
     at: status.at,
+    measures: measuresOf(status.counters ?? {}),
   }));
 }
 
@@ -117,6 +125,7 @@ function cameraRows({ cameras }: Health, nameOf: (id: string) => string): Row[] 
       code: status.code,
       message: status.message,
       at: status.at,
+      measures: measuresOf(status.counters ?? {}),
     })),
   );
 }
@@ -130,5 +139,6 @@ function dependencyRow(name: string, { reachable, message, checked_at }: Health[
     code: reachable ? "dependency_reachable" : "dependency_away",
     message,
     at: checked_at,
+    measures: [],
   };
 }
