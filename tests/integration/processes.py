@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import HTTPResponse
 from pathlib import Path
 from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from beffroi_common.bus import Record, Start
 from beffroi_common.bus.kafka import KafkaBus
@@ -65,10 +68,21 @@ class Service:
 
     def is_ready(self) -> bool:
         """Ask its admin port."""
-        started = next(json.loads(line) for line in self.log.splitlines() if '"event": "started"' in line)
-        with suppress(OSError), urlopen(f"http://127.0.0.1:{started['admin_port']}/readyz", timeout=5) as answer:
+        with suppress(OSError), self._admin("readyz") as answer:
             return bool(answer.status == HTTPStatus.OK)
         return False
+
+    def metric(self, name: str, **labels: str) -> float:
+        """What it counted; 0: nothing yet."""
+        with self._admin("metrics") as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = (sample for family in families for sample in family.samples)
+        return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
+
+    def _admin(self, path: str) -> HTTPResponse:
+        started = next(json.loads(line) for line in self.log.splitlines() if '"event": "started"' in line)
+        answer: HTTPResponse = urlopen(f"http://127.0.0.1:{started['admin_port']}/{path}", timeout=5)
+        return answer
 
     @property
     def _command(self) -> Command:

@@ -167,7 +167,7 @@ class Outbox:
             except TooLarge as error:
                 self._lose(item, "too_large", str(error))
             except RetryLater as reason:
-                log.warning("pictures wait", camera=camera, reason=str(reason))
+                log.warning("pictures wait", slot=item.slot, reason=str(reason))
                 with self._changed:
                     self._drop(self._lines.put_back(item))
                     self._note_change()

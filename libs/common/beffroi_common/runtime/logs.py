@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 from opentelemetry import trace
 
+from .log_throttle import LogThrottle
+
 
 def configure(service: str, instance: str, level: str) -> None:
     """Set up structlog and the standard library's logging alike."""
@@ -41,6 +43,7 @@ def configure(service: str, instance: str, level: str) -> None:
             ],
         )
     )
+    handler.addFilter(LogThrottle())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -183,6 +183,7 @@ class Register:
             logging.INFO if due else logging.ERROR,
             "destroyed by the store itself" if due else "gone before its time",
             object=recording.object_name,
+            evidence=True,
         )
         return True
 
