@@ -121,7 +121,7 @@ class CameraStream:
         except BaseException as error:  # noqa: BLE001 - it must end the process, and not one thread alone
             self._on_bug(error)
         finally:
-            metrics.CAMERA_UP.labels(camera=self.camera.id).set(0)
+            metrics.CAMERA_UP.remove_by_labels({"camera": self.camera.id})  # neither up nor down here any more
 
     def _retry_later(self, error: SourceError, started_s: float) -> None:
         if self._clock.monotonic_s() - started_s > LASTING_S:

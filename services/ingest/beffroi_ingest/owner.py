@@ -19,6 +19,7 @@ from beffroi_common.bus import Partition, Record, RetryLater
 from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, InvalidMessageError, Level
+from beffroi_common.runtime.camera_series import CameraSeries
 from beffroi_common.runtime.clock import Clock
 
 from .camera_stream import CameraStream
@@ -51,6 +52,11 @@ class Owner:
     _wanted: dict[str, tuple[Camera, Partition]] = field(default_factory=dict)
     _streams: dict[str, CameraStream] = field(default_factory=dict)
     _undecided: frozenset[Partition] = frozenset()
+    _series: CameraSeries = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count for nobody yet."""
+        self._series = CameraSeries(self.clock)
 
     def take(self, record: Record) -> None:
         """Note what a record says; `reconcile` acts on it. Who is described unreadably is stopped.
@@ -74,6 +80,7 @@ class Owner:
                 log.info("camera starts", camera=name, slot=camera.slot)
                 self._streams[name] = self.new_stream(camera)
                 self._streams[name].start()
+        self._series.retain(self._streams)
         self._tell()
 
     def assigned(self, partitions: Collection[Partition]) -> None:

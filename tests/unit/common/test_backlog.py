@@ -203,3 +203,11 @@ def test_every_service_that_reads_reports_how_far_behind_it_is() -> None:
     ]
     assert len(calls) >= 4
     assert [call for call in calls if "backlog=" not in call] == []
+
+
+def test_a_reporter_remembers_nobody_who_is_gone(clock: ManualClock) -> None:
+    reporter = StatusReporter(MemoryBus(MemoryBroker(clock=clock)).producer(), "masker", "m1", clock)
+    for number in range(1000):
+        reporter.camera(f"camera-{number}", Level.OK, "masked", "")
+        clock.advance(1)
+    assert len(reporter._said) < 100

@@ -24,6 +24,9 @@ REPEAT_S = 5.0
 """An unchanged status is repeated so often: its readers call it stale after a few times this."""
 
 
+FORGET_EVERY_S = 60.0
+
+
 class StatusReporter:
     """The voice of one instance of a service. Safe to call from several threads."""
 
@@ -45,6 +48,7 @@ class StatusReporter:
         self._clock = clock
         self._started_at: datetime = clock.now()
         self._said: dict[str, tuple[str, float]] = {}
+        self._forget_at_s = 0.0
         self._lock = threading.Lock()
         self.backlog = backlog or Backlog(clock)
 
@@ -123,11 +127,18 @@ class StatusReporter:
     def _due(self, key: str, code: str) -> bool:
         now_s = self._clock.monotonic_s()
         with self._lock:
+            self._forget_old(now_s)
             said = self._said.get(key)
             if said is not None and said[0] == code and now_s - said[1] < REPEAT_S:
                 return False
             self._said[key] = (code, now_s)
             return True
+
+    def _forget_old(self, now_s: float) -> None:
+        """What was said longer ago than the repetition is due whoever it is about: nothing is kept of who is gone."""
+        if now_s >= self._forget_at_s:
+            self._forget_at_s = now_s + FORGET_EVERY_S
+            self._said = {key: said for key, said in self._said.items() if now_s - said[1] < REPEAT_S}
 
     def _send(self, status: CameraStatus | ServiceStatus) -> None:
         try:

@@ -15,6 +15,7 @@ from beffroi_api.authz.territory import EVERYWHERE, Territory
 from beffroi_api.bulkheads.admission import Admission
 from beffroi_api.bulkheads.pool import Pool
 from beffroi_api.bulkheads.turns import Limits, Turns
+from beffroi_api.bus.departures import DeparturesSender
 from beffroi_api.bus.live_intake import LiveIntake
 from beffroi_api.bus.publisher import MakeSender, Publisher
 from beffroi_api.bus.viewers import ViewersSender
@@ -104,7 +105,11 @@ class ProcessServices:
         self.buffer = LiveBuffer(settings.live, self.directory, clock)
         self.publisher = Publisher(
             bus,
-            [*senders, lambda producer: ViewersSender(bus, self.leases, self.directory, producer, service)],
+            [
+                *senders,
+                lambda producer: ViewersSender(bus, self.leases, self.directory, producer, service),
+                lambda producer: DeparturesSender(self.table, self.directory, clock, producer),
+            ],
             service,
             settings.instance,
             clock,

@@ -14,7 +14,7 @@ from beffroi_common.bus.crashes import Crashes, RecordCrashError, about
 from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.of_camera import decode_of_camera
 from beffroi_common.contracts import Alert, Camera, Level, Tracks
-from beffroi_common.runtime import metrics
+from beffroi_common.runtime import camera_series, metrics
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import ALERTS
 from beffroi_rules.engine import advance, end_idle
@@ -121,8 +121,7 @@ class TracksProcessor:
         """Nothing is remembered of a camera any more."""
         self._recalled.pop(camera, None)
         self.plans.forget(camera)
-        for metric in (metrics.ALERTS, metrics.CAPTURE_AGE_SECONDS):
-            metric.remove_by_labels({"camera": camera})
+        camera_series.forget(camera)
 
     def _written(self, camera: str, after: CameraState) -> str:
         written = after.model_dump_json(exclude_defaults=True)

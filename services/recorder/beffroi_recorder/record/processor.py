@@ -36,6 +36,9 @@ from .work_dir import DiskFull, WorkDir
 REPORT_INTERVAL_S = 1.0
 """The reporter repeats itself every few seconds; asking it more often than this is wasted."""
 
+FORGET_S = 7200.0
+"""Masked batches live so long on the bus: after it nothing comes of a camera that its stream would have to know."""
+
 CHAINS, STORE = "chains", "store"
 """What is put off beside `DISK`: reading where chains end, and storing segments. See `Troubles`."""
 
@@ -93,7 +96,7 @@ class Recorder(Processor):
             store, rules, work, troubles, clock, idle_s, self._uploads.add, self._streams.pop
         )
         self._cameras = KeyedProcessor(
-            KeyedWork(_to_be_recorded, self._new_stream, self._report),
+            KeyedWork(_to_be_recorded, self._new_stream, self._report, FORGET_S),
             producer,
             clock,
             InlineExecutor(),  # half a percent of a core a camera: threads would bring nothing

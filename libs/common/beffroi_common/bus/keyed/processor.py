@@ -15,6 +15,7 @@ from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
 from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 from beffroi_common.runtime import metrics
+from beffroi_common.runtime.camera_series import CameraSeries
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.tracing import span_of
 
@@ -72,6 +73,7 @@ class KeyedProcessor(Processor):
         self._partitions: set[Partition] = set()
         self._holes: dict[Partition, int] = {}
         self._schedule = Schedule(clock, queue_bytes, hang_s)
+        self._series = CameraSeries(clock)
         executor.start(self._step)
 
     def __enter__(self) -> Self:
@@ -119,6 +121,7 @@ class KeyedProcessor(Processor):
         self._work_waits()
         counters = self._schedule.counters()
         metrics.QUEUE_BYTES.labels(queue="work").set(counters["queue_bytes"])
+        self._series.retain(self._schedule.cameras())
         self._work.report(counters)
 
     def is_full(self) -> bool:

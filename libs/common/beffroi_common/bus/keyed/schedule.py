@@ -163,6 +163,11 @@ class Schedule:
         with self._changed:
             return self._unsent > 0
 
+    def cameras(self) -> set[str]:
+        """Those of which anything is held."""
+        with self._changed:
+            return {key.camera for key in self._states}
+
     def counters(self) -> dict[str, float]:
         """How much there is of everything."""
         with self._changed:

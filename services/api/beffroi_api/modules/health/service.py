@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,6 +22,10 @@ PROBE_OBJECT = "beffroi-api-probe"
 """Asked for to see that the store answers; it is not there, which is an answer."""
 
 WORST_FIRST = (Level.ERROR, Level.WARNING, Level.OK)
+
+SHOWN_FOR = timedelta(minutes=10)
+"""An instance that says nothing is shown for so long beside one of its service that does: whoever looks must see that
+it is missing, and a day later must not."""
 
 
 @dataclass
@@ -63,9 +67,11 @@ class Statuses:
         return sorted(found, key=lambda each: WORST_FIRST.index(each.level))
 
     def all_services(self) -> list[ServiceHealth]:
-        """Every instance of every service."""
-        found = (each for each in self._values() if isinstance(each, ServiceStatus))
-        judged = (ServiceHealth(**each.model_dump(), stale=self.is_stale(each)) for each in found)
+        """Every instance of every service that has not left."""
+        found, now = [each for each in self._values() if isinstance(each, ServiceStatus)], self.clock.now()
+        gone = left(found, now, SHOWN_FOR)
+        present = (each for each in found if each.key not in gone)
+        judged = (ServiceHealth(**each.model_dump(), stale=self.is_stale(each)) for each in present)
         return sorted(judged, key=lambda each: (each.service, each.instance))
 
     def all_cameras(self, cameras: list[Camera]) -> list[CameraHealth]:
@@ -189,3 +195,15 @@ def summary(camera: Camera, said: list[CameraStatus], now: datetime) -> StatusSu
         return StatusSummary(level=Level.WARNING, code="unknown", message=message, service=None, at=None)
     worst = said[0]
     return StatusSummary(level=worst.level, code=worst.code, message=worst.message, service=worst.service, at=worst.at)
+
+
+def left(said: Iterable[ServiceStatus], now: datetime, after: timedelta) -> set[str]:
+    """Keys of the instances that have been silent for so long, while another of their service speaks on.
+
+    The last to speak of a service never left: that nobody of it runs is what people must see.
+    """
+    said = tuple(said)
+    newest: dict[str, datetime] = {}
+    for each in said:
+        newest[each.service] = max(each.at, newest.get(each.service, each.at))
+    return {each.key for each in said if min(now, newest[each.service]) - each.at > after}

@@ -35,6 +35,11 @@ class CameraDirectory:
                 if now is not None:
                     self._communes[camera] = now.commune
 
+    def names(self) -> set[str]:
+        """All cameras that are, by id."""
+        with self._lock:
+            return {name for name, (_, camera) in self._known.items() if camera is not None}
+
     def camera(self, camera: str) -> Camera | None:
         """The camera as it is."""
         with self._lock:
