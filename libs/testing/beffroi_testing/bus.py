@@ -205,15 +205,15 @@ class _MemoryReader:
         self._broker = broker
         self._partitions = [(topic.name, number) for topic in topics for number in range(broker.slots)]
         self._next: dict[Partition, int] = {}
-        self._paused = False
+        self._paused: set[Partition] = set()
 
-    def pause(self) -> None:
+    def pause(self, partitions: Collection[Partition]) -> None:
         """See `Consumer.pause`."""
-        self._paused = True
+        self._paused |= set(partitions)
 
-    def resume(self) -> None:
+    def resume(self, partitions: Collection[Partition]) -> None:
         """See `Consumer.resume`."""
-        self._paused = False
+        self._paused -= set(partitions)
 
     def assignment(self) -> Collection[Partition]:
         """See `Consumer.assignment`."""
@@ -232,9 +232,11 @@ class _MemoryReader:
         return {each: Offsets(self._broker.begin(each), len(self._broker.log(each))) for each in self.assignment()}
 
     def _take(self) -> Record | None:
-        if self._paused or self._broker.away:
+        if self._broker.away:
             return None
         for partition, offset in self._next.items():
+            if partition in self._paused:
+                continue
             log, found = self._broker.log(partition), max(offset, self._broker.begin(partition))
             if found < len(log):
                 del self._next[partition]
@@ -310,7 +312,7 @@ class MemoryMember(_MemoryReader):
         if self._listener is not None:
             self._listener.revoked(self.assignment())
         self._member.gone = True
-        self._member, self._paused, self._next = None, False, {}
+        self._member, self._paused, self._next = None, set(), {}
 
     def _attend(self, member: Member) -> None:
         """Learn what the group decided meanwhile."""
@@ -331,6 +333,7 @@ class MemoryMember(_MemoryReader):
         if self._listener is not None:
             self._listener.revoked(moved)
         self._next = {each: offset for each, offset in self._next.items() if each not in moved}
+        self._paused -= set(moved)
         self._group.give_up(member, moved)
 
     def _take_over(self, member: Member) -> None:
@@ -344,7 +347,7 @@ class MemoryMember(_MemoryReader):
     def _lose(self) -> None:
         if self._listener is not None:
             self._listener.lost(self.assignment())
-        self._member, self._paused, self._next = None, False, {}
+        self._member, self._paused, self._next = None, set(), {}
 
 
 class MemoryPartitionReader:

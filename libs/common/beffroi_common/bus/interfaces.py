@@ -145,9 +145,9 @@ class Settled:
 class Processor(Protocol):
     """What a service does with records. The loop drops lost partitions as it does revoked ones, but commits nothing.
 
-    A processor that works on records one after the other, each while it is handed over, needs no `is_full` nor
-    `settled` of its own. One that works on several at once takes a record, answers `Deferred`, and says later what
-    became of it; meanwhile `needed` holds its offset.
+    A processor that works on records one after the other, each while it is handed over, needs no `is_full`,
+    `full_partitions` nor `settled` of its own. One that works on several at once takes a record, answers `Deferred`,
+    and says later what became of it; meanwhile `needed` holds its offset.
     """
 
     def handle(self, record: Record) -> Deferred | None:
@@ -164,6 +164,10 @@ class Processor(Protocol):
     def is_full(self) -> bool:
         """Whether no record may be handed over at present."""
         return False
+
+    def full_partitions(self) -> Collection[Partition]:
+        """Partitions of which no record may be handed over at present, while others' may."""
+        return ()
 
     def settled(self) -> Sequence[Settled]:
         """What became of deferred records since this was asked last, in the order in which they were done.
@@ -195,11 +199,11 @@ class Consumer(Protocol):
             RetryLater: the broker did not take them.
         """
 
-    def pause(self) -> None:
-        """Let `poll` return nothing while membership goes on."""
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Let `poll` return nothing of these while membership goes on. What was on its way may come once more."""
 
-    def resume(self) -> None:
-        """Undo `pause`."""
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Undo `pause` for these."""
 
     def assignment(self) -> Collection[Partition]:
         """Partitions read at present."""

@@ -118,7 +118,7 @@ class _Loop:
         self._due: dict[Partition, int] = {}
         self._pending: Record | None = None
         self._held: deque[Record] = deque()
-        self._paused = False
+        self._paused: set[Partition] = set()
         self._settled: deque[Settled] = deque()
         self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
         self._consumer: Consumer = bus.consumer(group, topics, self)
@@ -145,6 +145,7 @@ class _Loop:
             self._due.pop(partition, None)
         self._held = deque(record for record in self._held if record.source not in partitions)
         self._settled = deque(each for each in self._settled if each.source not in partitions)
+        self._paused -= set(partitions)
         if self._pending is not None and self._pending.source in partitions:
             self._forget_pending()
 
@@ -169,10 +170,9 @@ class _Loop:
         record = self._consumer.poll(self._options.poll_timeout_s)
         if record is not None:
             record = self._observed(record)
-        if record is not None and self._paused:
-            # Of a partition that came while reading is paused: it is not paused yet. It waits its turn.
+        if record is not None and self._must_hold(record.source):
+            # It was on its way, or its partition came while reading is paused and is not paused yet. It waits its turn.
             self._held.append(record)
-            self._consumer.pause()
         elif record is not None:
             self._attempt(record)
         elif self._pending is not None and self._backoff.is_due():
@@ -196,15 +196,33 @@ class _Loop:
         self._backlog.measure(self._safe(self._consumer.assignment()), ends)
 
     def _regulate(self) -> None:
-        """Read while records may be handed over; what came while reading was paused goes first."""
-        while self._held and self._may_hand_over():
-            self._attempt(self._held.popleft())
-        paused = not self._may_hand_over()
-        if paused and not self._paused:
-            self._consumer.pause()
-        elif self._paused and not paused:
-            self._consumer.resume()
+        """Read what may be handed over; what came while its partition was paused goes first."""
+        self._hand_over_held()
+        paused = self._to_be_paused()
+        if begun := paused - self._paused:
+            self._consumer.pause(begun)
+        if over := self._paused - paused:
+            self._consumer.resume(over)
         self._paused = paused
+
+    def _hand_over_held(self) -> None:
+        held, self._held = self._held, deque()
+        stay = set[Partition]()  # in each partition the order stays as it is
+        for record in held:
+            if not self._may_hand_over() or record.source in self._processor.full_partitions():
+                stay.add(record.source)
+            if record.source in stay:
+                self._held.append(record)
+            else:
+                self._attempt(record)
+
+    def _to_be_paused(self) -> set[Partition]:
+        assigned = set(self._consumer.assignment())
+        held = {record.source for record in self._held}
+        return assigned & (held | set(self._processor.full_partitions())) if self._may_hand_over() else assigned
+
+    def _must_hold(self, source: Partition) -> bool:
+        return source in self._paused or not self._may_hand_over()
 
     def _may_hand_over(self) -> bool:
         return self._pending is None and not self._processor.is_full()

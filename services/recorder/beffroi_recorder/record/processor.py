@@ -130,6 +130,10 @@ class Recorder(Processor):
         """Whether so many batches wait that reading must."""
         return self._cameras.is_full()
 
+    def full_partitions(self) -> Collection[Partition]:
+        """Those of which so many batches wait that reading them must."""
+        return self._cameras.full_partitions()
+
     def settled(self) -> Sequence[Settled]:
         """What became of batches since this was asked last."""
         return self._cameras.settled()

@@ -17,7 +17,8 @@ from tests.unit.common.keyed.streams import (
 
 from beffroi_common.bus import InvalidRecord, RetryLater
 from beffroi_common.bus.keyed import InlineExecutor, ThreadExecutor
-from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES, LOW_WATERMARK
+from beffroi_common.bus.keyed.room import LOW_WATERMARK, Room
+from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.topics import FRAMES_MASKED, Topic
 from beffroi_testing import MemoryBroker
@@ -124,3 +125,50 @@ def test_refused_records_count_until_their_dead_letters_are_sent() -> None:
     stage.run(producer=Full(broker), stop=stop, beat=beat)
     assert 0 < 2 * held * MIB <= room + LARGEST_ITEM_BYTES
     assert (handed, stage.processor.counters()["waiting_batches"]) == (count, 0)
+
+
+def test_a_backlog_of_one_slot_leaves_room_for_the_others_which_go_on() -> None:
+    broker, count = MemoryBroker(slots=2), 40
+    for number in range(count):
+        broker.append(FRAMES_MASKED.name, "stuck", batch("stuck", number, data=bytes(MIB)).encode(), 0, {})
+    for number in range(count):
+        broker.append(FRAMES_MASKED.name, "calm", batch("calm", number, data=bytes(MIB)).encode(), 1, {})
+    gate, stop, room = threading.Event(), threading.Event(), 16 * MIB
+    stuck_bytes = 0.0
+
+    def work(one: FrameBatch) -> None:
+        if one.camera == "stuck" and not gate.is_set():
+            raise RetryLater("told to be")
+
+    def beat() -> None:
+        nonlocal stuck_bytes
+        if len(said(broker, "calm")) == count - 1 and not gate.is_set():
+            assert said(broker, "stuck") == []
+            stuck_bytes = stage.processor.counters()["queue_bytes"]
+            gate.set()
+            broker.clock.advance(10)  # type: ignore[attr-defined]
+        if len(said(broker, "stuck")) == count - 1:
+            stop.set()
+
+    stage = Stage(InlineExecutor(), work, broker, LARGEST_ITEM_BYTES + room)
+    stage.run(stop=stop, beat=beat)
+    assert said(broker, "calm") == list(range(count - 1)), "the last one is held back"
+    assert said(broker, "stuck") == list(range(count - 1))
+    assert room / 2 < stuck_bytes < room / 2 + LARGEST_ITEM_BYTES
+
+
+def test_whoever_has_a_backlog_may_have_as_much_as_is_free() -> None:
+    room, assigned = Room(12 * MIB), [("raw", number) for number in range(3)]
+    hogs = set[int]()
+    for _ in range(12):
+        for number in (0, 1):
+            if ("raw", number) not in room.full_partitions(assigned):
+                room.take(("raw", number), MIB)
+            else:
+                hogs.add(number)
+    assert (hogs, room.bytes) == ({0, 1}, 9 * MIB), "a third each, and one more than that for the first"
+    assert not room.is_full()
+    assert room.full_partitions(assigned[:1]) == set(), "nobody else to leave room for"
+    room.give_back(("raw", 0), 4 * MIB)
+    room.give_back(("raw", 1), 4 * MIB)
+    assert room.full_partitions(assigned) == set()

@@ -38,13 +38,13 @@ class _KafkaReader:
         self._at_end.add(found)
         return None
 
-    def pause(self) -> None:
+    def pause(self, partitions: Collection[Partition]) -> None:
         """See `Consumer.pause`."""
-        self._client.pause(self._client.assignment())
+        self._client.pause([TopicPartition(*each) for each in partitions])
 
-    def resume(self) -> None:
+    def resume(self, partitions: Collection[Partition]) -> None:
         """See `Consumer.resume`."""
-        self._client.resume(self._client.assignment())
+        self._client.resume([TopicPartition(*each) for each in partitions])
 
     def assignment(self) -> Collection[Partition]:
         """See `Consumer.assignment`."""

@@ -112,7 +112,8 @@ class KeyedProcessor(Processor):
             BaseException: what ended a worker.
         """
         self._schedule.raise_failure()
-        self._idle.tick(listening=not (self._schedule.is_full() or self._schedule.any_unsent))
+        waits = self._schedule.is_full() or self._schedule.full_partitions(self._partitions)
+        self._idle.tick(listening=not (waits or self._schedule.any_unsent))
         now_s = self._clock.monotonic_s()
         if now_s < self._round_at_s:
             return
@@ -127,6 +128,10 @@ class KeyedProcessor(Processor):
     def is_full(self) -> bool:
         """Whether the bytes are used up."""
         return self._schedule.is_full()
+
+    def full_partitions(self) -> Collection[Partition]:
+        """Those with a backlog that leaves the rest of the bytes to others."""
+        return self._schedule.full_partitions(self._partitions)
 
     def settled(self) -> Sequence[Settled]:
         """What became of batches since this was asked last."""

@@ -14,6 +14,7 @@ from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import MAX_FRAME_RECORD_BYTES
 
+from .room import Room
 from .state import Item, KeyState, Phase, Unsent
 from .streams import Key, KeyedStream
 
@@ -23,10 +24,6 @@ RETRY_MOST_S = 5.0
 
 LARGEST_ITEM_BYTES = 2 * MAX_FRAME_RECORD_BYTES
 """A record of the largest size and the batch that was read from it."""
-
-LOW_WATERMARK = 0.5
-"""Reading goes on once no more than this share of the bytes waits: at each pause the consumer throws away what it read
-ahead, so it must not be paused and resumed for every record."""
 
 LOOK_S = 0.1
 """Whoever waits for a worker looks at the clock so often."""
@@ -48,7 +45,7 @@ class Schedule:
             hang_s: a worker that is not done with a batch after so long hangs.
         """
         self._clock = clock
-        self._high_bytes = limit_bytes - LARGEST_ITEM_BYTES
+        self._room = Room(limit_bytes - LARGEST_ITEM_BYTES)
         self._hang_s = hang_s
         self._changed = threading.Condition()
         self._states: dict[Key, KeyState] = {}
@@ -56,10 +53,7 @@ class Schedule:
         self._at_work: dict[Key, KeyState] = {}
         self._unsent = 0
         self._settled: deque[tuple[Settled, int]] = deque()
-        self._bytes = 0
-        self._taken_bytes = 0
-        self._peak_bytes = 0
-        self._full = False
+        self._taken: list[tuple[Partition, int]] = []
         self._failure: BaseException | None = None
 
     # What the loop's thread asks.
@@ -82,16 +76,18 @@ class Schedule:
             state.offered_offset = item.record.offset
             # It is not idle any more: to rest between two batches would cost a decoder its place in the group.
             state.observed_at_s, state.rest_due = observed_at_s, False
-            self._bytes += item.size_bytes
-            self._peak_bytes = max(self._peak_bytes, self._bytes)
+            self._room.take(item.record.source, item.size_bytes)
             self._wake(state)
 
     def is_full(self) -> bool:
-        """Whether one more record could be too much; once it is so, until there is room for a good while."""
+        """Whether one more record could be too much, whose it may be; see `Room`."""
         with self._changed:
-            share = LOW_WATERMARK if self._full else 1.0
-            self._full = self._bytes > share * self._high_bytes
-            return self._full
+            return self._room.is_full()
+
+    def full_partitions(self, assigned: Collection[Partition]) -> frozenset[Partition]:
+        """Those of the assigned that leave room for the others; see `Room`."""
+        with self._changed:
+            return self._room.full_partitions(assigned)
 
     def take_settled(self) -> list[Settled]:
         """What became of batches since it was asked last, in the order in which they were done.
@@ -100,8 +96,8 @@ class Schedule:
         """
         with self._changed:
             taken, self._settled = self._settled, deque()
-            self._bytes -= self._taken_bytes
-            self._taken_bytes = sum(size_bytes for _, size_bytes in taken)
+            self._give_back(self._taken)
+            self._taken = [(settled.source, size_bytes) for settled, size_bytes in taken if size_bytes]
             return [settled for settled, _ in taken]
 
     def needed(self) -> dict[Partition, int]:
@@ -138,7 +134,7 @@ class Schedule:
                 self._changed.wait(LOOK_S)
             for state in concerned:
                 self._unsent -= len(state.unsent)
-                self._bytes -= state.drop(partitions)
+                self._give_back(state.drop(partitions))
                 self._unsent += len(state.unsent)
                 if state.phase is Phase.FAILED:  # what it met is gone with what was held for it
                     state.phase, self._failure = Phase.WAITING, None
@@ -176,8 +172,8 @@ class Schedule:
                 "streams": len(states),
                 "waiting_batches": sum(len(state.items) for state in states),
                 "unsent": self._unsent,
-                "queue_bytes": self._bytes,
-                "peak_queue_bytes": self._peak_bytes,
+                "queue_bytes": self._room.bytes,
+                "peak_queue_bytes": self._room.peak_bytes,
             }
 
     # What a worker asks.
@@ -205,7 +201,7 @@ class Schedule:
             self._done(state, item)
             state.needed, state.last_offset, state.rested = needed, item.record.offset, False
             self._settled.append((Settled(item.record.source, item.record.offset), 0))
-            self._keep(state, unsent, item.size_bytes)
+            self._keep(state, unsent, item)
 
     def refused(self, state: KeyState, item: Item, reason: str) -> None:
         """Its first batch can never be handled."""
@@ -218,13 +214,13 @@ class Schedule:
         """It rested since it is idle, and this came out of it."""
         with self._changed:
             state.rest_due, state.rested, state.needed = False, True, needed
-            self._keep(state, unsent, 0)
+            self._keep(state, unsent)
 
     def moved(self, state: KeyState, unsent: Iterable[Unsent]) -> None:
         """Its stream of before ended with this: its camera is in another partition now."""
         with self._changed:
             state.stream, state.needed, state.rest_due = None, None, False
-            self._keep(state, unsent, 0)
+            self._keep(state, unsent)
 
     def first_item(self, state: KeyState) -> Item | None:
         """The batch to be worked on."""
@@ -315,25 +311,30 @@ class Schedule:
     def _forget_settled(self, partitions: Collection[Partition]) -> None:
         """Their new owner reads these records again."""
         gone = [each for each in self._settled if each[0].source in partitions]
-        self._bytes -= sum(size_bytes for _, size_bytes in gone)
+        self._give_back((settled.source, size_bytes) for settled, size_bytes in gone)
         self._settled = deque(each for each in self._settled if each[0].source not in partitions)
 
     def _done(self, state: KeyState, item: Item) -> None:
         if state.items.popleft() is not item:
             raise RuntimeError("only the first batch of a key is worked on")
 
-    def _keep(self, state: KeyState, unsent: Iterable[Unsent], size_bytes: int) -> None:
+    def _keep(self, state: KeyState, unsent: Iterable[Unsent], item: Item | None = None) -> None:
         """The bytes of a batch count until everything that was made of it is sent."""
         before = len(state.unsent)
         state.unsent.extend(unsent)
         self._unsent += len(state.unsent) - before
-        state.unsent_bytes += size_bytes
+        if item is not None:
+            state.unsent_bytes[item.record.source] += item.size_bytes
         if not state.unsent:
             self._release_bytes(state)
 
     def _release_bytes(self, state: KeyState) -> None:
-        self._bytes -= state.unsent_bytes
-        state.unsent_bytes = 0
+        self._give_back(state.unsent_bytes.items())
+        state.unsent_bytes.clear()
+
+    def _give_back(self, held: Iterable[tuple[Partition, int]]) -> None:
+        for source, size_bytes in held:
+            self._room.give_back(source, size_bytes)
 
     def _raise_if_hung(self) -> None:
         now_s = self._clock.monotonic_s()

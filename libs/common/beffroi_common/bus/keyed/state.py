@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -87,7 +87,7 @@ class KeyState:
     frozen: bool = False
     items: deque[Item] = field(default_factory=deque)
     unsent: deque[Unsent] = field(default_factory=deque)
-    unsent_bytes: int = 0
+    unsent_bytes: Counter[Partition] = field(default_factory=Counter)
 
     @property
     def has_work(self) -> bool:
@@ -112,13 +112,11 @@ class KeyState:
         yield from ((item.record.source, item.record.offset) for item in self.items)
         yield from ((each.source, each.hold_offset) for each in self.unsent)
 
-    def drop(self, partitions: Collection[Partition]) -> int:
-        """Forget what came from these partitions; return how many bytes that were."""
-        dropped = sum(item.size_bytes for item in self.items if item.record.source in partitions)
+    def drop(self, partitions: Collection[Partition]) -> list[tuple[Partition, int]]:
+        """Forget what came from these partitions; return how many bytes of each that were."""
+        dropped = [(item.record.source, item.size_bytes) for item in self.items if item.record.source in partitions]
         self.items = deque(item for item in self.items if item.record.source not in partitions)
-        if self.unsent and self.unsent[0].source in partitions:
-            dropped += self.unsent_bytes
-            self.unsent_bytes = 0
+        dropped += [(each, self.unsent_bytes.pop(each)) for each in partitions if each in self.unsent_bytes]
         self.unsent = deque(each for each in self.unsent if each.source not in partitions)
         if self.stream is not None and self.source in partitions:
             self.stream.discard()
