@@ -8,13 +8,13 @@ import structlog
 
 from beffroi_common.bus import Consumer
 from beffroi_common.bus.dead_letters import Refusals
-from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraSource
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import KafkaSettings, load
-from beffroi_common.topics import CAMERAS
+from beffroi_common.topics import CAMERAS, Service
 
 from .batching import BatchLimits
 from .camera_stream import CameraStream
@@ -38,7 +38,8 @@ def main() -> None:
     """Run until asked to stop."""
     settings = load(IngestSettings)
     with running(SERVICE, settings) as runtime:
-        Ingest(settings, runtime).run()
+        if await_slots(settings.kafka, Service.INGEST, runtime, settings.retry_log_s) is not None:
+            Ingest(settings, runtime).run()
 
 
 class Ingest:

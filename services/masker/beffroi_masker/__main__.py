@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from beffroi_common.bus import Producer, run
-from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
-from beffroi_common.topics import FRAMES_RAW
+from beffroi_common.topics import FRAMES_RAW, Service
 
 from .decisions import Decisions
 from .processor import Masking, masker_work
@@ -23,6 +23,8 @@ def main() -> None:
     """Run until asked to stop."""
     settings = load(MaskerSettings)
     with running(SERVICE, settings) as runtime:
+        if await_slots(settings.kafka, Service.MASKER, runtime, settings.retry_log_s) is None:
+            return
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
         decisions = Decisions(bus)
         decisions.start()

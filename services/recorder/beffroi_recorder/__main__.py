@@ -10,14 +10,14 @@ from datetime import timedelta
 import structlog
 
 from beffroi_common.bus import Partition, Producer, StatusReporter, run
-from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.contracts import Level
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
 from beffroi_common.store import ObjectStore, RetentionError, StoreDenied
 from beffroi_common.store.minio import MinioStore
-from beffroi_common.topics import FRAMES_MASKED
+from beffroi_common.topics import FRAMES_MASKED, Service
 
 from .bucket import open_bucket
 from .keep.destroyer import Destroyer, NotDestroyedError
@@ -34,6 +34,9 @@ from .trouble import Troubles
 
 SERVICE = "recorder"
 
+RETRY_LOG_S = 5.0
+"""How often it is said that the broker is waited for."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,6 +44,8 @@ def main() -> None:
     """Run; a bucket that breaks its promise or a refused key ends the process with status 1."""
     settings = load(RecorderSettings)
     with running(SERVICE, settings) as runtime:
+        if await_slots(settings.kafka, Service.RECORDER, runtime, RETRY_LOG_S) is None:
+            return
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
         producer = bus.producer()
         reporter = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)

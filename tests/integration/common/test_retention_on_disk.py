@@ -20,11 +20,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from beffroi_common.bus.admin import (
     DEFAULT_BITS_PER_S,
     DEFAULT_CAMERAS,
-    TopicMismatchError,
     check_topics,
     create_topics,
 )
-from beffroi_common.bus.kafka import KafkaBus, connection
+from beffroi_common.bus.kafka import KafkaBus, TopicMismatchError, connection
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Load, every_topic
@@ -54,7 +53,7 @@ def difference(admin: AdminClient) -> str:
     deadline_s = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline_s:
         try:
-            check_topics(admin, Load.of(DEFAULT_CAMERAS, 2, DEFAULT_BITS_PER_S))
+            check_topics(admin, Load.of(DEFAULT_CAMERAS, 2, DEFAULT_BITS_PER_S), 2)
         except TopicMismatchError as error:
             return str(error)
     return "nothing"

@@ -21,11 +21,11 @@ OF_NO_BRANCH = {
     "AddressNotAllowedError": "likewise",
     "ObjectMissing": "says nothing of a record",
     "SettingsError": "ends the process before it began",
-    "TopicMismatchError": "of a command, which a person reads",
     "UnreadableMp4Error": "of a stored file, not of a record: who asked for a picture of it is told",
 }
 CATCHES_EVERYTHING = {
     "libs/common/beffroi_common/bus/crashes.py": 1,
+    "libs/common/beffroi_common/bus/kafka/layout.py": 1,
     "libs/common/beffroi_common/bus/table.py": 1,
     "libs/common/beffroi_common/bus/keyed/processor.py": 1,
     "libs/common/beffroi_common/contracts/base.py": 1,

@@ -20,16 +20,13 @@ from beffroi_common.contracts.camera import MAX_SLOTS
 from beffroi_common.runtime.settings import KafkaSettings, StrictSettings
 from beffroi_common.topics import TOPICS, Load, every_topic
 
-from .kafka import admin_client
+from .kafka import TopicMismatchError, admin_client
+from .kafka.layout import shapes, wrong_shapes
 
 TIMEOUT_S = 30.0
 KNOWN_POLL_S = 0.05
 DEFAULT_SLOTS = 12
 """Partitions of each camera topic: a camera's slot is one of them."""
-
-
-class TopicMismatchError(Exception):
-    """The broker's topics are not as the registry says."""
 
 
 DEFAULT_CAMERAS = 120
@@ -74,7 +71,7 @@ def create_topics(
         for future in admin.create_topics(missing, operation_timeout=TIMEOUT_S).values():
             future.result()
         _await_known(admin, {topic.topic for topic in missing})
-    check_topics(admin, load)
+    check_topics(admin, load, slots, replication)
     return [topic.topic for topic in missing]
 
 
@@ -87,8 +84,8 @@ def _await_known(admin: AdminClient, names: set[str]) -> None:
         time.sleep(KNOWN_POLL_S)
 
 
-def check_topics(admin: AdminClient, load: Load) -> None:
-    """Compare each topic's settings on the broker with the registry, for what is written to a partition.
+def check_topics(admin: AdminClient, load: Load, slots: int, replication: int = 1) -> None:
+    """Compare each topic on the broker with the registry: its partitions, its copies, and its settings under a load.
 
     Raises:
         TopicMismatchError: naming every difference.
@@ -101,6 +98,7 @@ def check_topics(admin: AdminClient, load: Load) -> None:
         for name, value in topic.config_under(load).items()
         if found[topic.name][name].value != value
     ]
+    wrong += wrong_shapes(shapes(admin.list_topics(timeout=TIMEOUT_S)), slots, replication)
     if wrong:
         raise TopicMismatchError(
             "; ".join(wrong) + ". Set them with kafka-configs.sh, or delete the topics to be made again"

@@ -13,11 +13,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from beffroi_common.bus import StatusReporter, Table
 from beffroi_common.bus.dead_letters import Refusals
-from beffroi_common.bus.kafka import KafkaBus, admin_client
+from beffroi_common.bus.kafka import KafkaBus, admin_client, await_slots
 from beffroi_common.contracts import Camera
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
-from beffroi_common.topics import CAMERAS, TRACKS
+from beffroi_common.topics import CAMERAS, TRACKS, Service
 from beffroi_rules import registry
 from beffroi_rules.fitting import Plans
 
@@ -54,25 +54,15 @@ def main() -> None:
 
 def _wait_for_broker(cameras: Table[Camera], settings: RulesSettings, runtime: Runtime) -> int | None:
     """Wait until the cameras and the number of partitions of `tracks.v1` are known; None when asked to stop before."""
-    admin = admin_client(settings.kafka, f"beffroi-{SERVICE}-{settings.instance}")
-
-    def partitions(timeout_s: float) -> int:
-        return _partitions(admin) if cameras.wait_caught_up(timeout_s) else 0
-
-    return runtime.wait_for(
-        partitions,
+    slots = await_slots(settings.kafka, Service.RULES, runtime, settings.retry_log_s)
+    if slots is None or not runtime.wait_for(
+        cameras.wait_caught_up,
         settings.retry_log_s,
-        "waiting for the cameras' configuration and for tracks, before which no rule runs: is the broker running?",
+        "waiting for the cameras' configuration, before which no rule runs: is the broker running?",
         bootstrap_servers=settings.kafka.bootstrap_servers,
-    )
-
-
-def _partitions(admin: AdminClient) -> int:
-    try:
-        topic = admin.list_topics(TRACKS.name, timeout=METADATA_TIMEOUT_S).topics[TRACKS.name]
-    except KafkaException:
-        return 0
-    return 0 if topic.error else len(topic.partitions)
+    ):
+        return None
+    return slots
 
 
 def _ends(admin: AdminClient, partitions: Collection[int]) -> Mapping[int, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import structlog
 
 from beffroi_common.bus import StatusReporter, run
-from beffroi_common.bus.kafka import KafkaBus
+from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.media.encoding import Quality
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import SettingsError, load
-from beffroi_common.topics import FRAMES_MASKED
+from beffroi_common.topics import FRAMES_MASKED, Service
 from beffroi_detector.catalogue import model_folder
 from beffroi_detector.manifest import ModelError
 from beffroi_rules import registry
@@ -37,6 +37,8 @@ def main() -> None:
         detector = _detector(settings)
         runtime.health.set_ready("model")
         log.info("model loaded", model=detector.name, device=settings.device)
+        if await_slots(settings.kafka, Service.VISION, runtime, settings.retry_log_s) is None:
+            return
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
         configuration = BusConfiguration(bus, runtime.clock, Plans(registry.load(), detector.classes))
         configuration.start()
