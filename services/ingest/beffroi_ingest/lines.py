@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.runtime.backoff import Backoff
@@ -165,6 +166,12 @@ class Lines:
             if items:
                 self._return(line, items)
         return self._thrown_out()
+
+    @property
+    def oldest(self) -> FrameBatch | None:
+        """The batch that waits longest, or is longest in flight, of all cameras."""
+        first = [next(chain(line.in_flight, line.waiting, line.held)) for line in self._lines.values()]
+        return min((item.batch for item in first), key=lambda batch: batch.units[0].capture_time_ns, default=None)
 
     def left(self, slots: Collection[int] | None = None) -> int:
         """How many batches of these slots, or of all, wait or are in flight. What is held does not count."""

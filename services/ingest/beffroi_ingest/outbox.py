@@ -75,9 +75,10 @@ class Outbox:
         self._limits = limits
         self._beat = beat
         self._producer = new_producer()
-        clock = clock or SystemClock()
-        self._lines = Lines(clock, limits.waiting_bytes, limits.in_flight_bytes)
-        self._renewal = Backoff(clock, limits.timeout_s, RENEW_S)
+        self._clock = clock or SystemClock()
+        self._lines = Lines(self._clock, limits.waiting_bytes, limits.in_flight_bytes)
+        self._renewal = Backoff(self._clock, limits.timeout_s, RENEW_S)
+        metrics.QUEUE_LIMIT_BYTES.labels(queue="outbox").set(limits.waiting_bytes)
         self._overflowing = False
         self._changed = threading.Condition()
         self._closing = False
@@ -131,6 +132,25 @@ class Outbox:
             self._changed.notify_all()
         self._thread.join()
         self._producer.close()
+
+    def counters(self) -> dict[str, float]:
+        """How much waits, and how long the oldest of it does."""
+        with self._changed:
+            oldest = self._lines.oldest
+            behind_s = 0.0 if oldest is None else max(0.0, oldest.units[0].age_s(self._clock.now_ns()))
+            return {"waiting_bytes": self._lines.waiting_bytes, "behind_s": round(behind_s, 1)}
+
+    @property
+    def complaint(self) -> str | None:
+        """What a person must know and do, from half of the room on."""
+        with self._changed:
+            waiting_bytes = self._lines.waiting_bytes
+        if waiting_bytes <= self._limits.waiting_bytes / 2:
+            return None
+        return (
+            f"{waiting_bytes / self._limits.waiting_bytes:.0%} of the memory for pictures that wait for the broker is "
+            "full; beyond it the oldest are lost: is the broker away or too slow?"
+        )
 
     def _note_change(self) -> None:
         metrics.QUEUE_BYTES.labels(queue="outbox").set(self._lines.waiting_bytes)

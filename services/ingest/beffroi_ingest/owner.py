@@ -162,7 +162,11 @@ class Owner:
         for name, (camera, _) in self._wanted.items():
             if not camera.enabled:
                 self.status.camera(name, Level.OK, "disabled", "The camera is switched off in its configuration.")
-        self.status.service(counters={"cameras": len(self._streams)})
+        counters = {"cameras": len(self._streams)} | self.outbox.counters()
+        if (complaint := self.outbox.complaint) is not None:
+            self.status.service(Level.ERROR, "outbox_filling", complaint, counters)
+        else:
+            self.status.service(counters=counters)
 
 
 def _slots(partitions: Collection[Partition]) -> list[int]:

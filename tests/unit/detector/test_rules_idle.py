@@ -233,3 +233,13 @@ def test_an_assignment_begins_anew() -> None:
     assert idle.is_idle(HOME, "cam")
     idle.begin()
     assert not idle.is_idle(HOME, "cam")
+
+
+@pytest.mark.asyncio
+async def test_the_status_of_the_rules_says_how_far_behind_they_are(site: Site) -> None:
+    backlog = site.bench.processor.status.backlog
+    site.writer.measure({HOME: 100}, {HOME: 100})
+    site.bench.processor.clock.advance(50)  # type: ignore[attr-defined]
+    site.writer.measure({HOME: 100}, {HOME: 200})
+    assert backlog.worst is not None
+    assert backlog.worst[1].behind_s == pytest.approx(50)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import pytest
 import structlog
@@ -12,7 +13,17 @@ from tests.unit.ingest.test_outbox import batch
 from beffroi_common.bus import Record
 from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals, TooManyDeadLettersError
 from beffroi_common.bus.reporter import StatusReporter
-from beffroi_common.contracts import Camera, CameraSource, CameraStatus, DeadLetter
+from beffroi_common.contracts import (
+    AccessUnit,
+    Camera,
+    CameraSource,
+    CameraStatus,
+    Codec,
+    DeadLetter,
+    FrameBatch,
+    Level,
+    Stream,
+)
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.topics import CAMERAS, STATUS
 from beffroi_ingest.outbox import Outbox, OutboxLimits
@@ -91,7 +102,7 @@ def site() -> Site:
 
     owner = Owner(
         new_stream,  # type: ignore[arg-type]  # what the owner uses of a stream, the fake has
-        Outbox(MemoryBus(broker).producer, OutboxLimits(1000, 1000, 0.01), lambda bug: None),
+        Outbox(MemoryBus(broker).producer, OutboxLimits(1000, 1000, 0.01), lambda bug: None, clock=clock),
         StatusReporter(producer, "ingest", "test", clock),
         Refusals(producer, "ingest", [CAMERAS], clock, DeadLetterLimit(in_a_row=3)),
         clock,
@@ -274,3 +285,14 @@ def test_many_dead_cameras_are_waited_for_together(site: Site) -> None:
     assert site.running == []
     assert site.clock.monotonic_s() - before_s == pytest.approx(STOP_S)
     assert all(stream.abandoned for stream in site.made)
+
+
+def test_half_of_the_room_for_pictures_that_wait_is_an_error(site: Site) -> None:
+    unit = AccessUnit(0, 0, site.clock.now_ns() - 30 * 10**9, True, bytes(600))
+    one = FrameBatch("gate", Stream.MAIN, 1, 0, Fraction(1, 90_000), Codec.H264, 64, 48, 0, (unit,))
+    site.owner.outbox.put(one, 0, Tally("gate"))
+    site.owner.reconcile()
+    status = [decode_status(record.value or b"") for record in site.broker.records(STATUS)][-1]
+    assert (status.level, status.code) == (Level.ERROR, "outbox_filling")
+    assert status.counters["waiting_bytes"] == 600
+    assert status.counters["behind_s"] == pytest.approx(30, abs=0.1)

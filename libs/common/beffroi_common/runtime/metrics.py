@@ -57,6 +57,7 @@ WORK_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 2.0),
 )
 QUEUE_BYTES = Gauge("beffroi_queue_bytes", "Bytes waiting in a bounded queue", ["queue"])
+QUEUE_LIMIT_BYTES = Gauge("beffroi_queue_limit_bytes", "What may wait in a bounded queue at most", ["queue"])
 CAMERA_UP = Gauge("beffroi_camera_up", "1 while pictures of the camera arrive", ["camera"])
 ALERTS = Counter("beffroi_alerts_total", "Alerts by rule and state", ["camera", "rule", "state"])
 OBJECTS_STORED = Counter("beffroi_objects_stored_total", "Segments stored", ["camera"])

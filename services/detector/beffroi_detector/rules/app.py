@@ -16,7 +16,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
-from beffroi_common.bus import Fatal, Producer, Record, RetryLater
+from beffroi_common.bus import Fatal, Offsets, Producer, Record, RetryLater
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 
@@ -137,15 +137,16 @@ def _assigned(app: faust.App) -> set[int]:
 
 async def _caught_up(app: faust.App, writer: _StateWriter, ends: Ends) -> set[int]:
     """Partitions of which all that the broker has was counted."""
-    caught_up: set[int] = set()
+    reached: dict[int, int] = {}
     found = await asyncio.get_running_loop().run_in_executor(None, ends, frozenset(writer.active))
-    for partition, end in found.items():
+    for partition in found:
         due = writer.next_offset(partition)
         if due is None:  # nothing came of it since it was assigned: Faust reads on from what is committed
             due = await _position(app, partition)
-        if due is not None and due >= end:
-            caught_up.add(partition)
-    return caught_up
+        if due is not None:
+            reached[partition] = due
+    writer.measure(reached, found)
+    return {partition for partition, due in reached.items() if due >= found[partition]}
 
 
 async def _position(app: faust.App, partition: int) -> int | None:
@@ -198,10 +199,18 @@ class _StateWriter:
         """The one after that counted last; None: none was since the partition was assigned."""
         return self._next_offset.get(partition)
 
+    def measure(self, reached: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        """Take stock of what was not counted yet, up to the ends of the partitions."""
+        self._processor.status.backlog.measure(
+            {(TRACKS.name, partition): offset for partition, offset in reached.items()},
+            {(TRACKS.name, partition): Offsets(None, end) for partition, end in ends.items()},
+        )
+
     async def write_all(self, stream: Any, events: AsyncIterable[Any]) -> None:
         async for event in events:
             record = _record(event)
             self._refuse_hole(record)
+            self._processor.status.backlog.observe(record)
             async with self._turn:
                 after = await self._process(record)
                 if after is not None:

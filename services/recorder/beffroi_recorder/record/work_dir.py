@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from beffroi_common.bus import RetryLater
+from beffroi_common.runtime.metrics import QUEUE_LIMIT_BYTES
 from beffroi_common.runtime.settings import SettingsError
 
 LOCK = "recorder.lock"
@@ -42,6 +43,7 @@ class WorkDir:
     def __init__(self, path: Path, most_bytes: int, append: Append = append_at) -> None:
         self._path = path
         self._most_bytes = most_bytes
+        QUEUE_LIMIT_BYTES.labels(queue="work_dir").set(most_bytes)
         self._append = append
         self._files: set[GrowingFile] = set()
         self._lock = -1

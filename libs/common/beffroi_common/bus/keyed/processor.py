@@ -74,6 +74,7 @@ class KeyedProcessor(Processor):
         self._holes: dict[Partition, int] = {}
         self._schedule = Schedule(clock, queue_bytes, hang_s)
         self._series = CameraSeries(clock)
+        metrics.QUEUE_LIMIT_BYTES.labels(queue="work").set(queue_bytes)
         executor.start(self._step)
 
     def __enter__(self) -> Self:
