@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 class UploadQueue:
     """Finished segments in the order of their ends, until each is stored, published and the head of its chain.
 
+    A camera whose segment cannot be stored goes behind the others: an object that the store does not take is no reason
+    to store nobody's. Each camera's own segments stay in their order.
+
     The order of one segment's steps makes each safe to repeat: object, message, head; only then may its offsets be
     committed. A crash before the head makes the same segment again out of the bus, and finds it stored.
     """
@@ -36,8 +40,9 @@ class UploadQueue:
         self._heads = heads
         self._stored = stored
         self._waiting: deque[FinishedSegment] = deque()
-        self._put: Recording | None = None
-        self._doubted: FinishedSegment | None = None
+        self._put: dict[str, Recording] = {}
+        """By camera: what is in the store of it, and not published or not the head of its chain yet."""
+        self._doubted: dict[str, FinishedSegment] = {}
 
     def __iter__(self) -> Iterator[FinishedSegment]:
         """Those not done yet."""
@@ -52,31 +57,52 @@ class UploadQueue:
         self._waiting.append(segment)
 
     def store_next(self) -> bool:
-        """Do the oldest one; False when there is none.
+        """Do the first one; False when there is none.
 
         Raises:
-            RetryLater: store, broker or disk cannot at present; the segment stays where it is.
+            RetryLater: store, broker or disk cannot at present. If it is the store, the camera goes behind the others.
             StoreDenied: the store refuses our key.
         """
         if not self._waiting:
             return False
         segment = self._waiting[0]
-        recording = self._put or self._put_object(segment)
-        self._put = recording
+        camera = segment.recording.camera
+        with self._others_first(camera):
+            recording = self._put.get(camera) or self._put_object(segment)
+        self._put[camera] = recording
         segment.file.discard()  # before anything else that needs room
         publish(self._producer, recording, segment.origin.source[1])
-        self._refuse_foreign_head(segment)
-        self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
-        self._put = None
+        with self._others_first(camera):
+            self._refuse_foreign_head(segment)
+            self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
+        del self._put[camera]
+        self._doubted.pop(camera, None)
         self._waiting.popleft()
         self._stored(recording)
         return True
 
+    @contextmanager
+    def _others_first(self, camera: str) -> Iterator[None]:
+        """What the store does not take of one camera now, it may take of another."""
+        try:
+            yield
+        except RetryLater:
+            self._put_behind(camera)
+            raise
+
+    def _put_behind(self, camera: str) -> None:
+        of_others = [each for each in self._waiting if each.recording.camera != camera]
+        own = [each for each in self._waiting if each.recording.camera == camera]
+        self._waiting = deque([*of_others, *own])
+
     def drop(self, partitions: Collection[Partition]) -> None:
         """Forget segments of partitions that are somebody else's now."""
-        if self._waiting and self._waiting[0].origin.source in partitions:
-            self._put = None
         for segment in [each for each in self._waiting if each.origin.source in partitions]:
+            put = self._put.get(segment.recording.camera)
+            if put is not None and put.object_name == segment.recording.object_name:
+                del self._put[segment.recording.camera]
+            if self._doubted.get(segment.recording.camera) is segment:
+                del self._doubted[segment.recording.camera]
             segment.file.discard()
             self._waiting.remove(segment)
 
@@ -117,9 +143,10 @@ class UploadQueue:
         Raises:
             RetryLater: the first time. By the next turn the group has said whether the camera is still ours.
         """
-        if self._doubted is not segment:
-            self._doubted = segment
-            raise RetryLater(f"camera {segment.recording.camera}: {why}; is it still ours?")
+        camera = segment.recording.camera
+        if self._doubted.get(camera) is not segment:
+            self._doubted[camera] = segment
+            raise RetryLater(f"camera {camera}: {why}; is it still ours?")
 
     def _as_stored(self, found: StoredObject) -> Recording | None:
         """What was published when the object was stored first, so that a repeat says the very same."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from beffroi_common.contracts import Codec, DeadLetter, Level
 from beffroi_common.contracts.status import CameraStatus, ServiceStatus, decode_status
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.settings import SettingsError
-from beffroi_common.store import RetentionError, StoreDenied
+from beffroi_common.store import RetentionError, StoreDenied, StoreUnavailable
 from beffroi_common.topics import FRAMES_MASKED, STATUS
 from beffroi_recorder.bucket import open_bucket
 from beffroi_recorder.record.work_dir import WorkDir, append_at
@@ -432,3 +433,37 @@ def test_a_bucket_that_another_instance_is_making_is_looked_at_again(site: Site)
 def test_a_bucket_with_another_rule_is_refused(site: Site) -> None:
     with pytest.raises(RetentionError):
         opened(site.store, ManualClock(), site, threading.Event(), retention_days=7)
+
+
+class Choosy(MemoryStore):
+    """Takes nothing of one camera for a while."""
+
+    refused = "gate"
+
+    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+        if f"/{self.refused}/" in name:
+            raise StoreUnavailable("the object store could not (InternalError)")
+        super().put(name, file, content_type, metadata)
+
+
+def test_a_camera_whose_segment_is_not_taken_keeps_no_other_from_being_stored(
+    site: Site, start: Start, film: Film
+) -> None:
+    store = Choosy(site.clock)
+    store.make_bucket(14)
+    site.store = store
+    site.put_on_bus(film(190))
+    site.put_on_bus(film(190, camera="park"), slot=1)
+    life = start()
+    life.work_off()
+    for _ in range(60):
+        site.clock.advance(5)
+        life.tick()
+    stored = [each.camera for each in site.recordings]
+    assert set(stored) == {"park"}
+    assert len(stored) >= 3
+    store.refused = "nobody"
+    life.go_idle()
+    of_gate = [each for each in site.recordings if each.camera == "gate"]
+    assert [each.previous_sha256 for each in of_gate] == [None, *(each.sha256 for each in of_gate[:-1])]
+    assert len(of_gate) == len([each for each in site.recordings if each.camera == "park"])
