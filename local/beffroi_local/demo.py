@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,9 +16,11 @@ from .paths import NotInstalledError
 from .ports import PortTakenError
 from .process import PartFailedError
 from .programs import VTEST
+from .run_folder import FolderTakenError
 from .scene import Scene
 from .settings import StackSettings
-from .stack import FolderTakenError, Stack, running_stack
+from .signals import interrupt_on_signals
+from .stack import Stack, running_stack
 
 LOOK_PERIOD_S = 1.0
 """How often the api is asked for what has not been seen yet."""
@@ -38,8 +39,9 @@ _began = time.monotonic()
 
 
 def say(line: str) -> None:
-    """Print a line with the time since the start."""
-    print(f"[{time.monotonic() - _began:6.1f} s] {line}", flush=True)
+    """Print a line with the time since the start. A terminal that closed must not keep a run from stopping whole."""
+    with suppress(OSError):
+        print(f"[{time.monotonic() - _began:6.1f} s] {line}", flush=True)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def announce_firsts(stack: Stack, api: ApiClient) -> Iterator[None]:
 
 def explain_and_exit(run: Callable[[], int]) -> None:
     """Run `run` to its exit status; an expected error is shown as its message alone."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     try:
         status = run()
     except KeyboardInterrupt:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from .kafka import broker
 from .minio import object_server
+from .signals import interrupt_on_signals
 from .testing import KAFKA_VARIABLE, MINIO_VARIABLES
 
 
 def main() -> None:
     """Start both, print where they are, wait."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     with (
         tempfile.TemporaryDirectory(prefix="beffroi-parts-") as folder,
         broker(Path(folder) / "kafka") as kafka,

@@ -20,8 +20,9 @@ STOP_TIMEOUT_S = 10.0
 LOG_TAIL_BYTES = 4000
 """How much of a dead part's log an error shows."""
 
-DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
-"""util-linux's: the kernel ends the child when the thread that started it ends, even by `kill -9`."""
+BOUND = ("setpriv", "--pdeathsig", "KILL", "prlimit", "--core=0")
+"""util-linux's: the kernel ends the child when the thread that started it ends, even by `kill -9`; and a crash leaves
+no memory on the disk, which may hold pictures without masks. A limit more may follow."""
 
 
 class PartFailedError(RuntimeError):
@@ -57,7 +58,7 @@ def start(command: Command) -> subprocess.Popen[bytes]:
     command.folder.mkdir(parents=True, exist_ok=True)
     with command.log.open("ab") as log:
         return subprocess.Popen(
-            [*DIE_WITH_PARENT, *command.argv],
+            [*BOUND, *command.argv],
             cwd=command.folder,
             env={**os.environ, **(command.environment or {})},
             stdin=subprocess.DEVNULL,

@@ -8,14 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import BaseModel, SecretStr
+
 from beffroi_common.addresses import AllowedAddresses
+from beffroi_common.bus.rights import user_of
+from beffroi_common.topics import Service
 
 from .cameras import CameraServer
-from .kafka import Broker
+from .kafka import Broker, Users
 from .minio import ObjectServer
 from .ports import LOOPBACK
+from .private_files import write_private
 from .settings import StackSettings
-from .supervisor import Program, write_private
+from .supervisor import Program
 
 SERVICES = ("ingest", "masker", "vision", "rules", "recorder", "api")
 
@@ -56,6 +61,7 @@ class Parts:
                 port=settings.kafka_port,
                 controller_port=settings.kafka_controller_port,
                 heap_mb=settings.kafka_heap_mb,
+                users=Users.new(),
             ),
             store=ObjectServer(folder=folder / "minio", port=settings.minio_port, memory_mb=settings.minio_memory_mb),
             cameras=CameraServer(
@@ -123,7 +129,8 @@ class Parts:
 
     def _service(self, name: str) -> Program:
         prefix = f"BEFFROI_{name.upper()}_"
-        values = {"KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers, "INSTANCE": f"{name}-0"}
+        values = _beneath("KAFKA", _variables(self.broker.settings(user_of(Service(name)))))
+        values["INSTANCE"] = f"{name}-0"
         values |= self._own_settings().get(name, {})
         return Program(
             name,
@@ -134,12 +141,7 @@ class Parts:
         )
 
     def _own_settings(self) -> Mapping[str, Mapping[str, str]]:
-        store = {
-            "ENDPOINT": self.store.endpoint,
-            "ACCESS_KEY": self.store.access_key,
-            "SECRET_KEY": self.store.secret_key,
-            "SECURE": "false",
-        }
+        recorder, api = (_variables(self.store.settings(each)) for each in (Service.RECORDER, Service.API))
         where = {
             "NETWORKS": _listed(f"{LOOPBACK}/32", *self.allowed.networks),
             "PORTS": _listed(self.cameras.port, *self.allowed.ports),
@@ -149,8 +151,8 @@ class Parts:
         return {
             "ingest": addresses | {"SECRETS_DIR": str(self.secrets_folder)},
             "rules": {"DATA_FOLDER": str(self.folder / "rules" / "faust")},
-            "recorder": _beneath("STORE", store) | {"WORK_DIR": str(self.folder / "recorder" / "work")},
-            "api": _beneath("STORES__RECORDINGS", store)
+            "recorder": _beneath("STORE", recorder) | {"WORK_DIR": str(self.folder / "recorder" / "work")},
+            "api": _beneath("STORES__RECORDINGS", api)
             | addresses
             | {
                 "HOST": LOOPBACK,
@@ -164,6 +166,13 @@ class Parts:
 
 def _listed(*values: object) -> str:
     return ",".join(map(str, values))
+
+
+def _variables(group: BaseModel) -> dict[str, str]:
+    """What was set of a group of settings, as variables hold it."""
+    said = group.model_dump(exclude_unset=True)
+    plain = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in said.items()}
+    return {name.upper(): str(value) for name, value in plain.items()}
 
 
 def _beneath(group: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,12 +12,12 @@ from pathlib import Path
 
 import httpx
 
-from beffroi_common.bus.admin import create_topics
-from beffroi_common.runtime.settings import KafkaSettings
+from beffroi_common.bus.admin import create_topics, grant_rights
 
 from .ports import LOOPBACK, is_open, require_free
 from .process import PartFailedError, await_condition, log_tail
 from .programs import SERVICES, Parts
+from .run_folder import only_run_in, run_folder
 from .settings import StackSettings
 from .supervisor import Supervisor
 
@@ -35,10 +33,6 @@ MOST_RESTARTS = 4
 """A service that ended so often by itself will not get well by being started once more."""
 
 Say = Callable[[str], None]
-
-
-class FolderTakenError(RuntimeError):
-    """Another run uses this folder."""
 
 
 class Absence(StrEnum):
@@ -121,12 +115,15 @@ class Stack:
             raise PartFailedError(f"{error}: the logs are in {self.parts.folder}") from error
 
     def start_parts(self) -> None:
-        """Start Kafka, MinIO and the RTSP camera, and make the topics."""
+        """Start Kafka, MinIO and the RTSP camera, make the topics, and give each service its rights."""
         self._supervisor.start("kafka", "minio", "cameras")
         self._await(lambda: is_open(self.parts.cameras.port), PARTS_TIMEOUT_S, "the RTSP camera")
         self._await(self.parts.store.is_ready, PARTS_TIMEOUT_S, "MinIO")
         self._await(lambda: is_open(self.parts.broker.port), PARTS_TIMEOUT_S, "Kafka")
-        create_topics(KafkaSettings(bootstrap_servers=self.parts.broker.bootstrap_servers))
+        owner = self.parts.broker.settings()
+        create_topics(owner)
+        grant_rights(owner)
+        self.parts.store.grant()
 
     def start_services(self) -> None:
         """Start the services, and wait until the api answers."""
@@ -141,24 +138,6 @@ class Stack:
 
 
 @contextlib.contextmanager
-def only_run_in(home: Path) -> Iterator[None]:
-    """Keep a folder of runs to oneself.
-
-    Raises:
-        FolderTakenError: another run has it.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderTakenError(
-                f"another run uses {home}: stop it, or give this one a folder of its own with BEFFROI_HOME"
-            ) from None
-        yield
-
-
-@contextlib.contextmanager
 def running_stack(
     settings: StackSettings,
     name: str,
@@ -166,7 +145,9 @@ def running_stack(
     say: Say = lambda _: None,
     prepare: Callable[[Parts], None] | None = None,
 ) -> Iterator[Stack]:
-    """Run the whole system for as long as the context lasts; what an earlier run of this name left is removed.
+    """Run the whole system for as long as the context lasts. What runs left that were killed is removed before.
+
+    However it ends, also while it starts, only the logs stay.
 
     Args:
         settings: ports, folders and memory.
@@ -181,29 +162,39 @@ def running_stack(
         PartFailedError: a process did not start; shows the end of its log.
     """
     with only_run_in(settings.home):
-        require_free(settings.ports)
-        folder = settings.home.resolve() / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-        parts = Parts.of(settings, folder, clip)
-        parts.prepare()
-        supervisor = Supervisor(parts.programs(), folder)
+        with run_folder(settings.home, name) as folder:
+            require_free(settings.ports)
+            parts = Parts.of(settings, folder, clip)
+            parts.prepare()
+            with _supervised(parts, say) as supervisor:
+                stack = Stack(parts, supervisor)
+                _start(stack, say, prepare)
+                yield stack
+        say(f"stopped; pictures, films and secrets are removed, the logs stay in {folder}")
+
+
+@contextlib.contextmanager
+def _supervised(parts: Parts, say: Say) -> Iterator[Supervisor]:
+    supervisor = Supervisor(parts.programs(), parts.folder)
+    try:
+        yield supervisor
+    finally:
         try:
-            stack = Stack(parts, supervisor)
-            say("starting Kafka, MinIO and the RTSP camera")
-            began = time.monotonic()
-            with ThreadPoolExecutor(max_workers=1) as beside:
-                prepared = beside.submit(prepare, parts) if prepare is not None else None
-                stack.start_parts()
-                say(f"they answer after {time.monotonic() - began:.0f} s; the topics are made")
-                if prepared is not None:
-                    prepared.result()
-            say("starting ingest, masker, detector (vision and rules), recorder and api")
-            began = time.monotonic()
-            stack.start_services()
-            say(f"the api answers after {time.monotonic() - began:.0f} s")
-            yield stack
-        finally:
             say("stopping everything")
+        finally:
             supervisor.stop(*SERVICES)
-            say(f"stopped; the logs stay in {folder}")
+
+
+def _start(stack: Stack, say: Say, prepare: Callable[[Parts], None] | None) -> None:
+    say("starting Kafka, MinIO and the RTSP camera")
+    began = time.monotonic()
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        prepared = beside.submit(prepare, stack.parts) if prepare is not None else None
+        stack.start_parts()
+        say(f"they answer after {time.monotonic() - began:.0f} s; the topics are made, each service has its rights")
+        if prepared is not None:
+            prepared.result()
+    say("starting ingest, masker, detector (vision and rules), recorder and api")
+    began = time.monotonic()
+    stack.start_services()
+    say(f"the api answers after {time.monotonic() - began:.0f} s")

@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from av.video.frame import VideoFrame
-from pydantic import SecretStr
 
 from beffroi_common.media import mp4_reader
-from beffroi_common.runtime.settings import RECORDINGS_STORE, StoreSettings
+from beffroi_common.runtime.settings import RECORDINGS_STORE
 from beffroi_common.store.minio import MinioStore
 
 from .loops import StoredPicture, thumbnail
@@ -68,13 +67,5 @@ def read_back(
 
 
 def recordings_store(server: ObjectServer) -> MinioStore:
-    """The store of recordings on that server."""
-    return MinioStore(
-        RECORDINGS_STORE,
-        StoreSettings(
-            endpoint=server.endpoint,
-            access_key=server.access_key,
-            secret_key=SecretStr(server.secret_key),
-            secure=False,
-        ),
-    )
+    """The store of recordings on that server, for this machine's owner."""
+    return MinioStore(RECORDINGS_STORE, server.settings())

@@ -17,7 +17,8 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
-from .process import DIE_WITH_PARENT, Command, await_condition, start_ready, stop
+from .private_files import write_private
+from .process import BOUND, Command, await_condition, start_ready, stop
 
 READY_TIMEOUT_S = 30.0
 
@@ -56,8 +57,8 @@ class Program:
     @property
     def command(self) -> list[str]:
         """The command line with what binds it to supervisord's life and to its memory."""
-        limit = [] if self.data_limit_mb is None else ["prlimit", f"--data={self.data_limit_mb * 1024 * 1024}"]
-        return [*DIE_WITH_PARENT, *limit, *self.argv]
+        limit = [] if self.data_limit_mb is None else [f"--data={self.data_limit_mb * 1024 * 1024}"]
+        return [*BOUND, *limit, *self.argv]
 
 
 def config(programs: Iterable[Program], folder: Path, control: Path) -> str:
@@ -116,13 +117,6 @@ def _quoted(text: str) -> str:
     return _value(text).replace("\\", "\\\\")
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-
-
 class Supervisor:
     """One supervisord and the programs it keeps."""
 
@@ -167,11 +161,13 @@ class Supervisor:
         Args:
             first: programs that end before the others, because they need these to end well.
         """
-        if self._process.poll() is None:
-            for names in (set(first), set(self.programs) - set(first)):
-                self._stop_together(names)
-        stop(self._process, timeout_s=2 * STOP_TIMEOUT_S)
-        shutil.rmtree(self._control_folder, ignore_errors=True)
+        try:
+            if self._process.poll() is None:
+                for names in (set(first), set(self.programs) - set(first)):
+                    self._stop_together(names)
+        finally:
+            stop(self._process, timeout_s=2 * STOP_TIMEOUT_S)  # whatever is left dies with it
+            shutil.rmtree(self._control_folder, ignore_errors=True)
 
     def _stop_together(self, names: set[str]) -> None:
         # supervisord itself would stop one after the other.

@@ -19,7 +19,6 @@ from beffroi_common import contracts
 from beffroi_common.bus import Start
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.contracts import CameraRule, LegalBasis, Zone
-from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import CAMERAS
 from beffroi_local import clips, scene
 from beffroi_local.programs import VTEST
@@ -49,8 +48,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def bus_of(system: System) -> KafkaBus:
-    servers = system.stack.parts.broker.bootstrap_servers
-    return KafkaBus(KafkaSettings(bootstrap_servers=servers), "test", "test")
+    return KafkaBus(system.stack.parts.broker.settings(), "test", "test")
 
 
 def latest(bus: KafkaBus) -> contracts.Camera:

@@ -13,6 +13,7 @@ from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.settings import ApiSettings
 from beffroi_common.bus.admin import TopicsSettings
 from beffroi_common.runtime.settings import StrictSettings, unknown_variables
+from beffroi_common.store.policies import ACTIONS
 from beffroi_common.topics import TOPICS, Service, Topic
 from beffroi_detector.rules.settings import RulesSettings
 from beffroi_detector.vision.settings import VisionSettings
@@ -49,6 +50,15 @@ def test_rights_on_kafka_are_those_of_the_registry() -> None:
     text = (ROOT / "docs" / "sre.md").read_text()
     written = re.findall(r"^\| `([a-z.]+\.v\d+)` \| ([a-z, ]+) \| ([a-z, ]+) \|$", text, flags=re.MULTILINE)
     assert written == [(topic.name, _names(topic.producers), _names(topic.consumers)) for topic in TOPICS]
+
+
+def test_rights_on_the_store_are_those_of_the_policies() -> None:
+    text = (ROOT / "docs" / "sre.md").read_text()
+    section = text.partition("## Rights on the store")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\w+) \| (`.+`) \| (`.+`) \|$", section, flags=re.MULTILINE)
+    written = {Service(key): tuple(re.findall(r"`(\w+)`", cell) for cell in cells) for key, *cells in rows}
+    named = {key: tuple(sorted(name.removeprefix("s3:") for name in side) for side in ACTIONS[key]) for key in ACTIONS}
+    assert written == named
 
 
 def test_the_table_of_topics_is_the_registry() -> None:

@@ -20,7 +20,7 @@ def parsed(tmp_path: Path) -> configparser.RawConfigParser:
 def test_every_program_is_bound_to_supervisord_and_started_again(tmp_path: Path) -> None:
     for name in ("kafka", "api"):
         section = parsed(tmp_path)[f"program:{name}"]
-        assert section["command"].startswith("setpriv --pdeathsig KILL ")
+        assert section["command"].startswith("setpriv --pdeathsig KILL prlimit --core=0 ")
         assert section["autorestart"] == "true"
         assert section["autostart"] == "false"
 
@@ -33,8 +33,8 @@ def test_secrets_go_into_the_environment_and_never_into_a_command(tmp_path: Path
 
 
 def test_memory_is_limited_in_bytes(tmp_path: Path) -> None:
-    assert "prlimit --data=67108864 python" in parsed(tmp_path)["program:api"]["command"]
-    assert "prlimit" not in parsed(tmp_path)["program:kafka"]["command"]
+    assert "prlimit --core=0 --data=67108864 python" in parsed(tmp_path)["program:api"]["command"]
+    assert "--data" not in parsed(tmp_path)["program:kafka"]["command"]
 
 
 def test_words_with_spaces_stay_words(tmp_path: Path) -> None:

@@ -1,15 +1,21 @@
-"""Sets the broker up as the topic registry says, and says where it does not."""
+"""Sets the broker up as the topic registry says, topics and rights, and says where it does not."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     ConfigResource,
     NewTopic,
+    ResourcePatternType,
     ResourceType,
 )
 from pydantic import Field, ValidationError
@@ -18,10 +24,11 @@ from pydantic_settings import SettingsConfigDict
 from beffroi_common.contracts.base import explain
 from beffroi_common.contracts.camera import MAX_SLOTS
 from beffroi_common.runtime.settings import KafkaSettings, StrictSettings
-from beffroi_common.topics import TOPICS, Load, every_topic
+from beffroi_common.topics import TOPICS, Load, Service, every_topic
 
 from .kafka import TopicMismatchError, admin_client
 from .kafka.layout import shapes, wrong_shapes
+from .rights import Operation, Resource, Right, rights, user_of
 
 TIMEOUT_S = 30.0
 KNOWN_POLL_S = 0.05
@@ -77,10 +84,14 @@ def create_topics(
 
 def _await_known(admin: AdminClient, names: set[str]) -> None:
     """Wait until the broker knows the topics that its controller has just made: they reach it a little later."""
+    _await(lambda: names <= set(admin.list_topics(timeout=TIMEOUT_S).topics), "topics that were made are still unknown")
+
+
+def _await(known: Callable[[], bool], complaint: str) -> None:
     deadline_s = time.monotonic() + TIMEOUT_S
-    while unknown := names - set(admin.list_topics(timeout=TIMEOUT_S).topics):
+    while not known():
         if time.monotonic() > deadline_s:
-            raise TopicMismatchError(f"made, but still unknown to the broker: {', '.join(sorted(unknown))}. Try again")
+            raise TopicMismatchError(f"{complaint}. Try again")
         time.sleep(KNOWN_POLL_S)
 
 
@@ -105,6 +116,77 @@ def check_topics(admin: AdminClient, load: Load, slots: int, replication: int = 
         )
 
 
+OPERATIONS = {
+    Operation.READ: AclOperation.READ,
+    Operation.WRITE: AclOperation.WRITE,
+    Operation.CREATE: AclOperation.CREATE,
+}
+RESOURCES = {Resource.TOPIC: ResourceType.TOPIC, Resource.GROUP: ResourceType.GROUP}
+PRINCIPAL = "User:"
+
+
+def grant_rights(settings: KafkaSettings) -> None:
+    """Give every service the rights that the registry says, and take from them all others.
+
+    Raises:
+        TopicMismatchError: the broker does not say in time that it knows them.
+        KafkaException: the broker refused or is away.
+    """
+    admin = admin_client(settings, "beffroi-admin")
+    wanted = {_binding(right) for right in rights()}
+    found = _rights_of_services(admin)
+    if missing := wanted - found:
+        for given in admin.create_acls(list(missing), request_timeout=TIMEOUT_S).values():
+            given.result()
+    if surplus := found - wanted:
+        for taken in admin.delete_acls([_exactly(each) for each in surplus], request_timeout=TIMEOUT_S).values():
+            taken.result()
+    _await(lambda: _rights_of_services(admin) == wanted, "the rights that were given are still unknown to the broker")
+
+
+def _rights_of_services(admin: AdminClient) -> set[AclBinding]:
+    """What services may do. Whoever makes topics keeps its own rights, and what somebody forbade stays forbidden."""
+    found = admin.describe_acls(EVERY_RIGHT, request_timeout=TIMEOUT_S).result()
+    services = {PRINCIPAL + user_of(service) for service in Service}
+    allowed = (each for each in found if each.permission_type is AclPermissionType.ALLOW)
+    return {each for each in allowed if each.principal in services}
+
+
+def _binding(right: Right) -> AclBinding:
+    return AclBinding(
+        RESOURCES[right.resource],
+        right.name,
+        ResourcePatternType.PREFIXED if right.prefixed else ResourcePatternType.LITERAL,
+        PRINCIPAL + right.user,
+        "*",
+        OPERATIONS[right.operation],
+        AclPermissionType.ALLOW,
+    )
+
+
+EVERY_RIGHT = AclBindingFilter(
+    ResourceType.ANY,
+    None,  # type: ignore[arg-type]  # any name, any user, any host
+    ResourcePatternType.ANY,
+    None,  # type: ignore[arg-type]
+    None,  # type: ignore[arg-type]
+    AclOperation.ANY,
+    AclPermissionType.ANY,
+)
+
+
+def _exactly(one: AclBinding) -> AclBindingFilter:
+    return AclBindingFilter(
+        one.restype,
+        one.name,
+        one.resource_pattern_type,
+        one.principal,
+        one.host,
+        one.operation,
+        one.permission_type,
+    )
+
+
 class TopicsSettings(StrictSettings):
     """Settings of `python -m beffroi_common.bus.admin`: variables that begin with BEFFROI_TOPICS_."""
 
@@ -119,6 +201,9 @@ class TopicsSettings(StrictSettings):
     """Cameras of the site at most: topics of pictures are bounded in bytes by it, beside their time."""
     camera_bits_per_s: int = Field(default=DEFAULT_BITS_PER_S, ge=100_000)
     """Bitrate of a camera at most."""
+    grant: bool = False
+    """Also give every service its rights, and take others from it. Not where something else keeps them, as Strimzi does
+    for each KafkaUser: it would take them back."""
 
 
 def main() -> None:
@@ -128,6 +213,8 @@ def main() -> None:
         made = create_topics(
             settings.kafka, settings.slots, settings.replication, settings.cameras, settings.camera_bits_per_s
         )
+        if settings.grant:
+            grant_rights(settings.kafka)
     except ValidationError as error:
         sys.exit(f"BEFFROI_TOPICS_*: {explain(error)}")
     except (TopicMismatchError, KafkaException) as error:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from . import logs, tracing
+from . import core_dumps, logs, tracing
 from .clock import Clock, SystemClock
 from .health import Health
 from .http import admin_server
@@ -66,6 +66,7 @@ def running(service: str, settings: ServiceSettings) -> Iterator[Runtime]:
     Raises:
         SettingsError: the internal port is taken.
     """
+    core_dumps.forbid()
     logs.configure(service, settings.instance, settings.log_level)
     tracing.configure(service, settings.instance, settings.otlp_endpoint, settings.trace_ratio)
     stop = threading.Event()
