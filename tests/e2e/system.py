@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tests.recordings import recordings_in
 from beffroi_common.contracts import Recording
 from beffroi_local import accounts, clips
 from beffroi_local.client import ApiClient
+from beffroi_local.programs import SERVICES
 from beffroi_local.settings import StackSettings
 from beffroi_local.stack import Stack, running_stack
 from beffroi_local.stored import recordings_store
@@ -71,6 +73,17 @@ def running_system(home: Path, cameras: Mapping[str, Camera], clip: Path | None 
                 api.put(f"/cameras/{name}", camera.about)
                 api.put(f"/cameras/{name}/masking", camera.masking)
             yield System(stack, api)
+            for service in SERVICES:
+                require_lines_of_json(stack.log(service))
+
+
+def require_lines_of_json(log: Path) -> None:
+    """See that a service said everything as one object a line, whatever library or bug it came from."""
+    for line in log.read_text().splitlines():
+        try:
+            assert isinstance(json.loads(line), dict)
+        except ValueError:
+            raise AssertionError(f"{log.name}: not a line of JSON: {line}") from None
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

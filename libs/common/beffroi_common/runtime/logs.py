@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 import structlog
 from opentelemetry import trace
 
 from .log_throttle import LogThrottle
+from .uncaught import log_uncaught
+
+
+class _LineHandler(logging.StreamHandler[TextIO]):
+    """Writes lines. One that cannot be written as asked is not followed by a traceback that nobody can parse."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """See `logging.Handler.handleError`."""
+        reason = sys.exc_info()[0]
+        lost = {
+            "event": "a line of the log could not be written",
+            "logger": record.name,
+            "level": "error",
+            "of": record.pathname,
+            "line": record.lineno,
+            "reason": reason.__name__ if reason else None,
+        }
+        with suppress(OSError, ValueError):
+            self.stream.write(json.dumps(lost) + self.terminator)
 
 
 def configure(service: str, instance: str, level: str) -> None:
@@ -32,7 +53,7 @@ def configure(service: str, instance: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _LineHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -47,6 +68,7 @@ def configure(service: str, instance: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    log_uncaught()
 
 
 def _add_trace(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -19,7 +21,13 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class SettingsError(SystemExit):
-    """A setting is missing, wrong or unknown: the process ends with status 1 and this text."""
+    """A setting is missing, wrong or unknown: the process ends with status 1 and this text in a line of JSON."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        now = datetime.now(UTC).isoformat()
+        line = {"event": "wrong settings", "reason": reason, "level": "critical", "timestamp": now}
+        self.code = json.dumps(line)  # Python prints it, also where the log is not set up yet
 
 
 class _Group(BaseModel):
