@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from itertools import chain, count, takewhile
 
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.runtime.backoff import Backoff
@@ -28,6 +28,8 @@ class Item:
     batch: FrameBatch
     slot: int
     tally: Tally
+    number: int = 0
+    """Its place in the order of its camera."""
 
     @property
     def size_bytes(self) -> int:
@@ -75,12 +77,14 @@ class Lines:
         self._row: deque[Line] = deque()
         self._lines_of_slot: Counter[int] = Counter()
         self._held_slots: frozenset[int] = frozenset()
+        self._numbers = count()
         self._in_flight_bytes: Counter[int] = Counter()
         self.waiting_bytes = 0
 
     def add(self, item: Item) -> list[Item]:
         """Put a batch at the end of its camera's line; return what had to be thrown out for it."""
         line = self._line_of(item)
+        item = replace(item, number=next(self._numbers))
         if item.slot in self._held_slots:
             line.held.append(item)
         else:
@@ -210,8 +214,9 @@ class Lines:
 
     def _return(self, line: Line, items: Iterable[Item]) -> None:
         self._enter(line)
-        for item in reversed(list(items)):
-            line.waiting.appendleft(item)
+        for item in items:
+            earlier = sum(1 for _ in takewhile(lambda each: each.number < item.number, line.waiting))  # noqa: B023
+            line.waiting.insert(earlier, item)
             self._count(line, item.size_bytes)
 
     def _unheld(self, slots: Collection[int]) -> list[Line]:

@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 
-from beffroi_common.bus import Delivered, DeliveryError, Producer, RetryLater, TooLarge
+from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, Producer, RetryLater, TooLarge
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.backoff import Backoff
@@ -187,10 +187,7 @@ class Outbox:
             except TooLarge as error:
                 self._lose(item, "too_large", str(error))
             except RetryLater as reason:
-                log.warning("pictures wait", slot=item.slot, reason=str(reason))
-                with self._changed:
-                    self._drop(self._lines.put_back(item))
-                    self._note_change()
+                self._put_back(item, reason)
 
     def _next(self) -> Item | None:
         with self._changed:
@@ -206,14 +203,22 @@ class Outbox:
         if in_flight:
             self._producer.flush(ACKNOWLEDGED_S)
 
-    def _told(self, item: Item, refusal: str | None) -> None:
+    def _told(self, item: Item, refusal: InvalidRecord | RetryLater | None) -> None:
         """The broker has said what became of a batch."""
-        if refusal is not None:
-            self._lose(item, "refused", refusal)
+        if isinstance(refusal, RetryLater):
+            self._put_back(item, refusal)
+        elif refusal is not None:
+            self._lose(item, "refused", str(refusal))
         elif self._settled(item, delivered=True):
             item.tally.delivered(item.batch)
             self._renewal.reset()
             self._overflowing = False
+
+    def _put_back(self, item: Item, reason: RetryLater) -> None:
+        log.warning("pictures wait", slot=item.slot, reason=str(reason))
+        with self._changed:
+            self._drop(self._lines.put_back(item))
+            self._note_change()
 
     def _lose(self, item: Item, reason: str, explained: str) -> None:
         if self._settled(item, delivered=False):

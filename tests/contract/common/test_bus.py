@@ -252,7 +252,7 @@ def test_a_paused_consumer_reads_nothing_until_it_goes_on(bus: Bus, group: str) 
 
 
 def test_a_sender_is_told_of_its_own_message(bus: Bus) -> None:
-    told: dict[str, str | None] = {}
+    told: dict[str, object] = {}
     producer = bus.producer()
     for camera in ("gate", "park"):
         producer.send(VIEWERS, camera, viewers(camera), partition=0, on_delivery=partial(told.__setitem__, camera))

@@ -14,7 +14,7 @@ from confluent_kafka import (
     KafkaException,
 )
 
-from beffroi_common.bus import DeliveryError
+from beffroi_common.bus import DeliveryError, InvalidRecord, RetryLater
 from beffroi_common.bus.kafka.producer import KafkaProducer
 from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
@@ -152,18 +152,18 @@ def test_and_is_closed_without_a_word(producer: KafkaProducer) -> None:
 def test_a_refusal_is_told_to_whoever_asked_and_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     producer, client = busy_producer(monkeypatch)
     client.waiting.clear()
-    told: list[str | None] = []
-    producer.send(VIEWERS, "gate", MESSAGE, partition=0, on_delivery=told.append)
-    refused = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
-    client.waiting.popleft()(refused, Topicless())  # type: ignore[arg-type]
-    assert told == [refused.str()]
+    told: list[InvalidRecord | RetryLater | None] = []
+    for code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.INVALID_RECORD):
+        producer.send(VIEWERS, "gate", MESSAGE, partition=0, on_delivery=told.append)
+        client.waiting.popleft()(KafkaError(code), Topicless())  # type: ignore[arg-type]
+    assert [type(each) for each in told] == [RetryLater, InvalidRecord]
     producer.send(VIEWERS, "gate", MESSAGE, partition=0)
 
 
 def test_of_a_client_that_broke_nobody_is_told_that_a_message_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     producer, client = busy_producer(monkeypatch)
     client.waiting.clear()
-    told: list[str | None] = []
+    told: list[InvalidRecord | RetryLater | None] = []
     producer.send(VIEWERS, "gate", MESSAGE, partition=0, on_delivery=told.append)
     client.waiting.popleft()(KafkaError(KafkaError._PURGE_INFLIGHT), Topicless())  # type: ignore[arg-type]
     assert told == []

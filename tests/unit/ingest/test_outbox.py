@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from tests.unit.ingest.conftest import raw_batches
 
-from beffroi_common.bus import Delivered, DeliveryError, Producer, RetryLater
+from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, Producer, RetryLater
 from beffroi_common.contracts import AccessUnit, Codec, Contract, FrameBatch, Stream
 from beffroi_common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Topic
 from beffroi_ingest.outbox import RENEW_S, Outbox, OutboxLimits, SideProducer
@@ -91,9 +91,9 @@ class Unreliable:
         self.acknowledges = True
         self.broken = False
         self.full: set[int | None] = set()
-        self.refused: dict[int, str] = {}
+        self.refused: dict[int, InvalidRecord | RetryLater] = {}
         self.sent: list[int] = []
-        self.told: list[tuple[Delivered, str | None, int | None]] = []
+        self.told: list[tuple[Delivered, InvalidRecord | RetryLater | None, int | None]] = []
         self.silent: set[int | None] = set()
 
     def send(
@@ -187,7 +187,7 @@ def test_a_batch_that_is_refused_costs_no_other(broker: MemoryBroker, start: Sta
 
     def new_producer() -> Producer:
         made.append(Unreliable(MemoryBus(broker).producer()))
-        made[-1].refused = {1: "not allowed"}
+        made[-1].refused = {1: InvalidRecord("told to be")}
         return made[-1]
 
     gate, park, outbox = Tally("gate"), Tally("park"), start(new_producer)
@@ -197,6 +197,21 @@ def test_a_batch_that_is_refused_costs_no_other(broker: MemoryBroker, start: Sta
     assert outbox.drain(5)
     assert (gate.batches_out, gate.dropped, park.batches_out, park.dropped) == (2, 1, 1, 0)
     assert len(made) == 1, "its connection is as good as before"
+
+
+def test_what_the_broker_takes_from_nobody_now_waits_in_its_order_and_is_not_lost(
+    broker: MemoryBroker, start: StartOutbox
+) -> None:
+    producer = Unreliable(MemoryBus(broker).producer())
+    producer.refused = dict.fromkeys(range(5), RetryLater("the right to write was lost"))
+    tally, outbox = Tally("gate"), start(lambda: producer)
+    for number in range(5):
+        outbox.put(batch(number), 0, tally)
+    eventually(lambda: len(producer.sent) > 6)
+    producer.refused = {}
+    assert outbox.drain(5)
+    assert [each.sequence for each in raw_batches(broker)] == list(range(5))
+    assert (tally.batches_out, tally.dropped) == (5, 0)
 
 
 def test_a_slot_that_nobody_takes_keeps_no_other_camera_waiting(broker: MemoryBroker, start: StartOutbox) -> None:

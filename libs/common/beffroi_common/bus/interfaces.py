@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from beffroi_common.contracts import Contract, FrameBatch
+from beffroi_common.errors import InvalidRecord, RetryLater
 from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import Topic
 
@@ -60,8 +61,9 @@ class Offsets:
     end: int
 
 
-Delivered = Callable[[str | None], None]
-"""Is told what became of a message: None, the broker has it; else why it refused it for good."""
+Delivered = Callable[[InvalidRecord | RetryLater | None], None]
+"""Is told what became of a message. None: the broker has it; "invalid": it will never take this one; "retry later": it
+takes none at present, as where a right was lost."""
 
 
 class Producer(Protocol):
@@ -79,8 +81,8 @@ class Producer(Protocol):
         """Queue a message. A camera's messages go to the partition that is its slot; None: chosen by key.
 
         With `on_delivery` a refusal concerns this message alone, and its sender is told, on the thread of whoever sends
-        or flushes. Without, the producer is of no use after it. Nobody is told of what is in flight when the producer
-        itself breaks.
+        or flushes, and decides. Without, the producer is of no use after it. Nobody is told of what is in flight when
+        the producer itself breaks.
 
         Raises:
             RetryLater: the queue is full, because the broker is away or slow, or there is no such partition at present.

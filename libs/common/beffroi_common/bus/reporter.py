@@ -6,12 +6,13 @@ import math
 import threading
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from beffroi_common.contracts import CameraStatus, Level, ServiceStatus
 from beffroi_common.contracts.status import MAX_MESSAGE
-from beffroi_common.errors import RetryLater
+from beffroi_common.errors import InvalidRecord, RetryLater
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import STATUS
 
@@ -142,6 +143,12 @@ class StatusReporter:
 
     def _send(self, status: CameraStatus | ServiceStatus) -> None:
         try:
-            self._producer.send(STATUS, status.key, status)
+            self._producer.send(STATUS, status.key, status, on_delivery=partial(_note_refusal, status.key))
         except RetryLater as reason:
             log.warning("status not sent", key=status.key, code=status.code, reason=str(reason))
+
+
+def _note_refusal(key: str, refusal: InvalidRecord | RetryLater | None) -> None:
+    """It is said again within seconds, and nothing else that waits for the broker may suffer for it."""
+    if refusal is not None:
+        log.warning("status not sent", key=key, reason=str(refusal))

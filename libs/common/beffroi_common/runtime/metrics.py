@@ -41,6 +41,11 @@ BATCHES_OUT = Counter("beffroi_batches_out_total", "Frame batches handed on", ["
 BATCHES_DROPPED = Counter(
     "beffroi_batches_dropped_total", "Frame batches not handed on, by reason", ["camera", "reason"]
 )
+OUTPUTS_REFUSED = Counter(
+    "beffroi_outputs_refused_total",
+    "Messages that the broker will never take",
+    ["camera", "topic"],
+)
 FRAMES_IN = Counter("beffroi_frames_in_total", "Pictures taken in", ["camera"])
 FRAMES_OUT = Counter("beffroi_frames_out_total", "Pictures handed on", ["camera"])
 FRAMES_DROPPED = Counter("beffroi_frames_dropped_total", "Pictures not handed on, by reason", ["camera", "reason"])

@@ -18,15 +18,16 @@ from tests.unit.common.keyed.streams import (
     Stage,
     Stepped,
     batch,
+    said,
     turns,
     wait,
 )
 
-from beffroi_common.bus import Record, RetryLater
+from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, Record, RetryLater
 from beffroi_common.bus.keyed import InlineExecutor, ThreadExecutor
 from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
 from beffroi_common.contracts import FrameBatch, Stream
-from beffroi_common.topics import FRAMES_MASKED, Topic
+from beffroi_common.topics import FRAMES_MASKED, TRACKS, Topic
 from beffroi_testing import ManualClock, MemoryBroker
 from beffroi_testing.bus import MemoryProducer
 
@@ -298,3 +299,39 @@ def test_batches_that_never_came_are_counted_with_what_became_of_them() -> None:
     stage.give(batch("hole", 9), 10)
     stage.give(batch("hole", 11), 11)
     assert (missing("not_sent") - not_sent, missing("overtaken") - overtaken) == (2 + 1, 5)
+
+
+class Refusing(MemoryProducer):
+    """A broker that refuses what it is sent of one camera."""
+
+    refusal: InvalidRecord | RetryLater = InvalidRecord("told to be")
+
+    def send(self, topic: Topic, key: str, *arguments: Any, on_delivery: Delivered | None = None, **named: Any) -> None:
+        if key == "refused":
+            assert on_delivery is not None
+            on_delivery(self.refusal)
+        else:
+            super().send(topic, key, *arguments, on_delivery=on_delivery, **named)
+
+
+def refusing(stage: Stage, refusal: InvalidRecord | RetryLater) -> None:
+    producer = Refusing(stage.broker)
+    producer.refusal = refusal
+    stage.processor._producer = producer
+    for number in range(3):
+        stage.give(batch("refused", number), 2 * number)
+        stage.give(batch("calm", number), 2 * number + 1)
+
+
+def test_an_output_that_the_broker_never_takes_is_one_camera_s_loss() -> None:
+    stage = Stage(InlineExecutor())
+    refusing(stage, InvalidRecord("told to be"))
+    assert said(stage.broker, "calm") == [0, 1]
+    labels = {"camera": "refused", "topic": TRACKS.name}
+    assert REGISTRY.get_sample_value("beffroi_outputs_refused_total", labels) == 2
+
+
+def test_a_broker_that_takes_nothing_ends_the_process_and_nothing_is_lost() -> None:
+    stage = Stage(InlineExecutor())
+    with pytest.raises(DeliveryError, match="the right to write was lost"):
+        refusing(stage, RetryLater("the right to write was lost"))

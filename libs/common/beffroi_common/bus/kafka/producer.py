@@ -17,7 +17,7 @@ from confluent_kafka import Producer as KafkaProducerClient
 from beffroi_common.bus.errors import DeliveryError, TooLarge
 from beffroi_common.bus.interfaces import Delivered
 from beffroi_common.contracts import Contract, FrameBatch
-from beffroi_common.errors import RetryLater
+from beffroi_common.errors import InvalidRecord, RetryLater
 from beffroi_common.runtime import tracing
 from beffroi_common.runtime.clock import Clock, SystemClock
 from beffroi_common.runtime.foreign_clock import ForeignClock
@@ -34,6 +34,15 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 OUTCOME_UNKNOWN = (KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 """The client broke, whatever became of the message."""
+
+OWN_FAULT = (
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+)
+"""The broker does not take this very message, whenever it is sent. Any other reason may be over some time."""
 
 CLOSE_FLUSH_S = 5.0
 
@@ -160,7 +169,7 @@ class KafkaProducer:
 
     def _not_delivered(self, error: KafkaError, message: Message, on_delivery: Delivered | None) -> None:
         if on_delivery is not None and not error.fatal() and error.code() not in OUTCOME_UNKNOWN:
-            on_delivery(error.str())
+            on_delivery(_refusal_of(error))
             return
         log.error("message refused", topic=message.topic(), reason=error.str())
         self._refuse(error.str())
@@ -174,3 +183,7 @@ class KafkaProducer:
 
     def _refusal(self) -> DeliveryError:
         return DeliveryError(f"the broker did not take a message: {self._refused}")
+
+
+def _refusal_of(error: KafkaError) -> InvalidRecord | RetryLater:
+    return InvalidRecord(error.str()) if error.code() in OWN_FAULT else RetryLater(error.str())

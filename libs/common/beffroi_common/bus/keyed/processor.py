@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from beffroi_common.bus.crashes import about
-from beffroi_common.bus.errors import TooLarge
+from beffroi_common.bus.errors import DeliveryError, TooLarge
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
 from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
@@ -18,6 +19,7 @@ from beffroi_common.runtime import metrics
 from beffroi_common.runtime.camera_series import CameraSeries
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.tracing import span_of
+from beffroi_common.topics import Topic
 
 from .executors import Executor
 from .schedule import Schedule
@@ -242,12 +244,28 @@ class KeyedProcessor(Processor):
         while (unsent := self._schedule.first_unsent(state)) is not None:
             output, stream = unsent.output, unsent.stream
             try:
-                self._producer.send(output.topic, output.key, output.value, partition=unsent.source[1])
+                self._producer.send(
+                    output.topic,
+                    output.key,
+                    output.value,
+                    partition=unsent.source[1],
+                    on_delivery=partial(self._told, output.topic, output.key),
+                )
             except TooLarge as reason:
                 stream.too_large(output, reason)
             else:
                 stream.sent(output)
             self._schedule.sent(state)
+
+    def _told(self, topic: Topic, camera: str, refusal: InvalidRecord | RetryLater | None) -> None:
+        """What the broker never takes is one camera's loss; if it takes none, all begins anew where it committed."""
+        if isinstance(refusal, InvalidRecord):
+            metrics.OUTPUTS_REFUSED.labels(camera=camera, topic=topic.name).inc()
+            log.error(
+                "an output that the broker never takes is lost", camera=camera, topic=topic.name, reason=str(refusal)
+            )
+        elif refusal is not None:
+            self._schedule.end(DeliveryError(f"the broker did not take a message of {topic.name}: {refusal}"))
 
 
 def _unsent(state: KeyState, stream: KeyedStream, outputs: Iterable[Output], hold_offset: int) -> list[Unsent]:

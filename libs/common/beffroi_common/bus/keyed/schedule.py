@@ -266,6 +266,12 @@ class Schedule:
             self._failure = self._failure or error
             self._changed.notify_all()
 
+    def end(self, error: BaseException) -> None:
+        """No work is begun any more, and the process ends with this."""
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
     # With the lock held.
 
     @property
