@@ -59,7 +59,14 @@ class Ingest:
             beat=lambda: runtime.health.beat("outbox"),
         )
         refusals = Refusals(self._producer, SERVICE, [CAMERAS], runtime.clock)
-        self._owner = Owner(self._new_stream, self._outbox, self._status, refusals, runtime.clock)
+        self._owner = Owner(
+            self._new_stream,
+            self._outbox,
+            self._status,
+            refusals,
+            runtime.clock,
+            was_frozen=lambda: self._bus.membership.in_doubt,
+        )
 
     def run(self) -> None:
         """Run until asked to stop, or until a thread met a bug."""

@@ -114,6 +114,23 @@ class Lines:
             self._end_if_over(line)
         return thrown
 
+    def clear(self, slots: Collection[int]) -> list[Item]:
+        """Throw away whatever there is for these slots, hold no more, and return it. What is in flight may arrive."""
+        self._held_slots -= frozenset(slots)
+        thrown: list[Item] = []
+        for line in [line for line in self._lines.values() if line.slot in slots]:
+            in_flight, waiting = list(line.in_flight), [*line.waiting, *line.held]
+            for item in in_flight:
+                self._land(line, item)
+            self._count(line, -sum(item.size_bytes for item in waiting))
+            if line.waiting:
+                self._row.remove(line)
+            line.waiting.clear()
+            line.held.clear()
+            self._end_if_over(line)
+            thrown += [*in_flight, *waiting]
+        return thrown
+
     def next(self) -> Item | None:
         """The batch to be handed over now, which is in flight from here on; the lines take turns."""
         for _ in range(len(self._row)):

@@ -114,6 +114,15 @@ class Outbox:
             item.tally.lost(item.batch, "another_instance")
         return len(thrown)
 
+    def clear(self, slots: Collection[int]) -> int:
+        """Throw away whatever there is for these slots, hold no more, and return how many batches it was."""
+        with self._changed:
+            thrown = self._lines.clear(slots)
+            self._note_change()
+        for item in thrown:
+            item.tally.lost(item.batch, "another_instance")
+        return len(thrown)
+
     def drain(self, timeout_s: float, slots: Collection[int] | None = None) -> bool:
         """Wait until everything of these slots, or of all, that is not held is settled; False: it was not in time."""
         with self._changed:

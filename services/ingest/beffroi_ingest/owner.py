@@ -4,7 +4,8 @@ Partitions are read again from the beginning whenever they are given, so that no
 start once everything was read: what was true last year must not be connected to for a moment.
 
 A loss is not a hand-over: it happens to everybody when the broker is away, and then nobody else films these cameras.
-They run on, their pictures wait, and the group decides when the broker is back.
+They run on, their pictures wait, and the group decides when the broker is back. A process that was frozen for a session
+is another matter: somebody else was given its cameras and films them, so it stops, and throws away what it still has.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Owner:
         status: where disabled cameras are named.
         refusals: takes configurations that cannot be read, and ends a release that understands none.
         clock: for time-outs.
+        was_frozen: says whether this process stood still for so long that the group gave its partitions away.
     """
 
     new_stream: Callable[[Camera], CameraStream]
@@ -49,6 +51,7 @@ class Owner:
     status: StatusReporter
     refusals: Refusals
     clock: Clock
+    was_frozen: Callable[[], bool] = lambda: False
     _wanted: dict[str, tuple[Camera, Partition]] = field(default_factory=dict)
     _streams: dict[str, CameraStream] = field(default_factory=dict)
     _undecided: frozenset[Partition] = frozenset()
@@ -94,7 +97,13 @@ class Owner:
             self._give_up(gone)
 
     def lost(self, partitions: Collection[Partition]) -> None:
-        """Run on, and keep what is captured: see the module's text."""
+        """Run on, and keep what is captured, unless this process was frozen: see the module's text."""
+        if self.was_frozen():
+            self._stop(self._running_in(partitions))
+            self._forget(partitions)
+            batches = self.outbox.clear(_slots(partitions))
+            log.warning("frozen for a session: its cameras are another instance's", batches=batches)
+            return
         log.warning("partitions lost: their cameras run on, and their pictures wait", partitions=_slots(partitions))
         self._undecided |= frozenset(partitions)
         self.outbox.hold(_slots(partitions))

@@ -17,6 +17,7 @@ from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.bus.kafka.configuration import consumer_config, group_config
 from beffroi_common.bus.kafka.consumers import GroupConsumer
+from beffroi_common.bus.membership import Membership
 from beffroi_common.contracts import Viewers
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import KafkaSettings
@@ -70,7 +71,8 @@ class KafkaGroup:
     def join(self, instance: str, listener: Listener) -> Consumer:
         config = consumer_config(self.settings, instance) | group_config(self.settings, self.name, instance)
         config["max.poll.interval.ms"] = SHORTEST_SESSION_S * 1000
-        return GroupConsumer(config, [VIEWERS], listener, reread=False)
+        membership = Membership(self.settings.session_timeout_s, SystemClock())
+        return GroupConsumer(config, [VIEWERS], listener, membership, reread=False)
 
 
 @pytest.fixture(params=["memory", "kafka"])

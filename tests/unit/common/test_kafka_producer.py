@@ -16,6 +16,7 @@ from confluent_kafka import (
 
 from beffroi_common.bus import DeliveryError, InvalidRecord, RetryLater
 from beffroi_common.bus.kafka.producer import KafkaProducer
+from beffroi_common.bus.membership import Membership
 from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
 from beffroi_testing import ManualClock
@@ -169,3 +170,19 @@ def test_of_a_client_that_broke_nobody_is_told_that_a_message_was_refused(monkey
     assert told == []
     with pytest.raises(DeliveryError):
         producer.send(VIEWERS, "gate", MESSAGE, partition=0)
+
+
+def test_who_was_frozen_for_a_session_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    membership = Membership(10.0, clock)
+    producer, client = KafkaProducer(ADDRESS, clock, membership), Busy(clock)
+    monkeypatch.setattr(producer, "_client", client)
+    membership.turned()
+    producer.send(VIEWERS, "gate", MESSAGE, partition=0)
+    clock.advance(60)
+    with pytest.raises(RetryLater, match="frozen"):
+        producer.send(VIEWERS, "gate", MESSAGE, partition=0)
+    assert len(client.waiting) == 1
+    membership.confirmed()
+    producer.send(VIEWERS, "gate", MESSAGE, partition=0)
+    assert len(client.waiting) == 2

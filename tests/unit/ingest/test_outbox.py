@@ -330,3 +330,21 @@ def test_a_side_producer_turns_a_refusal_for_good_into_retry_later_and_begins_an
     producer.send(FRAMES_RAW, "gate", batch(1), partition=0)
     assert producer.flush(1) == 0
     assert [each.sequence for each in raw_batches(broker)] == [1]
+
+
+def test_who_was_frozen_throws_away_what_waits_what_is_held_and_what_may_not_be_sent(
+    broker: MemoryBroker, start: StartOutbox
+) -> None:
+    broker.away = True
+    gate, park, outbox = Tally("gate"), Tally("park"), start()
+    outbox.put(batch(0), 0, gate)
+    outbox.hold([0])
+    outbox.put(batch(1), 0, gate)
+    outbox.put(batch(0, camera="park"), 1, park)
+    assert outbox.clear([0]) == 2
+    outbox.put(batch(2), 0, gate)
+    broker.away = False
+    assert outbox.drain(5)
+    sent = [(each.camera, each.sequence) for each in raw_batches(broker)]
+    assert sorted(sent) == [("gate", 2), ("park", 0)]
+    assert (gate.batches_out, gate.dropped) == (1, 2)

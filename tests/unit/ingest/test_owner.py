@@ -296,3 +296,22 @@ def test_half_of_the_room_for_pictures_that_wait_is_an_error(site: Site) -> None
     assert (status.level, status.code) == (Level.ERROR, "outbox_filling")
     assert status.counters["waiting_bytes"] == 600
     assert status.counters["behind_s"] == pytest.approx(30, abs=0.1)
+
+
+def test_who_was_frozen_for_a_session_films_no_more_and_sends_nothing_of_what_it_still_has(site: Site) -> None:
+    """Somebody else was given its cameras: what waits would come between the batches of that one."""
+    site.film_both()
+    tally = Tally("gate")
+    site.owner.outbox.put(batch(0), 0, tally)
+    site.owner.was_frozen = lambda: True
+    site.owner.lost(BOTH)
+    assert site.running == []
+    assert tally.dropped == 1
+    site.owner.was_frozen = lambda: False
+    site.owner.assigned([(CAMERAS.name, 1)])
+    site.say(camera("park", slot=1), "park", 1)
+    assert site.running == ["park"], "what it is given anew it films anew"
+    site.owner.outbox.put(batch(0, camera="park"), 1, Tally("park"))
+    site.owner.outbox.start()
+    site.owner.outbox.close(5)
+    assert [(each.camera, each.sequence) for each in raw_batches(site.broker)] == [("park", 0)]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from confluent_kafka.admin import AdminClient
 
 from beffroi_common.bus.interfaces import Consumer, Listener, PartitionReader, Producer, Start
+from beffroi_common.bus.membership import Membership
+from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import Topic
 
@@ -24,17 +26,18 @@ class KafkaBus:
         self._settings = settings
         self._instance = instance
         self._client_id = f"beffroi-{service}-{instance}"
+        self.membership = Membership(settings.session_timeout_s, SystemClock())
 
     def producer(self) -> Producer:
         """A new producer."""
-        return KafkaProducer(producer_config(self._settings, self._client_id))
+        return KafkaProducer(producer_config(self._settings, self._client_id), membership=self.membership)
 
     def consumer(
         self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
     ) -> Consumer:
         """A member of `group`."""
         config = consumer_config(self._settings, self._client_id) | group_config(self._settings, group, self._instance)
-        return GroupConsumer(config, topics, listener, reread=reread)
+        return GroupConsumer(config, topics, listener, self.membership, reread=reread)
 
     def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
         """A reader of all partitions."""

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer as KafkaConsumerClient
 from confluent_kafka import KafkaException, TopicPartition
 
 from beffroi_common.bus.interfaces import Listener, Offsets, Partition, Record, Start
+from beffroi_common.bus.membership import Membership
 from beffroi_common.errors import RetryLater
 from beffroi_common.topics import Topic
 
@@ -78,12 +79,24 @@ class GroupConsumer(_KafkaReader):
     """A member of a consumer group."""
 
     def __init__(
-        self, config: dict[str, Any], topics: Sequence[Topic], listener: Listener | None, *, reread: bool
+        self,
+        config: dict[str, Any],
+        topics: Sequence[Topic],
+        listener: Listener | None,
+        membership: Membership,
+        *,
+        reread: bool,
     ) -> None:
         super().__init__(config)
+        self._membership = membership
         self._listener = listener
         self._reread = reread
         self._client.subscribe([topic.name for topic in topics], self._on_assign, self._on_revoke, self._on_lost)
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `Consumer.poll`."""
+        self._membership.turned()
+        return super().poll(timeout_s)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Consumer.commit`."""
@@ -113,6 +126,7 @@ class GroupConsumer(_KafkaReader):
         self._at_end -= names
         if self._listener is not None:
             self._listener.assigned(names)
+        self._membership.confirmed()
 
     def _on_revoke(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
         names = partitions_of(partitions)
@@ -126,6 +140,7 @@ class GroupConsumer(_KafkaReader):
         if self._listener is not None:
             self._listener.lost(names)
         self._drop(names)
+        self._membership.confirmed()  # what was made of them is dropped by now
 
     def _drop(self, names: set[Partition]) -> None:
         self._assigned -= names

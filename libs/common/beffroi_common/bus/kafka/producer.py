@@ -16,6 +16,7 @@ from confluent_kafka import Producer as KafkaProducerClient
 
 from beffroi_common.bus.errors import DeliveryError, TooLarge
 from beffroi_common.bus.interfaces import Delivered
+from beffroi_common.bus.membership import Membership
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.errors import InvalidRecord, RetryLater
 from beffroi_common.runtime import tracing
@@ -54,9 +55,12 @@ each step whether the messages that are waited for are acknowledged."""
 class KafkaProducer:
     """See `Producer`."""
 
-    def __init__(self, config: dict[str, Any], clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: dict[str, Any], clock: Clock | None = None, membership: Membership | None = None
+    ) -> None:
         self._client = KafkaProducerClient(config, logger=RdkafkaLog())
         self._clock = clock or SystemClock()
+        self._membership = membership
         self._broker_clock = ForeignClock("broker", self._clock)
         self._refused: str | None = None
         self._lock = threading.Lock()
@@ -74,6 +78,8 @@ class KafkaProducer:
     ) -> None:
         """See `Producer.send`."""
         self._raise_if_refused()
+        if self._membership is not None:
+            self._membership.require()
         payload = None if value is None else value.encode()
         if payload is not None and len(payload) > topic.max_record_bytes:
             raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
