@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 import statistics
 import sys
@@ -137,7 +138,7 @@ def masker() -> Iterator[Part]:
             id=name, name=name, commune="Lille", slot=0, source=CameraSource(url="pattern:64x48@5"), masking=DECISION
         )
         decided.append(CAMERAS.name, name, camera.encode(), 0, {})
-    decisions = Decisions(MemoryBus(decided))
+    decisions = Decisions(MemoryBus(decided), SystemClock(), math.inf)
     decisions.start()
     assert decisions.wait_caught_up(HANG_S)
 
@@ -156,6 +157,8 @@ def masker() -> Iterator[Part]:
 
 class _EveryCamera:
     """The rules of the clip, for each of the cameras."""
+
+    is_stale = False
 
     def __init__(self, classes: frozenset[str]) -> None:
         self._plans = Plans(load(), classes)

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from beffroi_common.bus import Record, Start
 from beffroi_common.bus.kafka import KafkaBus
-from beffroi_common.contracts import Camera, CameraStatus, FrameBatch
+from beffroi_common.contracts import Camera, CameraStatus, Contract, FrameBatch
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import CAMERAS, STATUS, Topic
@@ -67,8 +67,15 @@ class Service:
             self._process = None
 
     def is_ready(self) -> bool:
-        """Ask its admin port."""
-        with suppress(OSError), self._admin("readyz") as answer:
+        """Ask its admin port whether it can work."""
+        return self._says_yes("readyz")
+
+    def is_live(self) -> bool:
+        """Ask its admin port whether its loops turn."""
+        return self._says_yes("healthz")
+
+    def _says_yes(self, question: str) -> bool:
+        with suppress(OSError), self._admin(question) as answer:
             return bool(answer.status == HTTPStatus.OK)
         return False
 
@@ -110,7 +117,7 @@ class Bus:
         for name, slot in self._cameras.items():
             self.send(CAMERAS, name, None, slot)
 
-    def send(self, topic: Topic, key: str, value: Camera | FrameBatch | None, partition: int) -> None:
+    def send(self, topic: Topic, key: str, value: Contract | FrameBatch | None, partition: int) -> None:
         """Send one message and see it acknowledged."""
         with closing(self._bus.producer()) as producer:
             producer.send(topic, key, value, partition=partition)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from beffroi_common.bus import (
     Consumer,
     Delivered,
+    Follower,
     Listener,
     Offsets,
     Partition,
@@ -46,6 +47,10 @@ class MemoryBroker:
     ) -> None:
         self.slots = slots
         self.clock = clock or ManualClock()
+        self.denied: set[str] = set()
+        """Topics of which nobody has the right to read any more."""
+        self.tells_ends = False
+        """Whether it tells all the same where those end."""
         self._session_timeout_s = session_timeout_s
         self._max_poll_interval_s = max_poll_interval_s
         self._groups: dict[str, Group] = {}
@@ -124,8 +129,6 @@ class MemoryBroker:
 
     def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
         """Store offsets of a group."""
-        if self.away:
-            raise RetryLater("offsets not committed: the broker is away")
         self._committed.update({(group, partition): offset for partition, offset in offsets.items()})
 
 
@@ -153,7 +156,7 @@ class MemoryBus:
         """See `Bus.consumer`."""
         return MemoryMember(self._broker, group, self._instance, topics, listener, reread=reread)
 
-    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+    def follower(self, topics: Sequence[Topic], start: Start) -> Follower:
         """See `Bus.follower`."""
         return MemoryFollower(self._broker, topics, start)
 
@@ -235,7 +238,7 @@ class _MemoryReader:
         if self._broker.away:
             return None
         for partition, offset in self._next.items():
-            if partition in self._paused:
+            if partition in self._paused or partition[0] in self._broker.denied:
                 continue
             log, found = self._broker.log(partition), max(offset, self._broker.begin(partition))
             if found < len(log):
@@ -246,7 +249,7 @@ class _MemoryReader:
 
 
 class MemoryFollower(_MemoryReader):
-    """See `Consumer`: in no group."""
+    """See `Follower`."""
 
     def __init__(self, broker: MemoryBroker, topics: Sequence[Topic], start: Start) -> None:
         super().__init__(broker, topics)
@@ -259,6 +262,21 @@ class MemoryFollower(_MemoryReader):
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """A follower has nothing to commit."""
         raise NotImplementedError("a follower commits nothing")
+
+    def committed(self) -> Mapping[Partition, int]:
+        """Nothing."""
+        return {}
+
+    def ask_ends(self) -> Mapping[Partition, int] | None:
+        """See `Follower.ask_ends`."""
+        denied = any(topic in self._broker.denied for topic, _ in self._next)
+        if self._broker.away or (denied and not self._broker.tells_ends):
+            return None
+        return {partition: len(self._broker.log(partition)) for partition in self._next}
+
+    def reached(self) -> Mapping[Partition, int]:
+        """See `Follower.reached`."""
+        return self._next
 
     def close(self) -> None:
         """See `Consumer.close`."""
@@ -285,6 +303,7 @@ class MemoryMember(_MemoryReader):
         self._listener = listener
         self._reread = reread
         self._member: Member | None = None
+        self._committed: dict[Partition, int] = {}
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
@@ -296,10 +315,15 @@ class MemoryMember(_MemoryReader):
         return self._broker.wait_for(self._take, timeout_s)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """See `Consumer.commit`."""
-        if self._member is None or not self._group.has(self._member):
-            raise RetryLater("offsets not committed: the group has expelled this member")
+        """See `Consumer.commit`. A broker that is away, or a group that expelled this member, does not take them."""
+        if self._member is None or not self._group.has(self._member) or self._broker.away:
+            return
         self._broker.commit(self._name, offsets)
+        self._committed |= offsets
+
+    def committed(self) -> Mapping[Partition, int]:
+        """See `Consumer.committed`."""
+        return self._committed
 
     def begun_at(self, partition: Partition) -> int | None:
         """See `Consumer.begun_at`."""
@@ -334,6 +358,7 @@ class MemoryMember(_MemoryReader):
             self._listener.revoked(moved)
         self._next = {each: offset for each, offset in self._next.items() if each not in moved}
         self._paused -= set(moved)
+        self._committed = {each: offset for each, offset in self._committed.items() if each not in moved}
         self._group.give_up(member, moved)
 
     def _take_over(self, member: Member) -> None:
@@ -347,7 +372,7 @@ class MemoryMember(_MemoryReader):
     def _lose(self) -> None:
         if self._listener is not None:
             self._listener.lost(self.assignment())
-        self._member, self._paused, self._next = None, set(), {}
+        self._member, self._paused, self._next, self._committed = None, set(), {}, {}
 
 
 class MemoryPartitionReader:

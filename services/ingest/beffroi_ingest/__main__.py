@@ -13,7 +13,7 @@ from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraSource
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.lifecycle import Runtime, running
-from beffroi_common.runtime.settings import KafkaSettings, load
+from beffroi_common.runtime.settings import load
 from beffroi_common.topics import CAMERAS, Service
 
 from .batching import BatchLimits
@@ -27,9 +27,6 @@ SERVICE = "ingest"
 POLL_S = 0.2
 FLUSH_S = 1.0
 CLOSE_S = 5.0
-
-DELIVERY_TIMEOUT_S = 1_000_000.0
-"""Eleven days: a broker that is away costs the oldest pictures, and never the process with all that waits in it."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +46,7 @@ class Ingest:
         self._settings = settings
         self._runtime = runtime
         self._bug: BaseException | None = None
-        self._bus = KafkaBus(_with_delivery_timeout(settings.kafka), SERVICE, settings.instance)
+        self._bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
         self._producer = SideProducer(self._bus.producer, runtime.clock)
         self._status = StatusReporter(self._producer, SERVICE, settings.instance, runtime.clock)
         self._outbox = Outbox(
@@ -123,10 +120,6 @@ class Ingest:
     def _end_with(self, bug: BaseException) -> None:
         self._bug = bug
         self._runtime.stop.set()
-
-
-def _with_delivery_timeout(kafka: KafkaSettings) -> KafkaSettings:
-    return kafka.model_copy(update={"delivery_timeout_s": DELIVERY_TIMEOUT_S})
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main() -> None:
         if await_slots(settings.kafka, Service.MASKER, runtime, settings.retry_log_s) is None:
             return
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
-        decisions = Decisions(bus)
+        decisions = Decisions(bus, runtime.clock, settings.configuration_age_s)
         decisions.start()
         try:
             if runtime.wait_for(

@@ -1,4 +1,4 @@
-"""What each refusal means to a person, and what to do about it."""
+"""What each refusal means to a person, and what to do about it; and what keeps pictures waiting."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ MESSAGES: dict[Reason, tuple[Level, str]] = {
     Reason.UNKNOWN_CAMERA: (
         Level.ERROR,
         "Pictures arrive of a camera that is not configured: none passes. Add the camera, or find who sends them.",
+    ),
+    Reason.SWITCHED_OFF: (
+        Level.WARNING,
+        "The camera is switched off, and pictures of it still arrive: none passes. If this lasts, see whether ingest "
+        "runs and may read cameras.v1.",
     ),
     Reason.NO_MASK_DECISION: (
         Level.ERROR,
@@ -65,3 +70,11 @@ WIDENED = (
     "the picture's edge. Draw them again on a picture of today.",
 )
 """Code and words for pictures that pass, but not as somebody decided."""
+
+STALE = (
+    Level.ERROR,
+    "stale_configuration",
+    "It is not known whether the masks are still in force, since cameras.v1 cannot be read: no picture passes, and "
+    "what arrives is kept for ten minutes. Look at the broker, and at the masker's right to read that topic.",
+)
+"""Level, code and words while decisions are too old to count."""

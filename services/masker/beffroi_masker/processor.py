@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import structlog
 
-from beffroi_common.bus import Record, StatusReporter, TooLarge
+from beffroi_common.bus import Record, StatusReporter, TableStaleError, TooLarge
 from beffroi_common.bus.batches import raw_batch
 from beffroi_common.bus.keyed import Key, KeyedWork, Output
 from beffroi_common.bus.sequences import SequenceTracker
@@ -19,7 +21,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_MASKED
 
 from .decisions import Decisions
-from .messages import MESSAGES, WIDENED
+from .messages import MESSAGES, STALE, WIDENED
 from .stream import Limits, MaskedStream, Outcome, Reason
 
 log = structlog.get_logger(__name__)
@@ -44,9 +46,13 @@ def masker_work(masking: Masking) -> KeyedWork:
     return KeyedWork(
         read=raw_batch,
         new_stream=lambda key, _source: KeyedMaskedStream(key, masking),
-        report=lambda counters: masking.status.service(counters=counters),
+        report=partial(_report, masking),
         forget_s=FORGET_S,
     )
+
+
+def _report(masking: Masking, counters: Mapping[str, float]) -> None:
+    masking.status.service(*(STALE if masking.decisions.are_stale else (Level.OK, "running", "")), counters)
 
 
 class KeyedMaskedStream:
@@ -68,8 +74,16 @@ class KeyedMaskedStream:
         return self._stream.needed_offset
 
     def handle(self, batch: FrameBatch, record: Record) -> list[Output]:
-        """Mask one raw batch."""
-        decision = self._masking.decisions.of(batch.camera, batch.source_version)
+        """Mask one raw batch.
+
+        Raises:
+            TableStaleError: which masks are in force is not known at present; the batch is kept.
+        """
+        try:
+            decision = self._masking.decisions.of(batch.camera, batch.source_version)
+        except TableStaleError:
+            self._say(*STALE)
+            raise
         if isinstance(decision, Reason):
             outcomes = self._stream.refuse(batch, decision)
         else:

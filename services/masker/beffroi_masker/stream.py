@@ -21,6 +21,7 @@ class Reason(StrEnum):
     """Why a raw batch has no masked one. These are codes: people see the words of `messages`."""
 
     UNKNOWN_CAMERA = "unknown_camera"
+    SWITCHED_OFF = "switched_off"
     NO_MASK_DECISION = "no_mask_decision"
     OTHER_SOURCE = "other_source"
     OTHER_SHAPE = "other_shape"

@@ -62,7 +62,7 @@ def outage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Outage]:
     command = Command("kafka", broker.argv(), broker.folder)
     processes = [start_ready(command, lambda: is_open(broker.port), READY_TIMEOUT_S)]
     try:
-        settings = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, session_timeout_s=6)
+        settings = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, session_timeout_s=6, request_timeout_s=2)
         create_topics(settings, slots=SLOTS)
         yield Outage(
             KafkaBus(settings, "test", uuid4().hex),
@@ -304,6 +304,59 @@ def test_a_broker_away_for_long_is_a_loss_and_what_was_not_committed_is_read_aga
     assert [word for word in heard.told if word != "assigned"] == ["lost"]
     assert len(heard.partitions) == SLOTS
     consumer.close()
+
+
+def test_what_is_committed_while_the_broker_is_away_is_not_waited_for_and_is_asked_again(
+    outage: Outage, group: str
+) -> None:
+    camera = f"camera-{uuid4().hex[:8]}"
+    producer = outage.bus.producer()
+    producer.send(VIEWERS, camera, viewers(camera), partition=0)
+    producer.flush(TIMEOUT_S)
+    heard = Heard()
+    consumer = outage.bus.consumer(group, [VIEWERS], heard)
+    (first,) = read_until(consumer, bool)
+    offsets = {first.source: first.offset + 1}
+    outage.begin()
+
+    def ask_again_and_lose(_seen: list[Record]) -> bool:
+        if not consumer.committed() and consumer.assignment():
+            consumer.commit(offsets)
+        return "lost" in heard.told
+
+    read_until(consumer, ask_again_and_lose)
+    assert not consumer.committed()
+    outage.end()
+    read_until(consumer, bool)
+    consumer.commit(offsets)
+    assert consumer.committed() == offsets
+    consumer.close()
+    assert not read_caught_up_by(outage.bus.consumer(group, [VIEWERS]), camera)
+
+
+def read_caught_up_by(consumer: Consumer, camera: str) -> list[Record]:
+    """What is left to read of a camera."""
+    found = read_until(consumer, lambda _: consumer.caught_up())
+    consumer.close()
+    return mine(found, camera)
+
+
+def test_a_follower_knows_how_much_of_its_topics_it_has_read(outage: Outage) -> None:
+    camera = f"camera-{uuid4().hex[:8]}"
+    producer, follower = outage.bus.producer(), outage.bus.follower([VIEWERS], Start.BEGINNING)
+    for _ in range(2):
+        producer.send(VIEWERS, camera, None, partition=1)
+        assert producer.flush(TIMEOUT_S) == 0
+        ends = follower.ask_ends() if follower.assignment() else {(VIEWERS.name, 1): 1}
+        assert ends is not None
+        assert follower.reached() != ends
+        read_until(follower, lambda _: follower.caught_up() and follower.reached() == follower.ask_ends())
+    assert follower.reached() == {(VIEWERS.name, 0): 0, (VIEWERS.name, 1): 2}
+    outage.begin()
+    assert follower.ask_ends() is None
+    outage.end()
+    read_until(follower, lambda _: follower.reached() == follower.ask_ends())
+    follower.close()
 
 
 def letter(number: int) -> DeadLetter:

@@ -55,7 +55,7 @@ class Site:
         self.broker = MemoryBroker(slots=1, clock=self.clock)
         self.bus = MemoryBus(self.broker)
         self.directory = CameraDirectory()
-        self.table = Table(self.bus, STATUS, decode_status)
+        self.table = Table(self.bus, STATUS, decode_status, self.clock)
         self.statuses = Statuses(self.clock, timedelta(seconds=30), lambda _: None, "service/api/a1", self.table)
         self.sender = DeparturesSender(self.table, self.directory, self.clock, self.bus.producer())
 

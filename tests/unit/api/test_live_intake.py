@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -37,12 +37,25 @@ def camera(name: str, slot: int, version: int = 1) -> Camera:
 
 
 class WatchedBus(MemoryBus):
-    """Shows what its one reader follows."""
+    """Shows what its one reader follows, and what it was asked to follow."""
 
     reader: PartitionReader
 
+    def __init__(self, broker: MemoryBroker, turn: Callable[[], int]) -> None:
+        super().__init__(broker)
+        self.asked: list[tuple[int, Partition]] = []
+        """In which turn of the loop, and which partition."""
+        self._turn = turn
+
     def partition_reader(self) -> PartitionReader:
         self.reader = super().partition_reader()
+        follow = self.reader.follow
+
+        def noted(partition: Partition, since_ms: int) -> None:
+            self.asked.append((self._turn(), partition))
+            follow(partition, since_ms)
+
+        self.reader.follow = noted  # type: ignore[method-assign]
         return self.reader
 
 
@@ -52,7 +65,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.broker = MemoryBroker(slots=3, clock=self.clock)
-        self.bus = WatchedBus(self.broker)
+        self.bus = WatchedBus(self.broker, lambda: self.rounds)
         self.directory = CameraDirectory()
         self.directory.load([camera("gate", 0), camera("yard", 0), camera("park", 1)], {})
         settings = LiveSettings(linger_s=LINGER_S)
@@ -237,3 +250,19 @@ async def test_a_broker_that_is_away_is_asked_again(bench: Bench) -> None:
     await bench.follows((MASKED, 0))
     bench.send(*film(1, start_ns=START_NS))
     assert await sequence(viewer) == 0
+
+
+@pytest.mark.asyncio
+async def test_while_the_broker_does_not_answer_one_partition_is_asked_for_in_a_turn(bench: Bench) -> None:
+    """Each costs a wait, and the heartbeat comes after all of them."""
+    bench.broker.away = True
+    bench.watch("gate"), bench.watch("park"), bench.watch("gate", View.ANNOTATED)
+    for _ in range(5):
+        await bench.turned()
+        bench.clock.advance(1)
+    turns = [turn for turn, _ in bench.bus.asked]
+    assert len(set(turns)) == len(turns)
+    assert {partition for _, partition in bench.bus.asked} == {(MASKED, 0), (MASKED, 1), (FRAMES_ANNOTATED.name, 0)}
+    bench.broker.away = False
+    bench.clock.advance(1)
+    await bench.follows((MASKED, 0), (MASKED, 1), (FRAMES_ANNOTATED.name, 0))

@@ -17,7 +17,7 @@ from beffroi_api.db.database import Database
 from beffroi_api.live.services import LiveServices
 from beffroi_api.live.settings import LiveProcessSettings
 from beffroi_api.modules.live.schemas import View
-from beffroi_common.bus import Consumer, Partition, PartitionReader, Start
+from beffroi_common.bus import Consumer, Follower, Partition, PartitionReader, Start
 from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode, ServiceStatus, Viewers
 from beffroi_common.runtime.health import Health
 from beffroi_common.topics import FRAMES_MASKED, STATUS, TOPICS, VIEWERS, Service, Topic, every_topic
@@ -46,7 +46,7 @@ class WatchedBus(MemoryBus):
     def consumer(self, *_arguments: Any, **_options: Any) -> Consumer:
         raise AssertionError("live views are in no group")
 
-    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+    def follower(self, topics: Sequence[Topic], start: Start) -> Follower:
         self.read |= {topic.name for topic in topics}
         return super().follower(topics, start)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,16 +12,22 @@ from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from tests.application import SYSTEM, eventually
-from tests.unit.api.desk import WALL, WHO, Desk, Failing, masking_of, of
+from tests.unit.api.desk import LATER, WALL, WHO, Desk, Failing, masking_of, of
 
-from beffroi_api.bus.cameras import LEASE, CamerasSender
+from beffroi_api.bus.cameras import LEASE, UNDO_AGAIN_S, UNWATCHED, WATCH_AGE_S, CamerasSender
 from beffroi_api.db.leases import Lease
 from beffroi_api.db.tables import CameraRow
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.schemas import CameraInput
 from beffroi_common.bus import RetryLater
-from beffroi_common.contracts import Camera
-from beffroi_testing import MemoryBus
+from beffroi_common.contracts import Camera, CameraSource, LegalBasis, MaskDecision
+from beffroi_common.contracts.base import MAX_INT32
+from beffroi_common.topics import CAMERAS
+from beffroi_testing import ManualClock, MemoryBus
+
+BASIS = LegalBasis(
+    analytic="loitering", purpose="essai", reference="arrêté 1", starts_at=LATER, ends_at=LATER + timedelta(days=1)
+)
 
 
 def newer_release(camera: Camera) -> bytes:
@@ -199,12 +207,163 @@ def test_an_undone_camera_stays_due_while_it_cannot_be_sent(
     sender.close()
 
 
-def test_two_databases_that_publish_do_not_answer_each_other_for_ever(desk: Desk) -> None:
+WINDOW = of(version=4, mask=3).masking
+
+
+def other(camera: Camera, **changes: Any) -> Camera:
+    """What somebody else says of it."""
+    return camera.model_copy(update=changes)
+
+
+FOREIGN: dict[str, Callable[[Camera], Camera | bytes | None]] = {
+    "masks taken off": lambda ours: other(ours, version=4, masking=None),
+    "other masks": lambda ours: other(ours, version=4, masking=WINDOW),
+    "other masks under the same version": lambda ours: other(ours, masking=WINDOW),
+    "other masks under an older version": lambda ours: other(ours, version=2, masking=WINDOW),
+    "another source": lambda ours: other(ours, source=CameraSource(url="pattern:320x240@5")),
+    "a legal basis": lambda ours: other(ours, version=4, legal_bases=(BASIS,)),
+    "the last numbers that there are": lambda ours: other(
+        ours, version=MAX_INT32, masking=of(version=1, mask=MAX_INT32).masking
+    ),
+    "its removal": lambda _ours: None,
+    "what nobody can read": lambda _ours: b"{",
+    "what a newer release said": lambda ours: newer_release(other(ours, version=4)),
+}
+"""What somebody says of a camera of version 3, with masks of version 2, that nobody decided here."""
+
+
+@pytest.mark.parametrize("spoil", FOREIGN.values(), ids=FOREIGN)
+def test_what_nobody_decided_here_is_undone_and_said(
+    desk: Desk, spoil: Callable[[Camera], Camera | bytes | None]
+) -> None:
+    with desk.publishing(), capture_logs() as logs:
+        eventually(desk.on_bus)
+        (ours,) = desk.on_bus()
+        assert ours is not None
+        spoilt = spoil(ours)
+        desk.on_the_bus(spoilt)
+        undone = eventually(lambda: last_of(desk.on_bus(after=2)))
+    assert undone == desk.cameras.get(SYSTEM, "gate")
+    assert undone.model_copy(update={"version": ours.version, "masking": ours.masking}) == ours
+    assert decision_of(undone) == decision_of(ours)
+    assert desk.by_the_system() == [("camera_saved", "gate")]
+    (said,) = (entry for entry in logs if "nobody decided here" in entry["event"])
+    assert (said["log_level"], said["camera"]) == ("error", "gate")
+    if isinstance(spoilt, Camera) and spoilt.masking is not None and spoilt.masking.version < MAX_INT32:
+        assert not desk.directory.shows("gate", spoilt.masking.version), "what was masked otherwise is not shown"
+    assert desk.decide().version < 10, "numbers are not used up"
+
+
+def decision_of(camera: Camera) -> MaskDecision:
+    """What was decided, whatever its number."""
+    assert camera.masking is not None
+    return camera.masking.model_copy(update={"version": 1})
+
+
+def last_of(cameras: list[Camera | None]) -> Camera | None:
+    return cameras[-1] if cameras else None
+
+
+def test_what_is_said_of_a_camera_in_another_partition_is_deleted_there(desk: Desk) -> None:
+    """Whoever starts reads the partitions in any order."""
     with desk.publishing():
         eventually(desk.on_bus)
-        desk.on_the_bus(of(version=7, mask=4), of(version=6, mask=4))
-        desk.decide()
-        eventually(lambda: len(desk.on_bus()) == 4)
-        desk.decide()
-        eventually(lambda: len(desk.on_bus()) == 5)
-    assert [each and each.version for each in desk.on_bus()] == [3, 7, 6, 4, 5]
+        (ours,) = desk.on_bus()
+        assert ours is not None
+        desk.on_the_bus(other(ours, version=4, slot=1, masking=WINDOW), slot=1)
+        eventually(lambda: desk.on_bus(slot=1)[-1] is None and len(desk.on_bus()) > 1)
+        assert desk.on_bus()[-1] == desk.cameras.get(SYSTEM, "gate")
+
+
+def test_a_camera_that_somebody_else_adds_meanwhile_is_taken_down(desk: Desk) -> None:
+    with desk.publishing():
+        eventually(desk.on_bus)
+        desk.on_the_bus(of("yard", version=7, mask=4, slot=1), camera="yard", slot=1)
+        eventually(lambda: desk.on_bus("yard", slot=1)[-1] is None)
+    assert desk.by_the_system() == [("camera_removed", "yard")]
+
+
+def test_a_camera_that_somebody_else_adds_with_the_last_numbers_that_there_are_can_be_made_again(desk: Desk) -> None:
+    with desk.publishing():
+        eventually(desk.on_bus)
+        forged = other(of("yard", version=MAX_INT32, mask=MAX_INT32, slot=1), source_version=MAX_INT32)
+        desk.on_the_bus(forged, camera="yard", slot=1)
+        eventually(lambda: desk.on_bus("yard", slot=1)[-1] is None)
+        body = {"name": "Yard", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
+        desk.cameras.save(WHO, "yard", CameraInput.model_validate(body), None)
+        assert eventually(lambda: desk.on_bus("yard", slot=1)[-1]).version < 10
+
+
+def test_a_removed_camera_that_somebody_else_brings_back_is_taken_down(desk: Desk) -> None:
+    desk.cameras.remove(WHO, "gate", None)
+    with desk.publishing():
+        eventually(lambda: desk.on_bus() and desk.on_bus()[-1] is None)
+        desk.on_the_bus(of(version=9, mask=9))
+        eventually(lambda: desk.on_bus()[-1] is None)
+        assert not desk.directory.shows("gate", 9)
+
+
+def test_a_database_put_back_while_it_runs_is_not_taken_for_what_was_decided(desk: Desk) -> None:
+    before = desk.row()
+    with desk.publishing():
+        eventually(desk.on_bus)
+        decided = desk.decide()
+        eventually(lambda: masking_of(desk.on_bus()[-1]) == decided)
+        with desk.cameras.database.write(SYSTEM) as session:
+            row = repository.find(session, "gate")
+            assert row is not None
+            row.version, row.document, row.mask_version = before.version, before.document, before.mask_version
+        desk.on_the_bus(None)
+        eventually(lambda: last_of(desk.on_bus(after=3)))
+    newest = desk.on_bus()[-1]
+    assert newest is not None
+    assert (newest.masking, newest.version) == (None, 5)
+
+
+def test_what_this_process_sends_itself_is_left_alone(desk: Desk) -> None:
+    with desk.publishing() as publisher:
+        eventually(desk.on_bus)
+        for _ in range(5):
+            decided = desk.decide()
+            publisher.wake()
+            eventually(lambda: masking_of(desk.on_bus()[-1]) == decided)  # noqa: B023
+        desk.cameras.remove(WHO, "gate", None)
+        eventually(lambda: desk.on_bus()[-1] is None)
+    assert desk.by_the_system() == []
+
+
+def test_two_databases_that_publish_do_not_answer_each_other_without_a_pause(desk: Desk) -> None:
+    with desk.publishing() as publisher:
+        eventually(desk.on_bus)
+        desk.on_the_bus(of(version=7, mask=4))
+        eventually(lambda: desk.row().version == 8 and len(desk.on_bus()) == 3)
+        desk.on_the_bus(of(version=20, mask=9))
+        for _ in range(3):
+            decided = desk.decide()
+            publisher.wake()
+            eventually(lambda: masking_of(desk.on_bus()[-1]) == decided)  # noqa: B023
+        assert [each and each.version for each in desk.on_bus()][:5] == [3, 7, 8, 20, 9]
+        desk.on_the_bus(of(version=21, mask=9))
+        assert isinstance(desk.cameras.clock, ManualClock)
+        desk.cameras.clock.advance(UNDO_AGAIN_S[0])
+        eventually(lambda: desk.row().version == 22)
+
+
+def test_it_is_said_while_nobody_sees_who_else_writes(desk: Desk) -> None:
+    lease = Lease(desk.cameras.database, desk.cameras.clock, LEASE, "one", 900.0)
+    bus = MemoryBus(desk.broker)
+    sender = CamerasSender(bus, desk.cameras, lease, bus.producer())
+
+    def told() -> list[Camera | None]:
+        sender.send()
+        return desk.on_bus()
+
+    eventually(told)
+    assert sender.trouble() is None
+    desk.broker.denied.add(CAMERAS.name)
+    assert isinstance(desk.cameras.clock, ManualClock)
+    desk.cameras.clock.advance(WATCH_AGE_S + 1)
+    assert sender.trouble() == UNWATCHED
+    desk.broker.denied.clear()
+    eventually(lambda: sender.trouble() is None)
+    sender.close()

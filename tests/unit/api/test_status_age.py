@@ -27,7 +27,9 @@ class Place:
         self.broker = MemoryBroker(clock=self.clock)
         self.came = threading.Event()
         self.statuses = Statuses(self.clock, timedelta(seconds=STALE_S), lambda _: self.came.set(), "service/api/a")
-        self.table = Table(MemoryBus(self.broker), STATUS, decode_status, on_change=self.statuses.changed)
+        self.table = Table(
+            MemoryBus(self.broker), STATUS, decode_status, self.broker.clock, on_change=self.statuses.changed
+        )
         self.statuses.table = self.table
 
     def say(self, wrong_s: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from beffroi_common.bus import Start
-from beffroi_common.bus.kafka.consumers import Follower
+from beffroi_common.bus.kafka.consumers import KafkaFollower
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED
 
 
@@ -35,7 +35,7 @@ class Young:
 
 
 def test_a_topic_that_comes_later_is_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    follower = Follower(
+    follower = KafkaFollower(
         {"bootstrap.servers": "127.0.0.1:1", "group.id": "f"}, [FRAMES_MASKED, FRAMES_ANNOTATED], Start.END
     )
     client = Young()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from queue import Queue
 
 import pytest
 
 from beffroi_common.bus import Absent, Table
-from beffroi_common.bus.table import TableDeadError
+from beffroi_common.bus.table import ASK_EVERY_S, TableDeadError, TableStaleError, TopicTruncatedError
 from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
-from beffroi_testing import MemoryBroker, MemoryBus
+from beffroi_local.process import await_condition
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 TIMEOUT_S = 10.0
+MAX_AGE_S = 30.0
 
 
 def viewers(camera: str) -> Viewers:
@@ -42,10 +44,21 @@ def changes() -> Changes:
 @pytest.fixture
 def table(broker: MemoryBroker, changes: Changes) -> Iterator[Table[Viewers]]:
     send(broker, "before", viewers("before").encode())
-    made = Table(MemoryBus(broker), VIEWERS, Viewers.decode, on_change=changes.on_change)
+    made = Table(
+        MemoryBus(broker), VIEWERS, Viewers.decode, broker.clock, max_age_s=MAX_AGE_S, on_change=changes.on_change
+    )
     made.start()
     yield made
     made.close()
+
+
+def advance(broker: MemoryBroker, seconds: float) -> None:
+    assert isinstance(broker.clock, ManualClock)
+    broker.clock.advance(seconds)
+
+
+def await_true(condition: Callable[[], bool]) -> None:
+    await_condition(condition, TIMEOUT_S, "the table to look again")
 
 
 def send(broker: MemoryBroker, key: str, value: bytes | None) -> None:
@@ -87,13 +100,61 @@ def test_what_comes_after_an_unreadable_message_counts(
     assert table.get("before") == after
 
 
+def test_silence_does_not_age_it_while_the_broker_answers(table: Table[Viewers], broker: MemoryBroker) -> None:
+    assert table.wait_caught_up(TIMEOUT_S)
+    advance(broker, 10 * MAX_AGE_S)
+    await_true(lambda: not table.is_stale)
+    assert table.get("before") == viewers("before")
+
+
+@pytest.mark.parametrize("how", ["away", "denied", "unread"])
+def test_past_its_age_it_says_nothing_until_the_broker_is_heard_again(
+    table: Table[Viewers], broker: MemoryBroker, how: str
+) -> None:
+    """The broker is away; or the right to read is lost; or that to ask where the topic ends is all that is left."""
+    assert table.wait_caught_up(TIMEOUT_S)
+    if how == "away":
+        broker.away = True
+    else:
+        broker.denied.add(VIEWERS.name)
+    broker.tells_ends = how == "unread"
+    send(broker, "before", None)
+    advance(broker, MAX_AGE_S - 5)
+    assert table.get("before") == viewers("before"), "until then what was known counts"
+    advance(broker, 10)
+    await_true(lambda: table._ask_at_s > broker.clock.monotonic_s())  # it asks again, in vain
+    for use in (lambda: table.get("before"), table.values):
+        with pytest.raises(TableStaleError, match=VIEWERS.name):
+            use()
+    broker.away, broker.tells_ends = False, False
+    broker.denied.clear()
+    advance(broker, ASK_EVERY_S)
+    await_true(lambda: not table.is_stale)
+    assert table.get("before") is Absent.MISSING
+
+
+def test_what_may_lack_what_it_once_said_is_followed_no_more(broker: MemoryBroker) -> None:
+    """Its topic was made anew, or lost what was on it."""
+    table = Table(MemoryBus(broker), VIEWERS, Viewers.decode, broker.clock, max_age_s=MAX_AGE_S)
+    send(broker, "before", viewers("before").encode())
+    table.start()
+    assert table.wait_caught_up(TIMEOUT_S)
+    broker.log((VIEWERS.name, 0)).clear()
+    advance(broker, ASK_EVERY_S)
+    table._thread.join(TIMEOUT_S)
+    with pytest.raises(TableDeadError) as dead:
+        table.get("before")
+    assert isinstance(dead.value.__cause__, TopicTruncatedError)
+    table.close()
+
+
 def test_a_table_that_is_followed_no_more_says_nothing_instead_of_what_was(broker: MemoryBroker) -> None:
     def decode(payload: bytes) -> Viewers:
         if payload == b"bug":
             raise ZeroDivisionError
         return Viewers.decode(payload)
 
-    dead = Table(MemoryBus(broker), VIEWERS, decode)
+    dead = Table(MemoryBus(broker), VIEWERS, decode, broker.clock)
     send(broker, "before", viewers("before").encode())
     dead.start()
     assert dead.wait_caught_up(TIMEOUT_S)

@@ -100,6 +100,16 @@ async def test_a_camera_that_dies_leaves_no_alert_open(site: Site) -> None:
 
 
 @pytest.mark.asyncio
+async def test_while_its_configuration_may_have_changed_unheard_it_waits(site: Site) -> None:
+    site.bench.stale = True
+    await site.listen(2 * CHECKS, {HOME})
+    assert site.said == [OPENED]
+    site.bench.stale = False
+    await site.listen(1, {HOME})
+    assert site.said == [OPENED, ENDED]
+
+
+@pytest.mark.asyncio
 async def test_it_is_said_after_a_restart_too(site: Site) -> None:
     """The next process, or the instance that has the partition now, knows the camera from the changelog alone."""
     after = Site()

@@ -7,17 +7,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import IllegalStateError  # type: ignore[import-untyped]
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
-from beffroi_common.bus import Absent, Producer, Record, RetryLater, StatusReporter
+from beffroi_common.bus import Absent, Producer, Record, RetryLater, StatusReporter, TableStaleError
 from beffroi_common.bus.crashes import TRIES
 from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals, TooManyDeadLettersError
 from beffroi_common.contracts import Alert, AlertState, Camera, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
-from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _StateWriter, make_app
+from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _position, _StateWriter, make_app
 from beffroi_detector.rules.processor import TracksProcessor
 from beffroi_detector.rules.settings import RulesSettings
 from beffroi_rules.engine import advance
@@ -35,15 +37,22 @@ class Bench:
         self.broker = MemoryBroker(clock=ManualClock(START))
         self.producer = MemoryBus(self.broker).producer()
         self.configured: dict[str, Camera | Absent] = {"cam": camera()}
+        self.stale = False
         clock = self.broker.clock
         self.processor = TracksProcessor(
-            cameras=lambda name: self.configured.get(name, Absent.MISSING),
+            cameras=self.camera,
             producer=self.producer,
             refusals=Refusals(self.producer, "rules", [TRACKS], clock, DeadLetterLimit(in_a_row=3)),
             status=StatusReporter(self.producer, "rules", "test", clock),
             clock=clock,
             plans=Plans(REGISTRY),
         )
+
+    def camera(self, name: str) -> Camera | Absent:
+        """What is configured, as the table says it."""
+        if self.stale:
+            raise TableStaleError("cameras.v1")
+        return self.configured.get(name, Absent.MISSING)
 
     @property
     def said(self) -> list[Alert]:
@@ -70,6 +79,14 @@ def test_alerts_go_to_the_partition_of_their_camera(bench: Bench) -> None:
     status = decode_status(bench.broker.records(STATUS)[-1].value or b"")
     assert isinstance(status, CameraStatus)
     assert status.code == "watching"
+
+
+def test_while_a_legal_basis_may_have_ended_unheard_a_record_waits(bench: Bench) -> None:
+    bench.stale = True
+    with pytest.raises(RetryLater):
+        bench.processor.process(record(tracks(0, {"a": HERE})), None)
+    bench.stale = False
+    assert bench.processor.process(record(tracks(0, {"a": HERE})), None) is not None
 
 
 def test_a_release_that_refuses_everything_ends(bench: Bench) -> None:
@@ -273,3 +290,13 @@ def test_tracks_that_end_the_rules_twice_are_a_dead_letter_and_the_rest_goes_on(
     (letter,) = (DeadLetter.decode(each.value or b"") for each in bench.broker.records(dead_letter_topic(TRACKS)))
     assert (letter.offset, letter.payload) == (1, poison.encode())
     assert "OverflowError" in letter.reason
+
+
+@pytest.mark.parametrize("error", [ConsumerNotStarted(), IllegalStateError("Partition 1 is not assigned")])
+@pytest.mark.asyncio
+async def test_a_partition_that_is_lost_while_it_is_asked_for_has_no_position(error: Exception) -> None:
+    async def position(_partition: TP) -> int:
+        raise error
+
+    app: Any = SimpleNamespace(consumer=SimpleNamespace(position=position))
+    assert await _position(app, 1) is None

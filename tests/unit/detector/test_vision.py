@@ -11,9 +11,9 @@ import pytest
 from tests.unit.detector.pictures import OnePerson, batch, decoded
 from tests.unit.rules.scenes import REGISTRY, START, camera
 
-from beffroi_common.bus import Record, StatusReporter, run
+from beffroi_common.bus import Record, StatusReporter, TableStaleError, run
 from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor
-from beffroi_common.contracts import Camera, CameraRule, CameraStatus, DeadLetter, FrameBatch, Tracks
+from beffroi_common.contracts import Camera, CameraRule, CameraStatus, DeadLetter, FrameBatch, Level, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, STATUS, TRACKS, dead_letter_topic
@@ -35,8 +35,11 @@ class Fixed:
     classes: frozenset[str] = frozenset({"person", "car"})
     """What the model knows."""
     registry: Registry = REGISTRY
+    is_stale: bool = False
 
     def plan(self, camera: str) -> Plan:
+        if self.is_stale:
+            raise TableStaleError("cameras.v1")
         return plan_of(self.cameras.get(camera), self.registry).with_classes(self.classes)
 
     def watched(self, camera: str) -> bool:
@@ -242,6 +245,21 @@ def test_what_cannot_be_sent_yet_is_kept_and_holds_its_offset_back(bench: Bench)
     bench.listen(1)
     assert bench.vision.needed() == {(FRAMES_MASKED.name, 0): 2}
     assert [each.sequence for each in bench.tracks] == [0, 0, 0, 1, 1, 2, 2, 2]
+
+
+def test_while_a_legal_basis_may_have_ended_unheard_nothing_is_analysed_and_nothing_is_lost(bench: Bench) -> None:
+    bench.give(batch(0))
+    bench.configuration.is_stale = True
+    bench.give(batch(1))
+    bench.give(batch(2))
+    bench.listen(10)
+    assert {each.sequence for each in bench.tracks} == {0}
+    said = decode_status(bench.broker.records(STATUS)[-1].value or b"")
+    assert (said.level, said.code) == (Level.ERROR, "stale_configuration")
+    assert bench.vision.needed() == {(FRAMES_MASKED.name, 0): 0}
+    bench.configuration.is_stale = False
+    bench.listen(5)
+    assert [each.sequence for each in bench.tracks] == [0, 0, 0, 1, 2], "late by now, it samples less"
 
 
 def test_a_restart_begins_at_a_key_frame_and_an_idle_camera_holds_nothing_back(bench: Bench) -> None:

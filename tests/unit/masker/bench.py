@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from beffroi_common.bus import Record
 from beffroi_common.bus.keyed import Executor, KeyedProcessor
 from beffroi_common.bus.reporter import StatusReporter
-from beffroi_common.contracts import Camera, CameraStatus, FrameBatch
+from beffroi_common.contracts import Camera, CameraStatus, FrameBatch, ServiceStatus
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, STATUS
@@ -18,6 +19,8 @@ from beffroi_masker.decisions import Decisions
 from beffroi_masker.processor import Masking, masker_work
 from beffroi_masker.stream import Limits
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
+
+MAX_AGE_S = 30.0
 
 
 def record(batch: FrameBatch, offset: int, key: str | None = None) -> Record:
@@ -35,11 +38,13 @@ class Bench:
 
     @classmethod
     @contextmanager
-    def running(cls, limits: Limits, quality: Quality, executor: Executor) -> Iterator[Bench]:
+    def running(
+        cls, limits: Limits, quality: Quality, executor: Executor, max_age_s: float = math.inf
+    ) -> Iterator[Bench]:
         clock = ManualClock()
         broker = MemoryBroker(slots=2, clock=clock)
         producer = MemoryBus(broker).producer()
-        decisions = Decisions(MemoryBus(broker))
+        decisions = Decisions(MemoryBus(broker), broker.clock, max_age_s)
         decisions.start()
         masking = Masking(decisions, StatusReporter(producer, "masker", "test", clock), clock, limits, quality)
         try:
@@ -54,9 +59,9 @@ class Bench:
         """Publish a configuration, and wait until the masker has it."""
         value = camera.encode() if isinstance(camera, Camera) else camera
         source_version = camera.source_version if isinstance(camera, Camera) else 1
+        assert self.decisions.wait_caught_up(5)
         before = self.decisions.of(key, source_version)
         self.broker.append(CAMERAS.name, key, value, 1, {})
-        assert self.decisions.wait_caught_up(5)
         for _ in range(500):
             if self.decisions.of(key, source_version) != before:
                 return
@@ -85,6 +90,10 @@ class Bench:
 
     def masked(self) -> list[FrameBatch]:
         return [FrameBatch.decode(each.value or b"") for each in self.broker.records(FRAMES_MASKED)]
+
+    def last_service_status(self) -> ServiceStatus:
+        found = [decode_status(each.value or b"") for each in self.broker.records(STATUS)]
+        return [each for each in found if isinstance(each, ServiceStatus)][-1]
 
     def last_status(self, camera: str = "gate") -> CameraStatus:
         found = [decode_status(each.value or b"") for each in self.broker.records(STATUS)]

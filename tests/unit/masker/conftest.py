@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from av import VideoFrame
-from tests.unit.masker.bench import Bench
+from tests.unit.masker.bench import MAX_AGE_S, Bench
 
 from beffroi_common.bus.keyed import InlineExecutor
 from beffroi_common.contracts import AccessUnit, Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
@@ -148,6 +148,13 @@ def gate(burn: MaskDecision) -> Camera:
 def bench(limits: Limits, quality: Quality) -> Iterator[Bench]:
     """A masker that works in the caller's thread."""
     with Bench.running(limits, quality, InlineExecutor()) as made:
+        yield made
+
+
+@pytest.fixture
+def forgetful_bench(limits: Limits, quality: Quality) -> Iterator[Bench]:
+    """The same, with decisions that count for `MAX_AGE_S` after they were last known to be in force."""
+    with Bench.running(limits, quality, InlineExecutor(), MAX_AGE_S) as made:
         yield made
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 from av import VideoFrame
-from tests.unit.masker.bench import Bench, record
+from tests.unit.masker.bench import MAX_AGE_S, Bench, record
 
 from beffroi_common.bus import InvalidRecord, Record, run
 from beffroi_common.bus.keyed import InlineExecutor, ThreadExecutor
 from beffroi_common.contracts import Camera, DeadLetter, FrameBatch, InvalidMessageError
 from beffroi_common.media.encoding import Quality
-from beffroi_common.topics import FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES
+from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, MAX_FRAME_RECORD_BYTES
 from beffroi_masker.stream import Limits
 from beffroi_testing import MemoryBus
 
@@ -37,6 +37,7 @@ def test_every_raw_batch_becomes_a_masked_one_in_the_same_slot(
     [
         ("none", "unknown_camera"),
         ("undecided", "no_mask_decision"),
+        ("switched off", "switched_off"),
         ("unreadable", "unreadable_configuration"),
         ("crossing itself", "unreadable_configuration"),
         ("unknown field", "unreadable_configuration"),
@@ -54,6 +55,7 @@ def test_without_a_readable_decision_nothing_passes_and_it_is_said(
     assert crossing != good
     said: dict[str, Camera | bytes] = {
         "undecided": gate.model_copy(update={"masking": None}),
+        "switched off": gate.model_copy(update={"enabled": False}),
         "unreadable": b"{",
         "crossing itself": crossing,
         "unknown field": good[:-1] + b',"sound":true}',
@@ -87,6 +89,29 @@ def test_an_unreadable_camera_that_is_removed_is_unknown(bench: Bench, gate: Cam
     bench.configure(None)
     bench.masker.handle(record(raw[1], 1))
     assert bench.last_status().code == "unknown_camera"
+
+
+def test_while_masks_may_have_changed_unheard_nothing_passes_and_nothing_is_lost(
+    forgetful_bench: Bench, gate: Camera, raw: list[FrameBatch]
+) -> None:
+    bench = forgetful_bench
+    bench.configure(gate)
+    bench.feed(raw[:1])
+    bench.broker.denied.add(CAMERAS.name)
+    bench.clock.advance(MAX_AGE_S + 1)
+    bench.feed(raw[1:], first=1)
+    bench.listen(20)
+    assert [batch.sequence for batch in bench.masked()] == [0]
+    assert bench.last_status().code == bench.last_service_status().code == "stale_configuration"
+    assert bench.masker.needed()[FRAMES_RAW.name, 1] <= 1
+    bench.broker.denied.clear()
+    for _ in range(500):  # until the table has heard the broker, and the camera is due again
+        bench.listen(1)
+        if not bench.decisions.are_stale and len(bench.masked()) == len(raw):
+            break
+        threading.Event().wait(0.01)
+    assert [batch.identity for batch in bench.masked()] == [batch.identity for batch in raw]
+    assert (bench.last_status().code, bench.last_service_status().code) == ("masked", "running")
 
 
 def test_one_camera_in_trouble_stops_no_other(bench: Bench, gate: Camera, make_raw: MakeRaw, noise: Noise) -> None:

@@ -4,6 +4,7 @@ A message answers one question wherever it is: which offsets may be committed on
 asks the processor; the rest is a `Producer`, a `Consumer` and two kinds of refusal:
 
     RetryLater                     wait, then the same record again; nothing is committed
+    └── TableStaleError            what a table says may be out of date at present
     InvalidRecord                  dead letter with the reason, then on
     ├── TooLarge                   larger than the topic's limit
     └── InvalidMessageError        breaks its contract
@@ -22,6 +23,7 @@ from .interfaces import (
     Consumer,
     Deferred,
     Delivered,
+    Follower,
     Listener,
     Offsets,
     Partition,
@@ -34,7 +36,7 @@ from .interfaces import (
 )
 from .loop import LoopOptions, run
 from .reporter import StatusReporter
-from .table import Absent, Table
+from .table import Absent, Table, TableStaleError
 
 __all__ = [
     "Absent",
@@ -45,6 +47,7 @@ __all__ = [
     "Delivered",
     "DeliveryError",
     "Fatal",
+    "Follower",
     "InvalidRecord",
     "Listener",
     "LoopOptions",
@@ -59,6 +62,7 @@ __all__ = [
     "Start",
     "StatusReporter",
     "Table",
+    "TableStaleError",
     "TooLarge",
     "run",
 ]

@@ -195,10 +195,12 @@ class Consumer(Protocol):
         """Return the next record, or None when none came in time."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Store the offsets to begin at after a restart.
+        """Ask the broker to store the offsets to begin at after a restart. Waits for no answer; see `committed`."""
 
-        Raises:
-            RetryLater: the broker did not take them.
+    def committed(self) -> Mapping[Partition, int]:
+        """The offsets that the broker was asked to store for what is assigned, less those that it did not take.
+
+        Whoever finds one missing asks again.
         """
 
     def pause(self, partitions: Collection[Partition]) -> None:
@@ -221,6 +223,19 @@ class Consumer(Protocol):
 
     def close(self) -> None:
         """Leave."""
+
+
+class Follower(Consumer, Protocol):
+    """Reads all partitions of its topics, in no group, and can tell how much of them it has read."""
+
+    def ask_ends(self) -> Mapping[Partition, int] | None:
+        """Ask the broker now where each partition ends: the next offset that it would give.
+
+        None: it does not answer, or does not let this reader read. Waits for it for a few seconds.
+        """
+
+    def reached(self) -> Mapping[Partition, int]:
+        """The offset up to which each partition was read; never less than it was, even if the broker lost the rest."""
 
 
 class PartitionReader(Protocol):
@@ -267,7 +282,7 @@ class Bus(Protocol):
         With `reread` each assignment starts at the beginning: the group shares out partitions, and state is rebuilt.
         """
 
-    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+    def follower(self, topics: Sequence[Topic], start: Start) -> Follower:
         """A reader of all partitions, in no group; it commits nothing."""
 
     def partition_reader(self) -> PartitionReader:

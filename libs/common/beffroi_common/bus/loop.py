@@ -114,7 +114,6 @@ class _Loop:
         self._crashes = crashes
         self._backlog = backlog
         self._position: dict[Partition, int] = {}
-        self._committed: dict[Partition, int] = {}
         self._due: dict[Partition, int] = {}
         self._pending: Record | None = None
         self._held: deque[Record] = deque()
@@ -141,7 +140,6 @@ class _Loop:
         self._refusals.drop(partitions)
         for partition in partitions:
             self._position.pop(partition, None)
-            self._committed.pop(partition, None)
             self._due.pop(partition, None)
         self._held = deque(record for record in self._held if record.source not in partitions)
         self._settled = deque(each for each in self._settled if each.source not in partitions)
@@ -299,15 +297,11 @@ class _Loop:
 
     def _commit(self, partitions: Collection[Partition]) -> None:
         offsets = self._safe(partitions)
-        changed = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
+        committed = self._consumer.committed()
+        changed = {each: offset for each, offset in offsets.items() if committed.get(each) != offset}
         if not changed or self._producer.flush(self._options.flush_timeout_s):
             return  # what was made of these records is not safe yet
-        try:
-            self._consumer.commit(changed)
-        except RetryLater as reason:
-            log.warning("offsets not committed", reason=str(reason))
-        else:
-            self._committed |= changed
+        self._consumer.commit(changed)
 
     def _needed(self) -> Mapping[Partition, int]:
         """What the processor needs, and what it refused that is not with the dead letters yet."""

@@ -1,19 +1,27 @@
-"""A compacted topic as a dictionary that keeps itself up to date."""
+"""A compacted topic as a dictionary that keeps itself up to date, and knows how old what it says may be.
+
+Silence proves nothing: a topic on which nothing is said and one that may not be read any more look alike. So the broker
+is asked every few seconds where the topic ends. Once all up to there is read, the table is as it was when that was
+asked; its *age* counts from then on.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Generic, TypeVar
 
 import structlog
 
 from beffroi_common.contracts import InvalidMessageError
-from beffroi_common.errors import Fatal
+from beffroi_common.errors import Fatal, RetryLater
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.metrics import TABLE_AGE_SECONDS
 from beffroi_common.topics import Topic
 
-from .interfaces import Bus, Record, Start
+from .interfaces import Bus, Follower, Partition, Record, Start
 
 log = structlog.get_logger(__name__)
 
@@ -21,9 +29,23 @@ Value = TypeVar("Value")
 
 POLL_TIMEOUT_S = 0.1
 
+ASK_EVERY_S = 2.0
+"""The broker is asked so often where the topic ends."""
+
 
 class TableDeadError(Fatal):
     """What the table says may be out of date for ever: a bug, which ends the process of whoever relies on it."""
+
+
+class TableStaleError(RetryLater):
+    """The broker was not heard for so long that what the table says may be out of date: wait until it is again."""
+
+
+class TopicTruncatedError(Fatal):
+    """The topic ends before what was read of it: it was made anew, or its broker lost some of it.
+
+    What was lost is not known, so nothing that was read may count; the process starts again with what is there.
+    """
 
 
 class Absent(Enum):
@@ -43,15 +65,34 @@ class Table(Generic[Value]):
         bus: Bus,
         topic: Topic,
         decode: Callable[[bytes], Value],
+        clock: Clock,
         *,
+        max_age_s: float = math.inf,
         on_change: Callable[[str, Value | Absent], None] | None = None,
         name: str = "table",
     ) -> None:
+        """Wire it.
+
+        Args:
+            bus: the broker.
+            topic: is followed.
+            decode: reads a message.
+            clock: for the age.
+            max_age_s: older than this, it says nothing. Infinite where what it says carries a time of its own; then it
+                does no harm either that the topic has lost something.
+            on_change: hears of each message, on the table's thread.
+            name: of the thread.
+        """
         self._bus = bus
+        self._clock = clock
+        self._max_age_s = max_age_s
+        self._current_at_s = -math.inf
+        self._asked: tuple[float, Mapping[Partition, int]] | None = None
+        self._ask_at_s = -math.inf
         self._topic = topic
         self._decode = decode
         self._on_change = on_change
-        self._latest: dict[str, Value | Absent] = {}
+        self._latest: dict[str, dict[int, tuple[int, Value | Absent]]] = {}
         self._lock = threading.Lock()
         self._caught_up = threading.Event()
         self._stop = threading.Event()
@@ -77,29 +118,56 @@ class Table(Generic[Value]):
         self._raise_if_dead()
         return caught_up
 
+    @property
+    def age_s(self) -> float:
+        """How long ago all that is on the topic was known for sure; infinite before it was for the first time."""
+        return self._clock.monotonic_s() - self._current_at_s
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is older than it may be."""
+        return self.age_s > self._max_age_s
+
     def get(self, key: str) -> Value | Absent:
         """Latest value of `key`, or why there is none.
 
         Raises:
             TableDeadError: it is followed no more.
+            TableStaleError: what it says may be out of date at present.
         """
         self._raise_if_dead()
+        self._raise_if_stale()
         with self._lock:
-            return self._latest.get(key, Absent.MISSING)
+            return self._newest(key)
 
     def values(self) -> dict[str, Value]:
         """All values by key, without what cannot be read.
 
         Raises:
             TableDeadError: it is followed no more.
+            TableStaleError: what it says may be out of date at present.
         """
         self._raise_if_dead()
+        self._raise_if_stale()
         with self._lock:
-            return {key: value for key, value in self._latest.items() if not isinstance(value, Absent)}
+            found = {key: self._newest(key) for key in self._latest}
+        return {key: value for key, value in found.items() if not isinstance(value, Absent)}
+
+    def partitions_of(self, key: str) -> Collection[int]:
+        """Where something is said of `key`. Elsewhere than in its own partition nobody should: see `_newest`."""
+        with self._lock:
+            return frozenset(self._latest.get(key, ()))
 
     def _raise_if_dead(self) -> None:
         if self._death is not None:
             raise TableDeadError(f"{self._topic.name} is followed no more") from self._death
+
+    def _raise_if_stale(self) -> None:
+        if self.is_stale:
+            raise TableStaleError(
+                f"{self._topic.name} was last known to be read to its end {self.age_s:.0f} s ago, more than the "
+                f"{self._max_age_s:.0f} allowed: does the broker answer, and may this service read it?"
+            )
 
     def _follow(self) -> None:
         try:
@@ -109,26 +177,61 @@ class Table(Generic[Value]):
             self._caught_up.set()
 
     def _read(self) -> None:
-        consumer = self._bus.follower([self._topic], Start.BEGINNING)
+        follower = self._bus.follower([self._topic], Start.BEGINNING)
         try:
             while not self._stop.is_set():
-                record = consumer.poll(POLL_TIMEOUT_S)
+                record = follower.poll(POLL_TIMEOUT_S)
                 if record is not None:
                     self._take(record)
-                elif not self._caught_up.is_set() and consumer.caught_up():
+                self._measure(follower)
+                if record is None and not self._caught_up.is_set() and follower.caught_up() and self.age_s < math.inf:
                     self._caught_up.set()
         finally:
-            consumer.close()
+            follower.close()
+
+    def _measure(self, follower: Follower) -> None:
+        """Ask now and then where the topic ends, and note when all up to there is read."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._ask_at_s:
+            TABLE_AGE_SECONDS.labels(topic=self._topic.name).set(self.age_s)
+            if self._asked is None and follower.assignment():
+                self._ask(follower, now_s)
+            if self.age_s < math.inf:  # whoever waits until it caught up is not kept waiting
+                self._ask_at_s = now_s + ASK_EVERY_S
+        if self._asked is not None:
+            asked_at_s, ends = self._asked
+            reached = follower.reached()
+            if all(reached.get(partition, -1) >= end for partition, end in ends.items()):
+                self._current_at_s, self._asked = asked_at_s, None
+
+    def _ask(self, follower: Follower, now_s: float) -> None:
+        ends = follower.ask_ends()
+        if ends is not None:
+            self._raise_if_truncated(ends, follower.reached())
+            self._asked = (now_s, ends)
+
+    def _raise_if_truncated(self, ends: Mapping[Partition, int], reached: Mapping[Partition, int]) -> None:
+        short = {each: end for each, end in ends.items() if end < reached.get(each, end)}
+        if short and self._max_age_s < math.inf:
+            raise TopicTruncatedError(f"{self._topic.name} ends at {short}, where {dict(reached)} was read already")
 
     def _take(self, record: Record) -> None:
         value = self._decoded(record)
         with self._lock:
-            if value is Absent.MISSING:
-                self._latest.pop(record.key, None)
-            else:
-                self._latest[record.key] = value
+            places = self._latest.setdefault(record.key, {})
+            places.pop(record.partition, None)  # what came last is last
+            if value is not Absent.MISSING:
+                places[record.partition] = (record.timestamp_ms, value)
+            if not places:
+                del self._latest[record.key]
+            newest = self._newest(record.key)
         if self._on_change is not None:
-            self._on_change(record.key, value)
+            self._on_change(record.key, newest)
+
+    def _newest(self, key: str) -> Value | Absent:
+        """Of what several partitions say, the newest by the broker's clock: after a restart they come in any order."""
+        said = list(self._latest.get(key, {}).values())
+        return max(reversed(said), key=lambda each: each[0])[1] if said else Absent.MISSING
 
     def _decoded(self, record: Record) -> Value | Absent:
         if record.value is None:

@@ -63,6 +63,12 @@ WORK_SECONDS = Histogram(
 )
 QUEUE_BYTES = Gauge("beffroi_queue_bytes", "Bytes waiting in a bounded queue", ["queue"])
 QUEUE_LIMIT_BYTES = Gauge("beffroi_queue_limit_bytes", "What may wait in a bounded queue at most", ["queue"])
+TABLE_AGE_SECONDS = Gauge(
+    "beffroi_table_age_seconds", "How long ago all of a topic that is kept in memory was known to be read", ["topic"]
+)
+CONFIGURATIONS_UNDONE = Counter(
+    "beffroi_configurations_undone_total", "Messages of cameras.v1 that nobody here decided, and that were undone"
+)
 CAMERA_UP = Gauge("beffroi_camera_up", "1 while pictures of the camera arrive", ["camera"])
 ALERTS = Counter("beffroi_alerts_total", "Alerts by rule and state", ["camera", "rule", "state"])
 OBJECTS_STORED = Counter("beffroi_objects_stored_total", "Segments stored", ["camera"])

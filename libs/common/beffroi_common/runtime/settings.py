@@ -50,8 +50,9 @@ class KafkaSettings(_Group):
     At least one record of the largest size must fit."""
     prefetch_bytes: int = Field(default=16 * 1024 * 1024, ge=1024 * 1024)
     """Bound of what a consumer reads ahead; librdkafka's own default is 64 MiB."""
-    delivery_timeout_s: float = Field(default=120.0, gt=0)
-    """After this the broker counts as having refused a message."""
+    request_timeout_s: float = Field(default=30.0, ge=1.5)
+    """A broker that did not answer a request for so long is asked again, over a new connection: nothing that was sent
+    is given up for it. Half of librdkafka's own default: a process that ends waits so long for one that is frozen."""
     session_timeout_s: float = Field(default=10.0, ge=6.0)
     """A member without a heartbeat for so long loses its partitions. 6 s is the broker's lower bound."""
 
@@ -101,8 +102,12 @@ class ServiceSettings(StrictSettings):
     """Where traces go (OTLP over HTTP); None: nowhere."""
     trace_ratio: float = Field(default=0.01, ge=0.0, le=1.0)
     """Share of batches traced: a picture has two batches a second and camera."""
-    heartbeat_timeout_s: float = Field(default=60.0, gt=0)
-    """A loop that did not turn for so long makes /healthz fail."""
+    configuration_age_s: float = Field(default=30.0, ge=5.0)
+    """Cameras' configuration counts for so long after it was last known to be up to date: a mask that somebody draws,
+    or a legal basis that somebody ends, is in force everywhere by then, or nothing is done any more."""
+    heartbeat_timeout_s: float = Field(default=60.0, ge=12.0)
+    """A loop that did not turn for so long makes /healthz fail. In one turn it may wait twice for the broker, five
+    seconds each."""
 
 
 class KeyedSettings(ServiceSettings):

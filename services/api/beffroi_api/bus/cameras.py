@@ -4,7 +4,8 @@ An outbox: the database knows which version the broker has, so a change made whi
 back. Everything is sent once when a process begins to publish, after what the bus says was read: see `reconciliation`.
 
 A process that stalls between looking at its lease and sending may send an older version after its successor's newer
-one. Whoever publishes follows the topic, sees that, and sends the newer one again.
+one. Whoever publishes follows the topic all along, sees that, and sends the newer one again; and undoes what nobody
+here decided.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from beffroi_api.bus.reconciliation import SCOPE, BusSnapshotReader, Reconciler
+from beffroi_api.bus.publisher import Trouble
+from beffroi_api.bus.reconciliation import SCOPE, BusSnapshotReader, LastWord, Reconciler, Verdict
 from beffroi_api.db.database import AWAY
 from beffroi_api.db.leases import Lease
 from beffroi_api.db.tables import CameraRow
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_common.bus import Bus, Producer, RetryLater
-from beffroi_common.contracts import Camera
+from beffroi_common.contracts import Camera, Level
+from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.topics import CAMERAS
 
 log = structlog.get_logger(__name__)
@@ -30,6 +33,20 @@ LEASE = "publisher"
 
 SNAPSHOT_WAIT_S = 1.0
 """Longest wait for the broker in one round until the topic was read to its end."""
+
+UNDO_AGAIN_S = (1.0, 60.0)
+"""From undoing a camera to undoing it again, doubled from the first to the most: two databases that publish on one bus
+would answer each other for ever."""
+
+WATCH_AGE_S = 30.0
+"""What others say on the topic is undone within a few seconds; unheard for longer than this, it is not watched."""
+
+UNWATCHED: Trouble = (
+    Level.ERROR,
+    "stale_configuration",
+    "Nobody sees who else writes on cameras.v1, since it cannot be read: look at the broker, and at the api's right to "
+    "read that topic.",
+)
 
 
 class CamerasSender:
@@ -69,6 +86,11 @@ class CamerasSender:
             return  # it is written down in a later round
         self._term.known |= versions
 
+    def trouble(self) -> Trouble | None:
+        """See `Sender.trouble`."""
+        is_unwatched = self._term is not None and self._term.begun and self._term.topic.is_stale
+        return UNWATCHED if is_unwatched else None
+
     def close(self) -> None:
         """See `Sender.close`. Another process goes on at once."""
         self._end_term()
@@ -84,7 +106,7 @@ class CamerasSender:
         number = self._lease.term
         if self._term is None or self._term.number != number:
             self._end_term()
-            self._term = _Term(number, BusSnapshotReader(self._bus), {}, {})
+            self._term = _Term(number, BusSnapshotReader(self._bus, self._cameras.clock, WATCH_AGE_S), {}, {})
             log.info("this process publishes cameras from now on", term=number)
         return self._term
 
@@ -109,9 +131,7 @@ class CamerasSender:
         return True
 
     def _send_due(self, term: _Term) -> None:
-        for camera, version in term.topic.undone().items():
-            log.warning("an older version came after a newer one", camera=camera)
-            term.due[camera] = version
+        self._judge(term)
         with self._cameras.database.read(SCOPE) as session:
             changed = [row for row in repository.unpublished(session) if term.sent.get(row.id, 0) < row.version]
             due = [(camera, repository.find(session, camera)) for camera in term.due]
@@ -119,6 +139,38 @@ class CamerasSender:
             self._send_again(term, camera, row)
         for row in changed:
             self._send(term, row)
+
+    def _judge(self, term: _Term) -> None:
+        """Look at what was said of cameras on the bus, and have sent again what somebody else spoilt."""
+        term.unjudged |= term.topic.take_unjudged()
+        for camera in sorted(term.unjudged):
+            with self._cameras.database.read(SCOPE) as session:
+                row = repository.find(session, camera)
+            said = term.topic.last_word(camera, row.slot if row else None)
+            match said.judged(row):
+                case Verdict.OUTDATED:
+                    log.warning("an older version came after a newer one", camera=camera)
+                    term.due[camera] = said.numbers.version
+                case Verdict.FOREIGN if not self._undo(term, camera, said):
+                    continue
+            term.unjudged.discard(camera)
+
+    def _undo(self, term: _Term, camera: str, said: LastWord) -> bool:
+        """Whether it was undone; not if that is to wait, having been done just now."""
+        backoff = term.undone.setdefault(camera, Backoff(self._cameras.clock, *UNDO_AGAIN_S))
+        if not backoff.is_due():
+            return False
+        backoff.failed()
+        reconciler = Reconciler(self._cameras)
+        with self._cameras.database.read(SCOPE) as session:
+            row = repository.find(session, camera)
+        if row is None and isinstance(said.camera, Camera):
+            reconciler.take_in(said.camera, said.numbers)
+        elif row is not None and row.version < term.sent.get(camera, 0):
+            reconciler.end_decision(camera, term.topic.snapshot())  # not the bus was changed, but the database put back
+        else:
+            reconciler.undo(camera, said)
+        return True
 
     def _send_again(self, term: _Term, camera: str, row: CameraRow | None) -> None:
         # Where the database itself is behind, another one publishes too: sending again would never end.
@@ -131,6 +183,8 @@ class CamerasSender:
             return False
         try:
             camera: Camera = repository.document(row)
+            for stray in term.topic.strays(row.id, row.slot):
+                self._producer.send(CAMERAS, row.id, None, partition=stray)
             self._producer.send(CAMERAS, row.id, camera, partition=row.slot)
             if row.removed_at is not None:  # first switched off for those who run it, then gone for those who come
                 self._producer.send(CAMERAS, row.id, None, partition=row.slot)
@@ -150,6 +204,8 @@ class _Term:
         known: by camera, the version that the database knows the broker to have.
         due: by camera, the version that is to be sent whatever the database says: it could not be sent when the term
             began, or an older one came after it.
+        unjudged: of which something was said that was not compared with the database yet.
+        undone: by camera, when what somebody else said of it may be undone again.
     """
 
     number: int | None
@@ -158,6 +214,8 @@ class _Term:
     known: dict[str, int]
     due: dict[str, int] = field(default_factory=dict)
     begun: bool = False
+    unjudged: set[str] = field(default_factory=set)
+    undone: dict[str, Backoff] = field(default_factory=dict)
 
     def unmarked(self) -> dict[str, int]:
         return {camera: version for camera, version in self.sent.items() if self.known.get(camera) != version}

@@ -54,6 +54,9 @@ class DeparturesSender:
     def acknowledged(self) -> None:
         """One that was lost is sent again: its status is still there."""
 
+    def trouble(self) -> None:
+        """None of its own."""
+
     def close(self) -> None:
         """See `Sender.close`."""
 

@@ -52,6 +52,9 @@ class HeadsSender:
     def acknowledged(self) -> None:
         """The next one says more than one that was lost."""
 
+    def trouble(self) -> None:
+        """None of its own."""
+
     def close(self) -> None:
         """See `Sender.close`. What was added since the last minute is published too."""
         self._due_s = self._clock.monotonic_s()

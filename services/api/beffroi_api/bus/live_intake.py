@@ -128,7 +128,7 @@ class _Reading:
         self._wanted: set[Watched] = set()
         self._backlog: dict[Partition, dict[Watched, _Group]] = {}
         """Of partitions that were not read to their end yet: the last group of pictures of each camera."""
-        self._retry_at_s = float("-inf")
+        self._retry_at_s: dict[Partition, float] = {}
 
     def follow_watched(self) -> None:
         """Follow the partitions of what is watched, and leave those that nobody needs any more."""
@@ -142,9 +142,10 @@ class _Reading:
         for partition in followed - partitions:
             self._reader.leave(partition)
             self._backlog.pop(partition, None)
-        if now_s >= self._retry_at_s:
-            for partition in partitions - followed:
-                self._follow(partition)
+        self._retry_at_s = {each: at_s for each, at_s in self._retry_at_s.items() if each in partitions}
+        for partition in partitions - followed:
+            if now_s >= self._retry_at_s.get(partition, now_s) and not self._follow(partition):
+                break  # one in vain may have cost a wait for the broker: the heartbeat is next, then the others
 
     def take(self, record: Record) -> None:
         """Hand a batch on; what nobody wants of a partition is not even decoded."""
@@ -177,9 +178,11 @@ class _Reading:
             if camera is not None:
                 yield watched, (TOPICS[watched[1]], camera.slot)
 
-    def _follow(self, partition: Partition) -> None:
+    def _follow(self, partition: Partition) -> bool:
         try:
             self._reader.follow(partition, self._clock.now_ns() // 1_000_000 - self._backlog_ms)
         except RetryLater as reason:
             log.warning("no live pictures", partition=partition, reason=str(reason))
-            self._retry_at_s = self._clock.monotonic_s() + RETRY_S
+            self._retry_at_s[partition] = self._clock.monotonic_s() + RETRY_S
+            return False
+        return True

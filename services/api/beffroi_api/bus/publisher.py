@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from typing import Protocol
 
 from beffroi_common.bus import Backlog, Bus, Producer, StatusReporter
+from beffroi_common.contracts import Level
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.runtime.steadiness import Steadiness
@@ -19,6 +20,10 @@ FLUSH_S = 5.0
 """Longest wait for the broker in one round; what is not acknowledged then is looked at again in the next."""
 
 
+Trouble = tuple[Level, str, str]
+"""Level, code and words of a status."""
+
+
 class Sender(Protocol):
     """One kind of message, for as long as one producer lives."""
 
@@ -28,11 +33,16 @@ class Sender(Protocol):
     def acknowledged(self) -> None:
         """The broker has everything that was sent."""
 
+    def trouble(self) -> Trouble | None:
+        """What people should know of it; None: all is well."""
+
     def close(self) -> None:
         """No more is sent."""
 
 
 MakeSender = Callable[[Producer], Sender]
+
+WELL: Trouble = (Level.OK, "running", "")
 
 
 class Publisher:
@@ -89,7 +99,7 @@ class Publisher:
     def _round(self, producer: Producer, senders: Sequence[Sender], status: StatusReporter) -> None:
         for sender in senders:
             sender.send()
-        status.service()
+        status.service(*next(filter(None, (sender.trouble() for sender in senders)), WELL))
         if producer.flush(FLUSH_S) == 0:
             for sender in senders:
                 sender.acknowledged()

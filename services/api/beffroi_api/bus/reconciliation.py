@@ -4,13 +4,17 @@ Sent as it is, an older row would undo a newer one: what somebody covered since 
 decision would take a number that means another one already. So where the bus is ahead, the camera's decision on masks
 ends, as with another source: nothing passes until a person decides again, and the numbers go on above those on the bus.
 A camera that no row knows is filmed, but nobody can see or stop it: it is taken in as removed, and published as such.
+
+From then on nobody else has anything to say there. What comes all the same is undone: the camera is sent again as the
+database has it, with numbers above all that were seen, so that no picture made meanwhile counts as masked as decided.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Annotated
 
 import structlog
@@ -27,7 +31,18 @@ from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.users.service import LOCAL
 from beffroi_api.news.repository import Kind
 from beffroi_common.bus import Absent, Bus, Table
-from beffroi_common.contracts import Camera, CameraRule, CameraSource, LegalBasis, MaskDecision, Zone
+from beffroi_common.contracts import (
+    Camera,
+    CameraRule,
+    CameraSource,
+    InvalidMessageError,
+    LegalBasis,
+    MaskDecision,
+    Zone,
+)
+from beffroi_common.contracts.base import MAX_INT32
+from beffroi_common.runtime.clock import Clock
+from beffroi_common.runtime.metrics import CONFIGURATIONS_UNDONE
 from beffroi_common.topics import CAMERAS
 
 log = structlog.get_logger(__name__)
@@ -35,6 +50,10 @@ log = structlog.get_logger(__name__)
 SCOPE = Scope.system("the bus has one version of each camera, whoever owns it")
 
 REASON = "the bus was ahead of the database, as after restoring a backup"
+NOT_OURS = "somebody else wrote on the bus what this installation did not decide"
+
+MOST_BELIEVED = MAX_INT32 // 2
+"""Numbers count decisions of people. A larger one was written to use them up: above it there soon are none."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +67,63 @@ class Numbers:
     def with_those_of(self, camera: Camera) -> Numbers:
         """The higher of each."""
         return Numbers(
-            max(self.version, camera.version),
-            max(self.mask_version, camera.masking.version if camera.masking else 0),
-            max(self.source_version, camera.source_version),
+            max(self.version, _believed(camera.version)),
+            max(self.mask_version, _believed(camera.masking.version if camera.masking else 0)),
+            max(self.source_version, _believed(camera.source_version)),
         )
+
+
+def _believed(number: int) -> int:
+    return number if number <= MOST_BELIEVED else 0
+
+
+class Verdict(Enum):
+    """Whose the last word on a camera is."""
+
+    OURS = auto()
+    """It is as the database has it, or will be once what was sent arrives."""
+    OUTDATED = auto()
+    """It is older than what was there before it, as from a process that stalled."""
+    FOREIGN = auto()
+    """Nobody here ever decided that."""
+
+
+@dataclass(frozen=True)
+class LastWord:
+    """What the bus says of a camera at present.
+
+    Attributes:
+        camera: as far as it can be read.
+        exact: all of it, or None where this release cannot read that.
+        numbers: the highest that were seen of it.
+        strays: partitions that are not the camera's own and say something of it all the same.
+    """
+
+    camera: Camera | Absent
+    exact: Camera | None
+    numbers: Numbers
+    strays: Collection[int] = ()
+
+    def judged(self, row: CameraRow | None) -> Verdict:
+        """Compare it with the database, which was asked after it came: all that we sent was decided there before."""
+        if row is None:
+            return Verdict.FOREIGN if isinstance(self.camera, Camera) else Verdict.OURS
+        if self.strays:
+            return Verdict.FOREIGN
+        if self.numbers.version < row.version or self._is_as_in(row):
+            return Verdict.OURS
+        return Verdict.OUTDATED if self._was_in(row) else Verdict.FOREIGN
+
+    def _is_as_in(self, row: CameraRow) -> bool:
+        if self.camera is Absent.MISSING:
+            return row.removed_at is not None
+        return self.exact == repository.document(row)  # of a removed one the tombstone follows
+
+    def _was_in(self, row: CameraRow) -> bool:
+        if self.exact is None or self.exact.version >= row.version or self.numbers.version > row.version:
+            return False
+        now, then = repository.document(row).masking, self.exact.masking
+        return then is None or now is None or then == now or then.version < now.version
 
 
 @dataclass(frozen=True)
@@ -78,14 +150,16 @@ class BusSnapshot:
 
 
 class BusSnapshotReader:
-    """Follows `cameras.v1`: what is there when its end is reached first, and what is undone from then on."""
+    """Follows `cameras.v1`: what is there when its end is reached first, and what is said from then on."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._latest: dict[str, Camera | Absent] = {}
+    def __init__(self, bus: Bus, clock: Clock, max_age_s: float) -> None:
+        self._latest: dict[str, _Message | Absent] = {}
         self._numbers: dict[str, Numbers] = {}
-        self._undone: set[str] = set()
+        self._unjudged: set[str] = set()
         self._lock = threading.Lock()
-        self._table = Table(bus, CAMERAS, _decode, on_change=self._changed, name="publisher")
+        self._table = Table(
+            bus, CAMERAS, _decode, clock, max_age_s=max_age_s, on_change=self._changed, name="publisher"
+        )
         self._table.start()
 
     def wait(self, timeout_s: float) -> BusSnapshot | None:
@@ -97,34 +171,55 @@ class BusSnapshotReader:
         if not self._table.wait_caught_up(timeout_s):
             return None
         with self._lock:
-            self._undone.clear()  # whoever gets the snapshot sees to that
-            return BusSnapshot(dict(self._latest), dict(self._numbers))
+            self._unjudged.clear()  # whoever gets the snapshot sees to that
+        return self.snapshot()
 
-    def undone(self) -> dict[str, int]:
-        """Cameras of which an older version came after a newer one since last asked, and the highest version seen.
+    def snapshot(self) -> BusSnapshot:
+        """What is on the topic as far as it was read."""
+        with self._lock:
+            latest = {name: said.camera if isinstance(said, _Message) else said for name, said in self._latest.items()}
+            return BusSnapshot(latest, dict(self._numbers))
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether something may have been said that was not heard."""
+        return self._table.is_stale
+
+    def take_unjudged(self) -> set[str]:
+        """Cameras of which something was said since last asked.
 
         Raises:
             TableDeadError: it is followed no more.
         """
         self._table.wait_caught_up(0)
         with self._lock:
-            found = {camera: self._numbers[camera].version for camera in self._undone}
-            self._undone.clear()
+            found, self._unjudged = self._unjudged, set()
         return found
+
+    def last_word(self, camera: str, slot: int | None) -> LastWord:
+        """What is said of a camera at present, whose own partition is `slot`."""
+        with self._lock:
+            said = self._latest.get(camera, Absent.MISSING)
+            numbers = self._numbers.get(camera, Numbers())
+        strays = self.strays(camera, slot) if slot is not None else ()
+        if isinstance(said, Absent):
+            return LastWord(said, None, numbers, strays)
+        return LastWord(said.camera, said.exact, numbers, strays)
+
+    def strays(self, camera: str, slot: int) -> Collection[int]:
+        """Partitions beside its own that say something of a camera."""
+        return frozenset(self._table.partitions_of(camera)) - {slot}
 
     def close(self) -> None:
         """Stop reading."""
         self._table.close()
 
-    def _changed(self, key: str, camera: Camera | Absent) -> None:
+    def _changed(self, key: str, said: _Message | Absent) -> None:
         with self._lock:
-            self._latest[key] = camera
-            if isinstance(camera, Absent):
-                return
-            before = self._numbers.get(key, Numbers())
-            if camera.version < before.version:
-                self._undone.add(key)
-            self._numbers[key] = before.with_those_of(camera)
+            self._latest[key] = said
+            self._unjudged.add(key)
+            if isinstance(said, _Message):
+                self._numbers[key] = self._numbers.get(key, Numbers()).with_those_of(said.camera)
 
 
 @dataclass(frozen=True)
@@ -143,12 +238,32 @@ class Reconciler:
             rows = {row.id: row for row in repository.every(session)}
         for name, camera in snapshot.latest.items():
             if name not in rows and isinstance(camera, Camera):
-                self._take_in(camera, snapshot.numbers[name])
+                self.take_in(camera, snapshot.numbers[name])
         for name, row in rows.items():
             if snapshot.is_ahead_of(row):
-                self._end_decision(name, snapshot)
+                self.end_decision(name, snapshot)
 
-    def _end_decision(self, name: str, snapshot: BusSnapshot) -> None:
+    def undo(self, name: str, said: LastWord) -> None:
+        """Have a camera sent again as the database has it, above all numbers that were seen."""
+        with self.cameras.database.write(SCOPE) as session:
+            row = repository.find(session, name, for_change=True)
+            if row is None or said.judged(row) is not Verdict.FOREIGN:
+                return
+            before, camera = repository.document(row), _above(row, said.numbers)
+            _write(row, camera, said.numbers)
+            CONFIGURATIONS_UNDONE.inc()
+            log.error(
+                "a configuration on the bus that nobody decided here is undone: find out who may write cameras.v1",
+                camera=name,
+                version=camera.version,
+                version_on_the_bus=said.numbers.version,
+            )
+            action = Action.CAMERA_REMOVED if row.removed_at else Action.CAMERA_SAVED
+            self._note(session, action, before, camera, NOT_OURS)
+        self.cameras.notify(camera, removed=row.removed_at is not None)
+
+    def end_decision(self, name: str, snapshot: BusSnapshot) -> None:
+        """End the decision on a camera's masks if the bus is ahead of the database."""
         with self.cameras.database.write(SCOPE) as session:
             row = repository.find(session, name, for_change=True)
             if row is None or not snapshot.is_ahead_of(row):
@@ -164,16 +279,17 @@ class Reconciler:
                 version_on_the_bus=numbers.version,
             )
             action = Action.CAMERA_REMOVED if row.removed_at else Action.CAMERA_SAVED
-            self._note(session, action, before, camera)
+            self._note(session, action, before, camera, REASON)
         self.cameras.notify(camera, removed=row.removed_at is not None)
 
-    def _take_in(self, camera: Camera, numbers: Numbers) -> None:
+    def take_in(self, camera: Camera, numbers: Numbers) -> None:
+        """Take a camera that no row knows in as removed."""
         with self.cameras.database.write(SCOPE) as session:
             if repository.find(session, camera.id, for_change=True) is not None:
                 return
             # With the version that the bus has, not one above: should this be the wrong database, then the right one
             # is not behind when it comes back.
-            fields = {"version": numbers.version, "source_version": numbers.source_version}
+            fields = {"version": max(1, numbers.version), "source_version": max(1, numbers.source_version)}
             removed = camera.model_copy(update=fields | {"enabled": False, "masking": None})
             row = CameraRow(id=camera.id, mask_version=0, published_version=0, removed_at=self.cameras.clock.now())
             _write(row, removed, numbers)
@@ -184,10 +300,10 @@ class Reconciler:
                 camera=camera.id,
                 version_on_the_bus=numbers.version,
             )
-            self._note(session, Action.CAMERA_REMOVED, camera, removed)
+            self._note(session, Action.CAMERA_REMOVED, camera, removed, REASON)
 
-    def _note(self, session: ScopedSession, action: Action, before: Camera, after: Camera) -> None:
-        details = {"version": after.version, "reason": REASON} | changes(before, after)
+    def _note(self, session: ScopedSession, action: Action, before: Camera, after: Camera, reason: str) -> None:
+        details = {"version": after.version, "reason": reason} | changes(before, after)
         self.cameras.trail.add(session, Entry(SCOPE.actor, LOCAL, action, camera=after.id, details=details))
         self.cameras.outbox.add(session, Kind.CAMERA, after.id)
 
@@ -199,10 +315,24 @@ def _without_decision(row: CameraRow, on_bus: Camera | Absent | None, numbers: N
             # In another partition the camera would go on as it was configured.
             "slot": on_bus.slot if isinstance(on_bus, Camera) else row.slot,
             "masking": None,
-            "version": max(row.version, numbers.version) + 1,
-            "source_version": max(before.source_version, numbers.source_version) + 1,
+            "version": _next(row.version, numbers.version),
+            "source_version": _next(before.source_version, numbers.source_version),
         }
     )
+
+
+def _above(row: CameraRow, numbers: Numbers) -> Camera:
+    """As the database has it; its decision on masks takes a new number: pictures may have been made with another."""
+    before = repository.document(row)
+    masking = before.masking
+    if masking is not None:
+        masking = masking.model_copy(update={"version": _next(row.mask_version, numbers.mask_version)})
+    return before.model_copy(update={"version": _next(row.version, numbers.version), "masking": masking})
+
+
+def _next(ours: int, seen: int) -> int:
+    """Above both."""
+    return max(ours, seen) + 1
 
 
 def _write(row: CameraRow, camera: Camera, numbers: Numbers) -> None:
@@ -242,5 +372,17 @@ class _Lenient(Camera):
     legal_bases: Annotated[tuple[LegalBasis, ...], BeforeValidator(_nothing)] = ()
 
 
-def _decode(payload: bytes) -> Camera:
-    return Camera.model_validate(_Lenient.decode(payload).model_dump())
+@dataclass(frozen=True)
+class _Message:
+    """A camera as far as it can be read, and all of it where this release can."""
+
+    camera: Camera
+    exact: Camera | None
+
+
+def _decode(payload: bytes) -> _Message:
+    camera = Camera.model_validate(_Lenient.decode(payload).model_dump())
+    try:
+        return _Message(camera, Camera.decode(payload))
+    except InvalidMessageError:
+        return _Message(camera, None)

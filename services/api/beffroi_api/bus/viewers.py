@@ -6,6 +6,7 @@ from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_common.bus import Absent, Bus, Producer, RetryLater, Table
 from beffroi_common.contracts import Viewers
+from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import VIEWERS
 
 
@@ -13,12 +14,18 @@ class ViewersSender:
     """Sends the leases of this process, see `Sender`. It listens too: another process ends what is watched here."""
 
     def __init__(
-        self, bus: Bus, leases: AnnotatedLeases, directory: CameraDirectory, producer: Producer, process: str
+        self,
+        bus: Bus,
+        leases: AnnotatedLeases,
+        directory: CameraDirectory,
+        producer: Producer,
+        clock: Clock,
+        process: str,
     ) -> None:
         self._leases = leases
         self._directory = directory
         self._producer = producer
-        self._heard = Table(bus, VIEWERS, Viewers.decode, on_change=self._changed, name=process)
+        self._heard = Table(bus, VIEWERS, Viewers.decode, clock, on_change=self._changed, name=process)
         self._heard.start()
 
     def send(self) -> None:
@@ -34,6 +41,9 @@ class ViewersSender:
 
     def acknowledged(self) -> None:
         """One that was lost is renewed anyway."""
+
+    def trouble(self) -> None:
+        """None that matters: leases end by themselves."""
 
     def close(self) -> None:
         """See `Sender.close`."""

@@ -107,7 +107,7 @@ class ProcessServices:
             bus,
             [
                 *senders,
-                lambda producer: ViewersSender(bus, self.leases, self.directory, producer, service),
+                lambda producer: ViewersSender(bus, self.leases, self.directory, producer, clock, service),
                 lambda producer: DeparturesSender(self.table, self.directory, clock, producer),
             ],
             service,
@@ -118,7 +118,7 @@ class ProcessServices:
         self.leases = AnnotatedLeases(clock, settings.live.annotated_lease_s, self.publisher.wake)
         own_key = f"service/{service}/{settings.instance}"
         self.statuses = Statuses(clock, timedelta(seconds=settings.stale_after_s), on_status, own_key)
-        self.table = Table(bus, STATUS, decode_status, on_change=self.statuses.changed, name=service)
+        self.table = Table(bus, STATUS, decode_status, clock, on_change=self.statuses.changed, name=service)
         self.statuses.table = self.table
         self.reasons = Reasons(self.directory, self.statuses.of_camera, lambda: self.statuses.broker().reachable)
         self.admission = Admission()

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from beffroi_common.bus import StatusReporter, Table
 from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.kafka import KafkaBus, admin_client, await_slots
-from beffroi_common.contracts import Camera
+from beffroi_common.contracts import Camera, Level
 from beffroi_common.runtime.lifecycle import Runtime, running
 from beffroi_common.runtime.settings import load
 from beffroi_common.topics import CAMERAS, TRACKS, Service
@@ -30,6 +30,12 @@ log = structlog.get_logger(__name__)
 SERVICE = "rules"
 METADATA_TIMEOUT_S = 5.0
 BEAT_S = 0.5
+STALE = (
+    Level.ERROR,
+    "stale_configuration",
+    "It is not known whether a legal basis is still in force, since cameras.v1 cannot be read: no rule runs, and "
+    "tracks wait. Look at the broker, and at the rules' right to read that topic.",
+)
 TALKATIVE = ("faust", "mode", "aiokafka")
 """They tell each step of every start and rebalance as news; `log_level` debug lets them."""
 
@@ -43,7 +49,9 @@ def main() -> None:
                 logging.getLogger(talkative).setLevel(logging.WARNING)
         runtime.health.set_ready("assigned", False)
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
-        cameras = Table(bus, CAMERAS, Camera.decode, name=SERVICE)
+        cameras = Table(
+            bus, CAMERAS, Camera.decode, runtime.clock, max_age_s=settings.configuration_age_s, name=SERVICE
+        )
         cameras.start()
         try:
             if partitions := _wait_for_broker(cameras, settings, runtime):
@@ -102,7 +110,7 @@ async def _process(
     try:
         while not (runtime.stop.is_set() or failure or app.crashed):
             runtime.health.beat()
-            status.service()
+            status.service(*(STALE if cameras.is_stale else (Level.OK, "running", "")))
             if starting.done():
                 starting.result()
             await asyncio.sleep(BEAT_S)

@@ -11,6 +11,7 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
@@ -37,6 +38,10 @@ MAX_STATE_BYTES = 4 * 1024 * 1024
 
 HEARTBEATS = 3
 """In one session time-out, as Kafka advises."""
+
+PATIENCE_S = 1_000_000.0
+"""Eleven days: after this Faust's own producer, which writes the changelog, takes a broker that is away for one that
+refused."""
 
 REQUEST_MARGIN_S = 30.0
 """Faust wants requests to be allowed to take longer than a session."""
@@ -152,7 +157,7 @@ async def _caught_up(app: faust.App, writer: _StateWriter, ends: Ends) -> set[in
 async def _position(app: faust.App, partition: int) -> int | None:
     try:
         position: int | None = await app.consumer.position(TP(TRACKS.name, partition))
-    except ConsumerNotStarted:  # or stopped
+    except (ConsumerNotStarted, KafkaError):  # or stopped, or the partition was lost meanwhile, as to a broker away
         return None
     return position
 
@@ -225,18 +230,20 @@ class _StateWriter:
         for camera, partition in self._places.within(self.active.intersection(caught_up)):
             async with self._turn:
                 if partition in self.active and self._idle.is_idle(partition, camera):
-                    await self._end(camera, partition)
+                    await self._try_to_end(camera, partition)
+
+    async def _try_to_end(self, camera: str, partition: int) -> None:
+        try:
+            await self._end(camera, partition)
+        except RetryLater as reason:
+            log.warning("retry later", camera=camera, reason=str(reason))
 
     async def _end(self, camera: str, partition: int) -> None:
         if self._processor.is_elsewhere(camera, partition):
             self._forget(camera, partition)
             return
         remembered = self._table.get(camera)
-        try:
-            after = None if remembered is None else self._processor.end_idle(camera, partition, remembered)
-        except RetryLater as reason:
-            log.warning("retry later", camera=camera, reason=str(reason))
-            return
+        after = None if remembered is None else self._processor.end_idle(camera, partition, remembered)
         if after is not None:
             await self._flush()
             if partition not in self.active:
@@ -261,12 +268,15 @@ class _StateWriter:
         log.info("the state of a camera that is gone from here is forgotten", camera=camera, partition=partition)
 
     async def _process(self, record: Record) -> str | None:
+        waits = False
         while True:
             try:
                 after = self._processor.process(record, self._table.get(record.key))
                 await self._flush()
             except RetryLater as reason:
-                log.warning("retry later", record=repr(record), reason=str(reason))
+                if not waits:
+                    log.warning("retry later", record=repr(record), reason=str(reason))
+                waits = True
                 await asyncio.sleep(self._settings.retry_s)
             else:
                 return after
@@ -313,6 +323,7 @@ def _config(settings: RulesSettings, partitions: int) -> dict[str, Any]:
         "consumer_max_fetch_size": max(MAX_STATE_BYTES, 2 * MAX_SMALL_RECORD_BYTES),
         "producer_max_request_size": MAX_STATE_BYTES,
         "producer_acks": -1,
+        "producer_request_timeout": PATIENCE_S,
         "processing_guarantee": "at_least_once",
         "stream_buffer_maxsize": settings.stream_buffer,
         "topic_partitions": partitions,

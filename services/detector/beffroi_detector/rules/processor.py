@@ -55,7 +55,8 @@ class TracksProcessor:
         """Count one record, send what is to be said, and return what to remember as JSON; None: nothing new.
 
         Raises:
-            RetryLater: the queue to the broker is full. Nothing is remembered: process the record again.
+            RetryLater: the queue to the broker is full, or the cameras' configuration is too old to count. Nothing is
+                remembered: process the record again.
             TooManyDeadLettersError: too many records of its partition were refused.
             RecordCrashError: so many records in a row ended in an unexpected error that they are not to blame.
         """

@@ -40,7 +40,9 @@ def main() -> None:
         if await_slots(settings.kafka, Service.VISION, runtime, settings.retry_log_s) is None:
             return
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
-        configuration = BusConfiguration(bus, runtime.clock, Plans(registry.load(), detector.classes))
+        configuration = BusConfiguration(
+            bus, runtime.clock, Plans(registry.load(), detector.classes), settings.configuration_age_s
+        )
         configuration.start()
         try:
             if runtime.wait_for(

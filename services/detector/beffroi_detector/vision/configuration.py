@@ -12,13 +12,19 @@ from beffroi_rules.fitting import Plan, Plans
 class BusConfiguration:
     """Reads `cameras.v1` and `viewers.v1` in full and follows them."""
 
-    def __init__(self, bus: Bus, clock: Clock, plans: Plans) -> None:
+    def __init__(self, bus: Bus, clock: Clock, plans: Plans, max_age_s: float) -> None:
         self._clock = clock
         self._plans = plans
         self._cameras = Table(
-            bus, CAMERAS, Camera.decode, on_change=lambda camera, _now: plans.forget(camera), name="vision"
+            bus,
+            CAMERAS,
+            Camera.decode,
+            clock,
+            max_age_s=max_age_s,
+            on_change=lambda camera, _now: plans.forget(camera),
+            name="vision",
         )
-        self._viewers = Table(bus, VIEWERS, Viewers.decode, name="vision")
+        self._viewers = Table(bus, VIEWERS, Viewers.decode, clock, name="vision")
 
     def start(self) -> None:
         """Begin to follow."""
@@ -33,6 +39,11 @@ class BusConfiguration:
     def wait_caught_up(self, timeout_s: float) -> bool:
         """Wait until all cameras are known; nobody waits for viewers."""
         return self._cameras.wait_caught_up(timeout_s)
+
+    @property
+    def is_stale(self) -> bool:
+        """See `processor.Configuration`."""
+        return self._cameras.is_stale
 
     def plan(self, camera: str) -> Plan:
         """See `processor.Configuration`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -34,12 +35,27 @@ MESSAGES: dict[str, tuple[Level, str]] = {
     ),
 }
 
+STALE = (
+    Level.ERROR,
+    "stale_configuration",
+    "It is not known whether a legal basis is still in force, since cameras.v1 cannot be read: nothing is analysed, "
+    "and pictures wait. Look at the broker, and at vision's right to read that topic.",
+)
+
 
 class Configuration(Protocol):
     """Cameras and viewers as they are at present."""
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether cameras may be configured otherwise by now: a legal basis may have ended."""
+
     def plan(self, camera: str) -> Plan:
-        """The rules of a camera as it is configured, of those that the model has classes for."""
+        """The rules of a camera as it is configured, of those that the model has classes for.
+
+        Raises:
+            TableStaleError: it may be configured otherwise by now.
+        """
 
     def watched(self, camera: str) -> bool:
         """Whether somebody watches the annotated picture."""
@@ -77,9 +93,13 @@ def vision_work(looking: Looking) -> KeyedWork:
     return KeyedWork(
         read=masked_batch,
         new_stream=lambda key, _source: KeyedCameraStream(key, looking),
-        report=lambda counters: looking.status.service(counters=counters),
+        report=partial(_report, looking),
         forget_s=0.0,  # an idle camera need not keep a decoder: it starts over at a key frame
     )
+
+
+def _report(looking: Looking, counters: Mapping[str, float]) -> None:
+    looking.status.service(*(STALE if looking.configuration.is_stale else (Level.OK, "running", "")), counters)
 
 
 class KeyedCameraStream:
@@ -100,11 +120,15 @@ class KeyedCameraStream:
         return self._restart_offset if self._batches_since <= self._looking.max_rewind_batches else None
 
     def handle(self, batch: FrameBatch, record: Record) -> list[Output]:
-        """Look at one batch."""
+        """Look at one batch.
+
+        Raises:
+            TableStaleError: whether it may be looked at is not known at present; the batch is kept.
+        """
+        request = self._request(batch)
         self._counters["frames_in"] += len(batch.units)
         self._note_restart(batch, record.offset)
         with metrics.WORK_SECONDS.labels(step="vision").time():
-            request = self._request(batch)
             seen = self._stream.take(batch, request)
         self.sequences.take(batch.epoch, batch.sequence)
         self._count(batch, request.plan, seen)

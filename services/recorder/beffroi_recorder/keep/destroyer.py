@@ -20,7 +20,7 @@ from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.runtime.steadiness import Steadiness
 from beffroi_common.store import ClocksDisagree, ObjectStore, StoredObject
 from beffroi_common.topics import FRAMES_MASKED
-from beffroi_recorder.publishing import publish
+from beffroi_recorder.publishing import Publication
 
 from .expiry import ExpiryIndex
 from .register import Register, destroyed
@@ -82,6 +82,7 @@ class Destroyer:
         """
         self._store = store
         self._producer = producer
+        self._publication = Publication(producer)
         self._clock = clock
         self._retention_days = retention_days
         self._interval_s = interval_s
@@ -212,4 +213,4 @@ class Destroyer:
         except InvalidMessageError as reason:
             log.warning("what was destroyed was not a recording of ours", object=found.name, reason=str(reason))
             return
-        publish(self._producer, destroyed(segment.recording, self._now), segment.partition)
+        self._publication.publish(destroyed(segment.recording, self._now), segment.partition)

@@ -25,7 +25,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import RECORDINGS_FOUND_GONE
 from beffroi_common.store import ObjectStore, StoreDenied
 from beffroi_common.topics import RECORDINGS
-from beffroi_recorder.publishing import FLUSH_TIMEOUT_S, publish
+from beffroi_recorder.publishing import FLUSH_TIMEOUT_S, Publication
 
 from .expiry import retention_start
 
@@ -83,6 +83,7 @@ class Register:
         self._bus = bus
         self._store = store
         self._producer = producer
+        self._publication = Publication(producer)
         self._clock = clock
         self._retention = retention
         self._now = datetime.min.replace(tzinfo=UTC)
@@ -178,7 +179,7 @@ class Register:
         RECORDINGS_FOUND_GONE.labels(due="yes" if due else "no").inc()
         if not due and self._store.stat(head_name(recording.camera)) is None:
             return False
-        publish(self._producer, destroyed(recording, self._now), partition)
+        self._publication.publish(destroyed(recording, self._now), partition)
         log.log(
             logging.INFO if due else logging.ERROR,
             "destroyed by the store itself" if due else "gone before its time",

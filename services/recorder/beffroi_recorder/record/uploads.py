@@ -14,7 +14,7 @@ from beffroi_common.recordings import segment_format
 from beffroi_common.recordings.heads import Head
 from beffroi_common.runtime.metrics import OBJECTS_STORED, STORED_BYTES
 from beffroi_common.store import ObjectStore, StoredObject
-from beffroi_recorder.publishing import publish
+from beffroi_recorder.publishing import Publication
 
 from .heads import Heads
 from .segment import FinishedSegment
@@ -36,7 +36,7 @@ class UploadQueue:
         self, store: ObjectStore, producer: Producer, heads: Heads, stored: Callable[[Recording], None]
     ) -> None:
         self._store = store
-        self._producer = producer
+        self._publication = Publication(producer)
         self._heads = heads
         self._stored = stored
         self._waiting: deque[FinishedSegment] = deque()
@@ -71,7 +71,7 @@ class UploadQueue:
             recording = self._put.get(camera) or self._put_object(segment)
         self._put[camera] = recording
         segment.file.discard()  # before anything else that needs room
-        publish(self._producer, recording, segment.origin.source[1])
+        self._publication.publish(recording, segment.origin.source[1])
         with self._others_first(camera):
             self._refuse_foreign_head(segment)
             self._heads.save(Head(recording=recording, taken=dict(segment.taken)))

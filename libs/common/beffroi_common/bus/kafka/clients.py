@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from confluent_kafka.admin import AdminClient
 
-from beffroi_common.bus.interfaces import Consumer, Listener, PartitionReader, Producer, Start
+from beffroi_common.bus.interfaces import Consumer, Follower, Listener, PartitionReader, Producer, Start
 from beffroi_common.bus.membership import Membership
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import Topic
 
 from .configuration import connection, consumer_config, group_config, producer_config
-from .consumers import Follower, GroupConsumer
+from .consumers import GroupConsumer, KafkaFollower
 from .partition_reader import KafkaPartitionReader
 from .producer import KafkaProducer
 from .rdkafka_log import RdkafkaLog
@@ -39,11 +39,11 @@ class KafkaBus:
         config = consumer_config(self._settings, self._client_id) | group_config(self._settings, group, self._instance)
         return GroupConsumer(config, topics, listener, self.membership, reread=reread)
 
-    def follower(self, topics: Sequence[Topic], start: Start) -> Consumer:
+    def follower(self, topics: Sequence[Topic], start: Start) -> Follower:
         """A reader of all partitions."""
         # librdkafka wants a group even where none is joined and nothing is committed.
         config = consumer_config(self._settings, self._client_id) | {"group.id": f"{self._client_id}-follower"}
-        return Follower(config, topics, start)
+        return KafkaFollower(config, topics, start)
 
     def partition_reader(self) -> PartitionReader:
         """A reader of chosen partitions."""

@@ -18,6 +18,10 @@ BATCH_BYTES = MAX_SMALL_RECORD_BYTES // 2
 """What travels together, where librdkafka's default is a megabyte: a topic's size limit applies to the batch, and one
 beyond it is refused for good. A single record larger than this travels alone. Half: it counts before compression."""
 
+FOR_EVER = 0
+"""librdkafka: a message is tried until the broker has it, or refuses it. A broker that is away refuses nothing, so it
+ends no process; what may wait for it is bounded in bytes."""
+
 
 def connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     """librdkafka's settings to reach the broker, without anything about producing or consuming."""
@@ -30,6 +34,7 @@ def connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "allow.auto.create.topics": False,
         "reconnect.backoff.max.ms": 2000,
         "socket.keepalive.enable": True,
+        "socket.timeout.ms": int(settings.request_timeout_s * 1000),
     }
     optional = {
         "sasl.mechanism": settings.sasl_mechanism,
@@ -50,7 +55,8 @@ def producer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "linger.ms": LINGER_MS,
         "batch.size": BATCH_BYTES,
         "queue.buffering.max.kbytes": settings.queue_bytes // 1024,
-        "delivery.timeout.ms": int(settings.delivery_timeout_s * 1000),
+        "request.timeout.ms": int(settings.request_timeout_s * 1000),
+        "delivery.timeout.ms": FOR_EVER,
     }
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
 from confluent_kafka import Consumer as KafkaConsumerClient
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from beffroi_common.bus.interfaces import Listener, Offsets, Partition, Record, Start
 from beffroi_common.bus.membership import Membership
-from beffroi_common.errors import RetryLater
+from beffroi_common.runtime.clock import Clock, SystemClock
 from beffroi_common.topics import Topic
 
 from .rdkafka_log import RdkafkaLog
@@ -21,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 COMMITTED_TIMEOUT_S = 2.0
 """Asked once for each partition that is assigned, right after its first record came."""
+
+ANEW_S = 60.0
+"""A member that is refused twice within this time has a namesake, which goes on in its place."""
 
 
 class _KafkaReader:
@@ -36,8 +40,11 @@ class _KafkaReader:
         found = poll(self._client, timeout_s)
         if found is None or isinstance(found, Record):
             return found
-        self._at_end.add(found)
+        self._note_end(found.partition, found.offset)
         return None
+
+    def _note_end(self, partition: Partition, offset: int) -> None:  # noqa: ARG002 - for whoever wants to know
+        self._at_end.add(partition)
 
     def pause(self, partitions: Collection[Partition]) -> None:
         """See `Consumer.pause`."""
@@ -86,25 +93,50 @@ class GroupConsumer(_KafkaReader):
         membership: Membership,
         *,
         reread: bool,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(config)
+        self._config = config | {"on_commit": self._on_commit}
+        super().__init__(self._config)
+        self._topics = [topic.name for topic in topics]
         self._membership = membership
         self._listener = listener
         self._reread = reread
-        self._client.subscribe([topic.name for topic in topics], self._on_assign, self._on_revoke, self._on_lost)
+        self._clock = clock or SystemClock()
+        self._committed: dict[Partition, int] = {}
+        self._began_anew_s = -math.inf
+        self._subscribe()
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
         self._membership.turned()
-        return super().poll(timeout_s)
+        try:
+            return super().poll(timeout_s)
+        except KafkaException as error:
+            self._begin_anew(error)
+            return None
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """See `Consumer.commit`."""
+        """See `Consumer.commit`. A hand-over and `close` wait for the answer in librdkafka, which goes on meanwhile."""
         wanted = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
         try:
-            self._client.commit(offsets=wanted, asynchronous=False)
+            self._client.commit(offsets=wanted, asynchronous=True)
         except KafkaException as error:
-            raise RetryLater(f"offsets not committed: {error.args[0].str()}") from None
+            log.warning("offsets not committed", partitions=sorted(offsets), reason=error.args[0].str())
+        else:
+            self._committed |= offsets
+
+    def committed(self) -> Mapping[Partition, int]:
+        """See `Consumer.committed`."""
+        return self._committed
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        refused = {(each.topic, each.partition): each for each in partitions if error or each.error}
+        for name, each in refused.items():
+            if self._committed.get(name) == each.offset:
+                del self._committed[name]
+        if refused:
+            reason = error or next(iter(refused.values())).error
+            log.warning("offsets not committed", partitions=sorted(refused), reason=reason.str() if reason else "")
 
     def begun_at(self, partition: Partition) -> int | None:
         """See `Consumer.begun_at`. Asks the broker, and waits a little for its answer."""
@@ -128,42 +160,92 @@ class GroupConsumer(_KafkaReader):
             self._listener.assigned(names)
         self._membership.confirmed()
 
-    def _on_revoke(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+        if client is not self._client:
+            return  # it was given up, and what it had counts as lost
         names = partitions_of(partitions)
         if self._listener is not None:
             self._listener.revoked(names)
         self._drop(names)
 
-    def _on_lost(self, _client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
+    def _on_lost(self, client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
         # Also while the broker is away: librdkafka minds the session's end by its own clock.
-        names = partitions_of(partitions)
+        if client is self._client:
+            self._lose(partitions_of(partitions))
+
+    def _lose(self, names: set[Partition]) -> None:
         if self._listener is not None:
             self._listener.lost(names)
         self._drop(names)
         self._membership.confirmed()  # what was made of them is dropped by now
 
+    def _subscribe(self) -> None:
+        self._client.subscribe(self._topics, self._on_assign, self._on_revoke, self._on_lost)
+
+    def _begin_anew(self, error: KafkaException) -> None:
+        """Take a new client: the broker took this one for another of the same name, and it reads nothing any more.
+
+        So it happens to a commit that was asked for before a session ended with the broker away, and that reaches it
+        once it is back: librdkafka sends it under no name of a member, for it has none before it joined again.
+
+        Raises:
+            KafkaException: there really is another.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s - self._began_anew_s < ANEW_S:
+            raise error
+        self._began_anew_s = now_s
+        log.warning("the group is joined anew, as a commit of before was refused", reason=error.args[0].str())
+        gone, self._client = self._client, KafkaConsumerClient(self._config, logger=RdkafkaLog())
+        if self._assigned:
+            self._lose(set(self._assigned))
+        self._subscribe()
+        gone.close()
+
     def _drop(self, names: set[Partition]) -> None:
         self._assigned -= names
         self._at_end -= names
+        for name in names:
+            self._committed.pop(name, None)
 
 
-class Follower(_KafkaReader):
+class KafkaFollower(_KafkaReader):
     """A reader of all partitions. While the broker or a topic is not there, `poll` returns nothing and tries again."""
 
     def __init__(self, config: dict[str, Any], topics: Sequence[Topic], start: Start) -> None:
         super().__init__(config | {"auto.offset.reset": start.value})
         self._topics = [topic.name for topic in topics]
         self._start = start
+        self._reached: dict[Partition, int] = {}
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
         if not self._assigned and not self._assign():
             return None
-        return super().poll(timeout_s)
+        found = super().poll(timeout_s)
+        if found is not None:
+            self._note_reached(found.source, found.offset + 1)
+        return found
+
+    def ask_ends(self) -> Mapping[Partition, int] | None:
+        """See `Follower.ask_ends`."""
+        try:
+            return {each: self._watermarks(*each)[1] for each in self._assigned}
+        except KafkaException as error:
+            log.warning("waiting for the broker", topics=self._topics, reason=error.args[0].str())
+            return None
+
+    def reached(self) -> Mapping[Partition, int]:
+        """See `Follower.reached`."""
+        return self._reached
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """A follower has nothing to commit."""
         raise NotImplementedError("a follower commits nothing")
+
+    def committed(self) -> Mapping[Partition, int]:
+        """Nothing."""
+        return {}
 
     def _assign(self) -> bool:
         try:
@@ -175,6 +257,7 @@ class Follower(_KafkaReader):
             log.warning("waiting for topics to be made", topics=missing)
             return False
         partitions = [each for of_topic in found.values() for each in of_topic]
+        self._reached = {(each.topic, each.partition): each.offset for each in partitions}
         self._client.assign(partitions)
         self._assigned = partitions_of(partitions)
         return True
@@ -186,5 +269,17 @@ class Follower(_KafkaReader):
 
     def _first_offset(self, topic: str, number: int) -> int:
         # Asked for now, not at the first fetch: what is sent after the follower was made must reach it.
-        low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
+        low, high = self._watermarks(topic, number)
         return low if self._start is Start.BEGINNING else high
+
+    def _watermarks(self, topic: str, number: int) -> tuple[int, int]:
+        low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
+        return int(low), int(high)
+
+    def _note_end(self, partition: Partition, offset: int) -> None:
+        super()._note_end(partition, offset)
+        self._note_reached(partition, offset)  # what lay before it may be compacted away
+
+    def _note_reached(self, partition: Partition, offset: int) -> None:
+        """Never less: librdkafka itself begins anew where a topic lost its end, and whoever asks is to notice that."""
+        self._reached[partition] = max(offset, self._reached.get(partition, 0))

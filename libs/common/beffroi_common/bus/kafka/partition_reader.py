@@ -43,7 +43,7 @@ class KafkaPartitionReader:
         found = poll(self._client, timeout_s)
         if found is None or isinstance(found, Record):
             return found if found is not None and found.source in self._followed else None
-        self._caught_up |= {found} & self._followed
+        self._caught_up |= {found.partition} & self._followed
         return None
 
     def followed(self) -> Collection[Partition]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import structlog
@@ -17,8 +18,16 @@ METADATA_TIMEOUT_S = 5.0
 """How long a broker may be away before that is reported and tried again."""
 
 
-def poll(client: KafkaConsumerClient, timeout_s: float) -> Record | Partition | None:
-    """The next record, or a partition that is read to its end; None: neither came in time.
+@dataclass(frozen=True, slots=True)
+class PartitionEnd:
+    """A partition was read to its end, which was at this offset then."""
+
+    partition: Partition
+    offset: int
+
+
+def poll(client: KafkaConsumerClient, timeout_s: float) -> Record | PartitionEnd | None:
+    """The next record, or the end of a partition that is read to it; None: neither came in time.
 
     Raises:
         KafkaException: the client is broken for good.
@@ -30,8 +39,8 @@ def poll(client: KafkaConsumerClient, timeout_s: float) -> Record | Partition | 
     if error is None:
         return _record(message)
     if error.code() == KafkaError._PARTITION_EOF:
-        return _source(message)
-    if error.fatal():
+        return PartitionEnd(_source(message), int(message.offset() or 0))
+    if error.fatal() or error.code() == KafkaError._FATAL:  # said once: from then on the client reads nothing
         raise KafkaException(error)
     log.warning("broker", reason=error.str())
     return None
