@@ -186,6 +186,7 @@ class Broker:
             "-XX:TieredStopAtLevel=1",  # starts in half the time; the broker copies bytes, it does not compute
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-CreateCoredumpOnCrash",  # its memory holds pictures without masks
+            f"-XX:ErrorFile={self.folder / 'crash'}",  # has some of it too, and is no log to be kept
             f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
             "-cp",
             f"{kafka_jars()}/*",

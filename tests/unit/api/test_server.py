@@ -33,7 +33,7 @@ def test_it_is_ready_while_it_listens() -> None:
         around.append(health.ready())
 
     app = FastAPI(lifespan=lifespan)
-    server = Server(uvicorn.Config(app, port=0, log_config=None, ws="none"), app, health)
+    server = Server(uvicorn.Config(app, port=0, log_config=None, ws="none"), app, health, threading.Event())
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -42,6 +42,19 @@ def test_it_is_ready_while_it_listens() -> None:
         server.should_exit = True
         thread.join()
     assert around == [{"listening": False}, {"listening": False}]
+
+
+def test_a_stop_that_was_asked_for_before_the_server_ran_is_heard() -> None:
+    """Whoever asks while the process starts speaks to the runtime: the server takes signals over later."""
+    stop = threading.Event()
+    stop.set()
+    app = FastAPI()
+    server = Server(uvicorn.Config(app, port=0, log_config=None, ws="none"), app, Health(ManualClock(), 60.0), stop)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert not server.failed
 
 
 @pytest.mark.parametrize(
@@ -77,7 +90,7 @@ def listening(request_timeout_s: float) -> Iterator[int]:
         return PlainTextResponse("at last")
 
     config = uvicorn.Config(app, port=0, log_config=None, ws="none", http=prompt_requests(request_timeout_s, 10.0))
-    server = Server(config, app, health := Health(ManualClock(), 60.0))
+    server = Server(config, app, health := Health(ManualClock(), 60.0), threading.Event())
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -97,7 +110,9 @@ def test_it_does_not_start_and_says_so_where_its_parts_do_not() -> None:
         yield
 
     app = FastAPI(lifespan=lifespan)
-    server = Server(uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="on"), app, health)
+    server = Server(
+        uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="on"), app, health, threading.Event()
+    )
     server.run()
     assert server.failed
     assert health.ready() == {"listening": False}
@@ -107,6 +122,6 @@ def test_it_does_not_start_and_says_so_where_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         app = FastAPI()
         config = uvicorn.Config(app, port=taken.getsockname()[1], log_config=None, ws="none")
-        server = Server(config, app, Health(ManualClock(), 60.0))
+        server = Server(config, app, Health(ManualClock(), 60.0), threading.Event())
         server.run()
     assert server.failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -27,9 +28,10 @@ LISTENING = "listening"
 class Server(uvicorn.Server):
     """Says while it is ready. Closes open streams first, so that stopping does not wait for people to leave."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, health: Health) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, health: Health, stop: threading.Event) -> None:
         super().__init__(config)
         self._app = app
+        self._stop = stop
         self._health = health
         self.failed = False
         health.set_ready(LISTENING, False)
@@ -47,6 +49,10 @@ class Server(uvicorn.Server):
             self.failed = self.should_exit = True
             return
         self._health.set_ready(LISTENING, self.started)
+
+    async def on_tick(self, counter: int) -> bool:
+        """See uvicorn, which does not know of a signal that came before it took signals over itself."""
+        return await super().on_tick(counter) or self._stop.is_set()
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """See uvicorn."""
@@ -93,7 +99,7 @@ def serve(
     """
     with lifecycle.running(service, wanted) as runtime:
         app = create(lambda: build(runtime, server.fail))
-        server = Server(config(wanted, app), app, runtime.health)
+        server = Server(config(wanted, app), app, runtime.health, runtime.stop)
         server.run()
     if server.failed:
         sys.exit(1)
