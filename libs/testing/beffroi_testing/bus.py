@@ -15,12 +15,14 @@ from beffroi_common.bus import (
     Offsets,
     Partition,
     PartitionReader,
+    Position,
     Producer,
     Record,
     RetryLater,
     Start,
     TooLarge,
 )
+from beffroi_common.bus.interfaces import BeginAt
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.runtime import tracing
 from beffroi_common.runtime.clock import Clock
@@ -151,10 +153,10 @@ class MemoryBus:
         return MemoryProducer(self._broker, self._clock)
 
     def consumer(
-        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
+        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, begin_at: BeginAt | None = None
     ) -> Consumer:
         """See `Bus.consumer`."""
-        return MemoryMember(self._broker, group, self._instance, topics, listener, reread=reread)
+        return MemoryMember(self._broker, group, self._instance, topics, listener, begin_at=begin_at)
 
     def follower(self, topics: Sequence[Topic], start: Start) -> Follower:
         """See `Bus.follower`."""
@@ -294,14 +296,15 @@ class MemoryMember(_MemoryReader):
         topics: Sequence[Topic],
         listener: Listener | None,
         *,
-        reread: bool = False,
+        begin_at: BeginAt | None = None,
     ) -> None:
         super().__init__(broker, topics)
         self._name = group
         self._group = broker.group(group)
         self._instance = instance
         self._listener = listener
-        self._reread = reread
+        self._begin_at = begin_at
+        self._begun: dict[Partition, int | None] = {}
         self._member: Member | None = None
         self._committed: dict[Partition, int] = {}
 
@@ -327,7 +330,7 @@ class MemoryMember(_MemoryReader):
 
     def begun_at(self, partition: Partition) -> int | None:
         """See `Consumer.begun_at`."""
-        return None if self._reread else self._broker.committed(self._name, partition)
+        return self._begun.get(partition)
 
     def close(self) -> None:
         """See `Consumer.close`. As Kafka's static members do, it tells the group nothing: it may come back soon."""
@@ -365,9 +368,25 @@ class MemoryMember(_MemoryReader):
         given = self._group.take_over(member)
         if given is None:
             return
-        self._next |= {each: 0 if self._reread else self._broker.committed(self._name, each) for each in sorted(given)}
+        self._next |= self._first_offsets(sorted(given))
         if self._listener is not None:
             self._listener.assigned(given)
+
+    def _first_offsets(self, given: Collection[Partition]) -> dict[Partition, int]:
+        if self._begin_at is None:
+            committed = {each: self._broker.committed(self._name, each) for each in given}
+            self._begun |= committed
+            return committed
+        positions = self._begin_at(given)
+        self._begun |= {each: positions[each].offset if each in positions else None for each in given}
+        return {each: self._beginning(each, positions.get(each)) for each in given}
+
+    def _beginning(self, partition: Partition, position: Position | None) -> int:
+        if position is None:
+            return 0
+        log = self._broker.log(partition)
+        later = next((record.offset for record in log if record.timestamp_ms > position.stamp_ms), position.offset)
+        return 0 if position.offset > len(log) else min(position.offset, later)
 
     def _lose(self) -> None:
         if self._listener is not None:

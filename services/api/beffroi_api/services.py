@@ -15,6 +15,7 @@ from beffroi_api.bus.cameras import LEASE, CamerasSender
 from beffroi_api.bus.frames import FrameReader
 from beffroi_api.bus.heads import HeadsSender
 from beffroi_api.bus.intake import IndexIntake
+from beffroi_api.bus.positions import Positions
 from beffroi_api.db import installation
 from beffroi_api.db.leases import Lease
 from beffroi_api.housekeeping import Chore, Housekeeping
@@ -26,6 +27,7 @@ from beffroi_api.modules.health.schemas import CameraServiceHealth, ServiceHealt
 from beffroi_api.modules.health.service import HealthReport, StoreProbe, summary
 from beffroi_api.modules.live.stills.service import Stills
 from beffroi_api.modules.recordings.looks.served_ranges import ServedRanges
+from beffroi_api.modules.recordings.reindexing.comparison import Reindexing
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.rules.service import Rules
@@ -85,6 +87,7 @@ class Services(ProcessServices):
         )
         lease = Lease(self.database, clock, LEASE, settings.instance, settings.publisher_lease_s)
         retention = timedelta(days=settings.retention_days)
+        self._stores = stores
         listeners = Turns(
             "open event streams", Limits(settings.max_event_streams, settings.max_event_streams_per_person)
         )
@@ -143,14 +146,19 @@ class Services(ProcessServices):
     def workers(self) -> list[Worker]:
         """Its threads: those of live views, and its own."""
         group = f"beffroi-api-{installation.database_id(self.database)}"
+        positions = Positions(self.database, self.clock)
         index = IndexIntake(
             self.bus,
             self.alerts,
             self.recordings,
+            positions,
             group,
             self.clock,
             lambda: self.beat("index"),
             self.publisher.backlog,
+        )
+        reindexing = Reindexing(
+            self.database, self._stores, self.clock, self.recordings.retention, lambda: self.beat("reindexing")
         )
         chores = [
             Chore(self._probe.ask, STORE_EVERY_S),
@@ -165,6 +173,7 @@ class Services(ProcessServices):
         return [
             *super().workers(),
             Worker("index", index.run, self.on_bug),
+            Worker("reindexing", reindexing.run, self.on_bug),
             Worker("housekeeping", house.run, self.on_bug),
         ]
 

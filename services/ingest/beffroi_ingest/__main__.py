@@ -6,7 +6,7 @@ import sys
 
 import structlog
 
-from beffroi_common.bus import Consumer
+from beffroi_common.bus import Consumer, from_the_beginning
 from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.reporter import StatusReporter
@@ -68,7 +68,7 @@ class Ingest:
     def run(self) -> None:
         """Run until asked to stop, or until a thread met a bug."""
         self._outbox.start()
-        consumer = self._bus.consumer(SERVICE, [CAMERAS], self._owner, reread=True)
+        consumer = self._bus.consumer(SERVICE, [CAMERAS], self._owner, begin_at=from_the_beginning)
         try:
             self._follow(consumer)
         finally:

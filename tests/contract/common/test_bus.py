@@ -14,7 +14,18 @@ from uuid import uuid4
 
 import pytest
 
-from beffroi_common.bus import Bus, Consumer, Partition, PartitionReader, Record, RetryLater, Start, TooLarge
+from beffroi_common.bus import (
+    Bus,
+    Consumer,
+    Partition,
+    PartitionReader,
+    Position,
+    Record,
+    RetryLater,
+    Start,
+    TooLarge,
+    from_the_beginning,
+)
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
 from beffroi_common.contracts import DeadLetter, Viewers
@@ -187,16 +198,71 @@ def test_without_a_commit_everything_is_read_again(bus: Bus, group: str) -> None
         consumer.close()
 
 
-def test_a_rereading_member_starts_at_the_beginning_each_time(bus: Bus, group: str) -> None:
+def test_a_member_that_rereads_starts_at_the_beginning_each_time(bus: Bus, group: str) -> None:
     camera = f"camera-{uuid4().hex[:8]}"
     producer = bus.producer()
     producer.send(VIEWERS, camera, viewers(camera), partition=0)
     producer.flush(TIMEOUT_S)
     for _ in range(2):
-        consumer = bus.consumer(group, [VIEWERS], reread=True)
+        consumer = bus.consumer(group, [VIEWERS], begin_at=from_the_beginning)
         record = mine(read_until(consumer, lambda seen: len(mine(seen, camera)) == 1), camera)[0]
         consumer.commit({record.source: record.offset + 1})
         consumer.close()
+
+
+def sent(bus: Bus, count: int) -> list[Record]:
+    """Messages of a camera of their own, as they lie on the topic."""
+    camera = f"camera-{uuid4().hex[:8]}"
+    producer = bus.producer()
+    for _ in range(count):
+        producer.send(VIEWERS, camera, viewers(camera), partition=0)
+        producer.flush(TIMEOUT_S)
+    follower = bus.follower([VIEWERS], Start.BEGINNING)
+    found = mine(read_until(follower, lambda seen: len(mine(seen, camera)) == count), camera)
+    follower.close()
+    return found
+
+
+def read_from(bus: Bus, group: str, position: Position, last: Record) -> list[Record]:
+    """What a member reads of partition 0 that begins at a position, until a record comes."""
+    consumer = bus.consumer(group, [VIEWERS], begin_at=lambda _: {last.source: position})
+    found = read_until(consumer, lambda seen: any(each == last for each in seen))
+    consumer.close()
+    return [each for each in found if each.source == last.source]
+
+
+def test_a_member_reads_on_where_it_is_told_to(bus: Bus, group: str) -> None:
+    first, second, third = sent(bus, 3)
+    consumer = bus.consumer(group, [VIEWERS])
+    read_until(consumer, lambda seen: third in seen)
+    consumer.commit({third.source: third.offset + 1})
+    consumer.close()
+    found = read_from(bus, group, Position(first.offset + 1, first.timestamp_ms), third)
+    assert [each for each in found if each.key == first.key] == [second, third]
+
+
+def test_in_another_log_of_that_name_everything_that_came_since_is_read(bus: Bus, group: str) -> None:
+    first, second, third = sent(bus, 3)
+    another = Position(third.offset, first.timestamp_ms - 1)
+    assert [each for each in read_from(bus, group, another, third) if each.key == first.key] == [first, second, third]
+
+
+def test_beyond_the_end_of_a_log_all_of_it_is_read(bus: Bus, group: str) -> None:
+    (only,) = sent(bus, 1)
+    assert only in read_from(bus, group, Position(only.offset + 1000, only.timestamp_ms + 60_000), only)
+
+
+def test_whoever_cannot_say_where_to_begin_is_asked_again(bus: Bus, group: str) -> None:
+    (only,) = sent(bus, 1)
+
+    def fail(_partitions: Collection[Partition]) -> dict[Partition, Position]:
+        raise RetryLater("the database does not answer")
+
+    consumer = bus.consumer(group, [VIEWERS], begin_at=fail)
+    with pytest.raises(RetryLater, match="the database"):
+        read_until(consumer, lambda _: False)
+    consumer.close()
+    assert only in read_from(bus, group, Position(only.offset, only.timestamp_ms - 1), only)
 
 
 def test_a_listener_hears_what_it_owns(bus: Bus, group: str) -> None:

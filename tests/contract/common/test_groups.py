@@ -72,7 +72,7 @@ class KafkaGroup:
         config = consumer_config(self.settings, instance) | group_config(self.settings, self.name, instance)
         config["max.poll.interval.ms"] = SHORTEST_SESSION_S * 1000
         membership = Membership(self.settings.session_timeout_s, SystemClock())
-        return GroupConsumer(config, [VIEWERS], listener, membership, reread=False)
+        return GroupConsumer(config, [VIEWERS], listener, membership, begin_at=None)
 
 
 @pytest.fixture(params=["memory", "kafka"])

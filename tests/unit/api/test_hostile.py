@@ -16,6 +16,7 @@ from tests.hostile import changed, one_by_one, streams, value_by_value
 from tests.messages import alert_of, recording_of
 
 from beffroi_api.bus.intake import IndexIntake
+from beffroi_api.bus.positions import Positions
 from beffroi_api.errors import NoPicture
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
@@ -38,8 +39,9 @@ def test_no_message_ends_the_intake_and_what_it_took_can_be_shown(tmp_path: Path
     alert, recording = (json.loads(each.encode()) for each in (alert_of("gate", at), recording_of("gate", at)))
     with running(around) as app:
         services, offsets = app.services, count()
+        positions = Positions(services.database, clock)
         intake = IndexIntake(
-            around.bus, services.alerts, services.recordings, "api", clock, lambda: None, Backlog(clock)
+            around.bus, services.alerts, services.recordings, positions, "api", clock, lambda: None, Backlog(clock)
         )
 
         def give(topic: str, message: dict[str, Any]) -> None:

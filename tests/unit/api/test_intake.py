@@ -13,6 +13,8 @@ from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, Operationa
 from tests.messages import recording_of
 
 from beffroi_api.bus.intake import IndexIntake
+from beffroi_api.bus.positions import Positions
+from beffroi_api.db.database import Database
 from beffroi_common.bus import Backlog, InvalidRecord, Record, RetryLater
 from beffroi_common.topics import RECORDINGS
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
@@ -26,7 +28,7 @@ class Index:
 
     do: Callable[[], object]
 
-    def take(self, _message: object) -> None:
+    def take(self, _message: object, _also: object) -> None:
         self.do()
 
 
@@ -46,9 +48,9 @@ def hanging() -> Callable[[], object]:
 
 def take(do: Callable[[], object]) -> None:
     index = cast("Any", Index(do))
-    intake = IndexIntake(
-        MemoryBus(MemoryBroker()), index, index, "api", ManualClock(), lambda: None, Backlog(ManualClock())
-    )
+    clock = ManualClock()
+    positions = Positions(Database("sqlite://"), clock)
+    intake = IndexIntake(MemoryBus(MemoryBroker()), index, index, positions, "api", clock, lambda: None, Backlog(clock))
     intake.handle(Record(RECORDINGS.name, 0, 0, "key", recording_of("gate", AT).encode(), 0))
 
 

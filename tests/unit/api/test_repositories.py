@@ -43,6 +43,7 @@ PRIVATE = {
 """Attributes that lead around the scope, and the files that may read them. Tables: no condition reaches them."""
 
 FOR_THE_SYSTEM = {
+    "bus/positions.py",  # how far the bus was read, for all cameras
     "bus/reconciliation.py",  # the bus has one version of each camera
     "db/installation.py",  # the identity of the database
     "db/leases.py",  # one process works for all
@@ -53,6 +54,7 @@ FOR_THE_SYSTEM = {
     "modules/cameras/service.py",  # news, filtered by whoever receives them
     "news/follower.py",  # news, filtered by whoever receives them
     "modules/recordings/looks/served_ranges.py",  # into the one trail
+    "modules/recordings/reindexing/comparison.py",  # the index has what the stores hold
     "modules/recordings/service.py",  # intake of the index
     "modules/session/attempts/throttle.py",  # before anybody is known
     "modules/session/service.py",  # before anybody is known

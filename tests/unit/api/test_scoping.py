@@ -116,6 +116,8 @@ READS: dict[str, Read] = {
     "recordings.overlapping": lambda session: {
         row.id for name in COMMUNES for row in recordings.overlapping(session, name, OLD, NOW)
     },
+    "recordings.known": lambda session: recordings.known(session, COMMUNES),
+    "recordings.there_until": lambda session: {row.id for row in recordings.there_until(session, NOW, "", 10)},
     "audit.page": lambda session: {
         row.camera or "" for row in audit.page(session, before=None, limit=10, user=None, camera=None)
     },
@@ -151,6 +153,10 @@ WRITES: dict[str, tuple[Write, Callable[[Database], set[str]]]] = {
     ),
     "recordings.forget_destroyed": (
         forget_recordings,
+        lambda database: set(COMMUNES) - remaining(database, RecordingRow),
+    ),
+    "recordings.forget": (
+        lambda session: recordings.forget(session, COMMUNES),
         lambda database: set(COMMUNES) - remaining(database, RecordingRow),
     ),
     "cameras.mark_published": (

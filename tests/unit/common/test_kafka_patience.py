@@ -64,7 +64,7 @@ class Lost:
 def consumer(monkeypatch: pytest.MonkeyPatch) -> GroupConsumer:
     config: dict[str, Any] = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "log_level": 0}
     clock = ManualClock()
-    made = GroupConsumer(config, [VIEWERS], Lost(), Membership(6.0, clock), reread=False, clock=clock)
+    made = GroupConsumer(config, [VIEWERS], Lost(), Membership(6.0, clock), begin_at=None, clock=clock)
     monkeypatch.setattr(made, "_client", Client())
     monkeypatch.setattr(consumers, "KafkaConsumerClient", lambda *_arguments, **_more: Client())
     return made

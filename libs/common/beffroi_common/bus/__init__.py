@@ -26,13 +26,16 @@ from .interfaces import (
     Follower,
     Listener,
     Offsets,
+    OffsetStore,
     Partition,
     PartitionReader,
+    Position,
     Processor,
     Producer,
     Record,
     Settled,
     Start,
+    from_the_beginning,
 )
 from .loop import LoopOptions, run
 from .reporter import StatusReporter
@@ -51,9 +54,11 @@ __all__ = [
     "InvalidRecord",
     "Listener",
     "LoopOptions",
+    "OffsetStore",
     "Offsets",
     "Partition",
     "PartitionReader",
+    "Position",
     "Processor",
     "Producer",
     "Record",
@@ -64,5 +69,6 @@ __all__ = [
     "Table",
     "TableStaleError",
     "TooLarge",
+    "from_the_beginning",
     "run",
 ]

@@ -188,6 +188,37 @@ class Processor(Protocol):
         """These are somebody else's now: drop what is held for them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far somebody has read a partition.
+
+    Attributes:
+        offset: of the record to read next.
+        stamp_ms: when the broker got the last one that was read; UTC, milliseconds since 1970. A log that is another
+            one, under the same name, is known by it: there nothing was read that came later.
+    """
+
+    offset: int
+    stamp_ms: int
+
+
+class OffsetStore(Protocol):
+    """Remembers positions where what was made of the records is: both are lost together, and come back together."""
+
+    def load(self, partitions: Collection[Partition]) -> Mapping[Partition, Position]:
+        """Where to begin; a partition without a position is read from the beginning.
+
+        Raises:
+            RetryLater: it cannot say at present.
+        """
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Store the offsets to begin at after a restart, if it can; see `committed`."""
+
+    def committed(self) -> Mapping[Partition, int]:
+        """The offsets that are stored for what is read here. Whoever finds one missing commits it again."""
+
+
 class Consumer(Protocol):
     """Reads records of the partitions it is given."""
 
@@ -268,6 +299,15 @@ class PartitionReader(Protocol):
         """Leave all."""
 
 
+BeginAt = Callable[[Collection[Partition]], Mapping[Partition, Position]]
+"""Where to begin reading partitions that were assigned; what it does not name is read from the beginning."""
+
+
+def from_the_beginning(_partitions: Collection[Partition]) -> Mapping[Partition, Position]:
+    """`BeginAt` for state that is rebuilt at each assignment."""
+    return {}
+
+
 class Bus(Protocol):
     """Makes producers and consumers for one service."""
 
@@ -275,11 +315,12 @@ class Bus(Protocol):
         """A new producer."""
 
     def consumer(
-        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
+        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, begin_at: BeginAt | None = None
     ) -> Consumer:
         """A member of a group, from the committed offsets on, or from the very beginning where there are none.
 
-        With `reread` each assignment starts at the beginning: the group shares out partitions, and state is rebuilt.
+        With `begin_at` it says where each assignment starts: the group only shares out partitions. What it raises,
+        `poll` raises.
         """
 
     def follower(self, topics: Sequence[Topic], start: Start) -> Follower:

@@ -20,7 +20,7 @@ from .backlog import Backlog
 from .crashes import Crashes, RecordCrashError, about
 from .dead_letters import DeadLetterLimit, Refusals
 from .errors import TooLarge
-from .interfaces import Bus, Consumer, Partition, Processor, Producer, Record, Settled
+from .interfaces import Bus, Consumer, OffsetStore, Partition, Processor, Producer, Record, Settled
 
 log = structlog.get_logger(__name__)
 
@@ -53,11 +53,13 @@ def run(
     beat: Callable[[], None] = lambda: None,
     backlog: Backlog | None = None,
     options: LoopOptions | None = None,
+    offsets: OffsetStore | None = None,
 ) -> None:
     """Hand every record of `topics` to `processor` until `stop` is set; commits, then leaves the group.
 
-    The group bears the name of the service, unless another is given. After an unexpected error about one record the
-    loop begins anew, from what is committed: see `crashes`.
+    The group bears the name of the service, unless another is given. Offsets are kept by the broker, unless there is
+    another store of them. After an unexpected error about one record the loop begins anew, from what is committed: see
+    `crashes`.
 
     Raises:
         RecordCrashError: so many records in a row are not to blame.
@@ -80,6 +82,7 @@ def run(
             clock,
             beat,
             options,
+            offsets,
         )
         try:
             loop.run()
@@ -102,6 +105,7 @@ class _Loop:
         clock: Clock,
         beat: Callable[[], None],
         options: LoopOptions,
+        offsets: OffsetStore | None,
     ) -> None:
         self._by_name = {topic.name: topic for topic in topics}
         self._processor = processor
@@ -120,7 +124,9 @@ class _Loop:
         self._paused: set[Partition] = set()
         self._settled: deque[Settled] = deque()
         self._backoff = Backoff(clock, options.retry_first_s, options.retry_most_s)
-        self._consumer: Consumer = bus.consumer(group, topics, self)
+        begin_at = None if offsets is None else offsets.load
+        self._consumer: Consumer = bus.consumer(group, topics, self, begin_at=begin_at)
+        self._offsets: Consumer | OffsetStore = self._consumer if offsets is None else offsets
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         self._processor.assigned(partitions)
@@ -297,11 +303,11 @@ class _Loop:
 
     def _commit(self, partitions: Collection[Partition]) -> None:
         offsets = self._safe(partitions)
-        committed = self._consumer.committed()
+        committed = self._offsets.committed()
         changed = {each: offset for each, offset in offsets.items() if committed.get(each) != offset}
         if not changed or self._producer.flush(self._options.flush_timeout_s):
             return  # what was made of these records is not safe yet
-        self._consumer.commit(changed)
+        self._offsets.commit(changed)
 
     def _needed(self) -> Mapping[Partition, int]:
         """What the processor needs, and what it refused that is not with the dead letters yet."""

@@ -1,4 +1,4 @@
-"""What the api reads from the bus for its index: alerts and recordings."""
+"""What the api reads from the bus for its index: alerts and recordings. How far it has read is in the index, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy.exc import DataError, IntegrityError
 
+from beffroi_api.bus.positions import Positions
 from beffroi_api.db.database import AWAY
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_common.bus import Backlog, Bus, InvalidRecord, Partition, Processor, Record, RetryLater, run
@@ -17,13 +19,14 @@ from beffroi_common.topics import ALERTS, RECORDINGS
 
 
 class IndexIntake(Processor):
-    """Writes alerts and recordings into the database, each before its offset is committed."""
+    """Writes alerts and recordings into the database, each together with how far the bus was read by then."""
 
     def __init__(
         self,
         bus: Bus,
         alerts: Alerts,
         recordings: Recordings,
+        positions: Positions,
         group: str,
         clock: Clock,
         beat: Callable[[], None],
@@ -32,6 +35,7 @@ class IndexIntake(Processor):
         self._bus = bus
         self._alerts = alerts
         self._recordings = recordings
+        self._positions = positions
         self._group = group
         self._clock = clock
         self._beat = beat
@@ -42,7 +46,9 @@ class IndexIntake(Processor):
 
         Raises:
             DeliveryError: a dead letter was refused; run again, with a new producer.
+            RetryLater: it is to be read from elsewhere, or the database cannot say from where; run again.
         """
+        self._positions.forget()
         producer = self._bus.producer()
         try:
             run(
@@ -56,6 +62,7 @@ class IndexIntake(Processor):
                 clock=self._clock,
                 beat=self._beat,
                 backlog=self._backlog,
+                offsets=self._positions,
             )
         finally:
             producer.close()
@@ -67,13 +74,18 @@ class IndexIntake(Processor):
             RetryLater: the database does not answer, or another process writes the same down at this moment.
             InvalidRecord: it breaks its contract, or the database cannot keep it.
         """
+        self._positions.reads(record)
         if record.value is None:
             return
+
+        def also(session: ScopedSession) -> None:
+            self._positions.advance(session, record)
+
         try:
             if record.topic == ALERTS.name:
-                self._alerts.take(Alert.decode(record.value))
+                self._alerts.take(Alert.decode(record.value), also)
             else:
-                self._recordings.take(Recording.decode(record.value))
+                self._recordings.take(Recording.decode(record.value), also)
         except AWAY as error:
             raise RetryLater(f"the database does not answer ({type(getattr(error, 'orig', error)).__name__})") from None
         except IntegrityError:
@@ -85,14 +97,16 @@ class IndexIntake(Processor):
             ) from None
 
     def tick(self) -> None:
-        """Nothing is due between messages."""
+        """See `Positions.check`."""
+        self._positions.check()
 
     def needed(self) -> Mapping[Partition, int]:
         """What was handled is in the database."""
         return {}
 
     def assigned(self, partitions: Collection[Partition]) -> None:
-        """Nothing is kept by partition."""
+        """Where they are read from is known already."""
 
     def revoked(self, partitions: Collection[Partition]) -> None:
-        """Nothing is kept by partition."""
+        """How far they are read is somebody else's to say."""
+        self._positions.forget(partitions)

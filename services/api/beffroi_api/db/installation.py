@@ -1,7 +1,7 @@
 """The identity of this database.
 
-It is part of the consumer group's name: a database that was made again has no index yet, so it must read alerts and
-recordings from the beginning, whatever the group of the one before had committed.
+It is part of the consumer group's name: processes on one database share out alerts and recordings, and those on another
+read all of them too. How far each database has read is in itself (`bus.positions`).
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from beffroi_api.db.tables import (
     LeaseRow,
     NewsRow,
     PlaybackRow,
+    PositionRow,
     RecordingRow,
     SessionRow,
     SignInFailureRow,
@@ -46,6 +47,8 @@ from beffroi_api.db.tables import (
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+Also = Callable[["ScopedSession"], None]
+"""What somebody else writes in the same transaction."""
 Values = Mapping[str, Any] | list[dict[str, Any]]
 """Of the parameters of a statement; a list: of many rows."""
 
@@ -55,6 +58,7 @@ FILTERED: Final = frozenset({CameraRow, AlertRow, RecordingRow, AuditTableRow})
 UNFILTERED: Final[Mapping[type[Base], str]] = {
     InstallationRow: "one row, of the whole installation",
     NewsRow: "names what changed, which is then looked up and filtered by whoever receives it",
+    PositionRow: "how far the bus was read, for all cameras",
     LeaseRow: "work that one process does for all",
     UserRow: "read at sign-in, before anybody has a scope, and by commands on the machine itself",
     SessionRow: "read at sign-in, before anybody has a scope",
@@ -124,6 +128,10 @@ class ScopedSession:
         if not isinstance(statement, Select | Update | Delete):
             raise TypeError(f"{type(statement).__name__} cannot be limited to a scope: select, update or delete rows")
         return statement.options(*self._conditions)
+
+
+def nothing(_session: ScopedSession) -> None:
+    """Nobody writes anything more."""
 
 
 def _conditions(scope: Scope) -> tuple[ExecutableOption, ...]:

@@ -29,11 +29,22 @@ class Base(DeclarativeBase):
 
 
 class InstallationRow(Base):
-    """One row: this database's identity. A new database has a new one, and reads the bus from the beginning."""
+    """One row: this database's identity. Who shares it shares out what is read from the bus."""
 
     __tablename__ = "installation"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     database_id: Mapped[str] = mapped_column(String(32))
+
+
+class PositionRow(Base):
+    """How far the index was read from a partition of the bus; written with what was read. See `bus.positions`."""
+
+    __tablename__ = "positions"
+    topic: Mapped[str] = mapped_column(String(100), primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+    stamp_ms: Mapped[int] = mapped_column(BigInteger)
+    """When the broker got the last record that was read; UTC, milliseconds since 1970."""
 
 
 class LeaseRow(Base):

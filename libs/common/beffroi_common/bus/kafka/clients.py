@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from confluent_kafka.admin import AdminClient
 
-from beffroi_common.bus.interfaces import Consumer, Follower, Listener, PartitionReader, Producer, Start
+from beffroi_common.bus.interfaces import BeginAt, Consumer, Follower, Listener, PartitionReader, Producer, Start
 from beffroi_common.bus.membership import Membership
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import KafkaSettings
@@ -33,11 +33,11 @@ class KafkaBus:
         return KafkaProducer(producer_config(self._settings, self._client_id), membership=self.membership)
 
     def consumer(
-        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, reread: bool = False
+        self, group: str, topics: Sequence[Topic], listener: Listener | None = None, *, begin_at: BeginAt | None = None
     ) -> Consumer:
         """A member of `group`."""
         config = consumer_config(self._settings, self._client_id) | group_config(self._settings, group, self._instance)
-        return GroupConsumer(config, topics, listener, self.membership, reread=reread)
+        return GroupConsumer(config, topics, listener, self.membership, begin_at=begin_at)
 
     def follower(self, topics: Sequence[Topic], start: Start) -> Follower:
         """A reader of all partitions."""

@@ -7,16 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Consumer as KafkaConsumerClient
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from beffroi_common.bus.interfaces import Listener, Offsets, Partition, Record, Start
+from beffroi_common.bus.interfaces import BeginAt, Listener, Offsets, Partition, Position, Record, Start
 from beffroi_common.bus.membership import Membership
 from beffroi_common.runtime.clock import Clock, SystemClock
 from beffroi_common.topics import Topic
 
 from .rdkafka_log import RdkafkaLog
-from .reading import METADATA_TIMEOUT_S, partitions_of, poll
+from .reading import METADATA_TIMEOUT_S, first_since, partitions_of, poll
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ class GroupConsumer(_KafkaReader):
         listener: Listener | None,
         membership: Membership,
         *,
-        reread: bool,
+        begin_at: BeginAt | None,
         clock: Clock | None = None,
     ) -> None:
         self._config = config | {"on_commit": self._on_commit}
@@ -100,7 +100,8 @@ class GroupConsumer(_KafkaReader):
         self._topics = [topic.name for topic in topics]
         self._membership = membership
         self._listener = listener
-        self._reread = reread
+        self._begin_at = begin_at
+        self._begun: dict[Partition, int | None] = {}
         self._clock = clock or SystemClock()
         self._committed: dict[Partition, int] = {}
         self._began_anew_s = -math.inf
@@ -140,8 +141,8 @@ class GroupConsumer(_KafkaReader):
 
     def begun_at(self, partition: Partition) -> int | None:
         """See `Consumer.begun_at`. Asks the broker, and waits a little for its answer."""
-        if self._reread:
-            return None
+        if self._begin_at is not None:
+            return self._begun.get(partition)
         try:
             (found,) = self._client.committed([TopicPartition(*partition)], timeout=COMMITTED_TIMEOUT_S)
         except KafkaException:
@@ -149,11 +150,11 @@ class GroupConsumer(_KafkaReader):
         return int(found.offset) if found.error is None and found.offset >= 0 else None
 
     def _on_assign(self, client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
-        if self._reread:
-            for each in partitions:
-                each.offset = 0
-            client.incremental_assign(partitions)
         names = partitions_of(partitions)
+        if self._begin_at is not None:
+            positions = self._begin_at(names)
+            self._begun |= {each: positions[each].offset if each in positions else None for each in names}
+            client.incremental_assign([_beginning(client, each, positions.get(each)) for each in sorted(names)])
         self._assigned |= names
         self._at_end -= names
         if self._listener is not None:
@@ -207,6 +208,18 @@ class GroupConsumer(_KafkaReader):
         self._at_end -= names
         for name in names:
             self._committed.pop(name, None)
+
+
+def _beginning(client: KafkaConsumerClient, partition: Partition, position: Position | None) -> TopicPartition:
+    """Where to read on: not beyond what the broker got after the record that was read last.
+
+    In the log that was read that is the very next record. In another one of that name, because the broker lost its
+    disk or was restored from a backup, the number means nothing.
+    """
+    if position is None:
+        return TopicPartition(*partition, OFFSET_BEGINNING)
+    later = first_since(client, partition, position.stamp_ms + 1)
+    return TopicPartition(*partition, position.offset if later is None else min(position.offset, later))
 
 
 class KafkaFollower(_KafkaReader):

@@ -6,13 +6,12 @@ from collections.abc import Collection
 from typing import Any
 
 from confluent_kafka import Consumer as KafkaConsumerClient
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from beffroi_common.bus.interfaces import Partition, Record
-from beffroi_common.errors import RetryLater
 
 from .rdkafka_log import RdkafkaLog
-from .reading import METADATA_TIMEOUT_S, poll
+from .reading import end_of, first_since, poll
 
 
 class KafkaPartitionReader:
@@ -25,10 +24,10 @@ class KafkaPartitionReader:
 
     def follow(self, partition: Partition, since_ms: int) -> None:
         """See `PartitionReader.follow`."""
-        try:
-            offset = self._offset(partition, since_ms)
-        except KafkaException as error:
-            raise RetryLater(f"{partition[0]}: {error.args[0].str()}") from None
+        offset = first_since(self._client, partition, since_ms)
+        if offset is None:
+            # The end is asked for now, not at the first fetch: what is sent from here on must be read.
+            offset = end_of(self._client, partition)
         self._client.incremental_assign([TopicPartition(*partition, offset)])
         self._followed.add(partition)
 
@@ -57,13 +56,3 @@ class KafkaPartitionReader:
     def close(self) -> None:
         """See `PartitionReader.close`."""
         self._client.close()
-
-    def _offset(self, partition: Partition, since_ms: int) -> int:
-        (found,) = self._client.offsets_for_times([TopicPartition(*partition, since_ms)], timeout=METADATA_TIMEOUT_S)
-        if found.error is not None:
-            raise KafkaException(found.error)
-        if found.offset >= 0:
-            return int(found.offset)
-        # The end is asked for now, not at the first fetch: what is sent from here on must be read.
-        _, high = self._client.get_watermark_offsets(TopicPartition(*partition), timeout=METADATA_TIMEOUT_S)
-        return int(high)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,6 +12,7 @@ from confluent_kafka import Consumer as KafkaConsumerClient
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from beffroi_common.bus.interfaces import Partition, Record
+from beffroi_common.errors import RetryLater
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,38 @@ def poll(client: KafkaConsumerClient, timeout_s: float) -> Record | PartitionEnd
 def partitions_of(partitions: Sequence[TopicPartition]) -> set[Partition]:
     """The client's partitions in our terms."""
     return {(each.topic, each.partition) for each in partitions}
+
+
+def first_since(client: KafkaConsumerClient, partition: Partition, stamp_ms: int) -> int | None:
+    """Offset of the first record that the broker stamped at or after a moment; None: there is none.
+
+    Raises:
+        RetryLater: the broker does not answer, or does not have the partition.
+    """
+    with _translated_errors(partition):
+        (found,) = client.offsets_for_times([TopicPartition(*partition, stamp_ms)], timeout=METADATA_TIMEOUT_S)
+        if found.error is not None:
+            raise KafkaException(found.error)
+    return int(found.offset) if found.offset >= 0 else None
+
+
+def end_of(client: KafkaConsumerClient, partition: Partition) -> int:
+    """Offset that the next record will have.
+
+    Raises:
+        RetryLater: the broker does not answer, or does not have the partition.
+    """
+    with _translated_errors(partition):
+        _, high = client.get_watermark_offsets(TopicPartition(*partition), timeout=METADATA_TIMEOUT_S)
+    return int(high)
+
+
+@contextmanager
+def _translated_errors(partition: Partition) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise RetryLater(f"{partition[0]}: {error.args[0].str()}") from None
 
 
 def _source(message: Message) -> Partition:

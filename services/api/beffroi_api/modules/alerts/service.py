@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
-from beffroi_api.db.scoping import ScopedSession
+from beffroi_api.db.scoping import Also, ScopedSession, nothing
 from beffroi_api.db.tables import AlertRow
 from beffroi_api.errors import AlreadyAcknowledged, Invalid, NotFound
 from beffroi_api.modules.audit.schemas import Action
@@ -45,9 +45,10 @@ class Alerts:
     is_clock_right: Callable[[], bool]
     """What seems to be over is dropped only if so: a clock that is ahead would drop every alert."""
 
-    def take(self, alert: Alert) -> None:
-        """Learn how an alert stands. Learning it twice changes nothing, and out-of-order updates are ignored.
+    def take(self, alert: Alert, also: Also = nothing) -> None:
+        """Learn how an alert stands, and do `also` with that.
 
+        Learning it twice changes nothing, and out-of-order updates are ignored.
         One whose time is over is not learnt at all: a new database reads the bus from the beginning.
 
         Raises:
@@ -68,6 +69,7 @@ class Alerts:
                 )
                 session.add(row)
             _copy(alert, row)
+            also(session)
             self.outbox.add(session, Kind.ALERT, alert.id)
 
     def camera_changed(self, camera: str, _version: int, now: Camera | None) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, select
 
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import RecordingRow
-from beffroi_common.contracts import RecordingState
+from beffroi_common.contracts import Recording, RecordingState
+from beffroi_common.recordings.naming import segment_id
 
 THERE = (RecordingState.STORED.value, RecordingState.HELD.value)
 
@@ -17,6 +19,30 @@ def find(session: ScopedSession, recording: str, *, for_change: bool = False) ->
     """One segment."""
     query = select(RecordingRow).where(RecordingRow.id == recording)
     return session.scalars(query.with_for_update() if for_change else query).first()
+
+
+def row_of(recording: Recording) -> RecordingRow:
+    """A row for a segment that has none."""
+    row = RecordingRow(id=segment_id(recording.key), store=recording.store, object_name=recording.object_name)
+    write(row, recording)
+    return row
+
+
+def write(row: RecordingRow, recording: Recording) -> None:
+    """What is said of a segment into its row."""
+    row.camera = recording.camera
+    row.state = recording.state.value
+    row.starts_at, row.ends_at = recording.starts_at, recording.ends_at
+    row.frames, row.missing_batches = recording.frames, recording.missing_batches
+    row.width, row.height, row.codec = recording.width, recording.height, recording.codec
+    row.mask_versions = list(recording.mask_versions)
+    row.size_bytes, row.sha256 = recording.size_bytes, recording.sha256
+    row.changed_at = recording.changed_at
+
+
+def known(session: ScopedSession, recordings: Collection[str]) -> set[str]:
+    """Which of these segments there is a row of, whatever it says."""
+    return set(session.scalars(select(RecordingRow.id).where(RecordingRow.id.in_(recordings))))
 
 
 def overlapping(session: ScopedSession, camera: str, since: datetime, until: datetime) -> list[RecordingRow]:
@@ -32,6 +58,22 @@ def overlapping(session: ScopedSession, camera: str, since: datetime, until: dat
         .order_by(RecordingRow.starts_at)
     )
     return list(session.scalars(query))
+
+
+def there_until(session: ScopedSession, until: datetime, after: str, limit: int) -> list[RecordingRow]:
+    """Segments that are said to be there and began at that moment or before, in the order of ids, after one of them."""
+    query = (
+        select(RecordingRow)
+        .where(RecordingRow.starts_at <= until, RecordingRow.state.in_(THERE), RecordingRow.id > after)
+        .order_by(RecordingRow.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def forget(session: ScopedSession, recordings: Collection[str]) -> None:
+    """These segments."""
+    session.execute(delete(RecordingRow).where(RecordingRow.id.in_(recordings)))
 
 
 def forget_destroyed(session: ScopedSession, *, until: datetime) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
+from beffroi_api.db.scoping import Also, nothing
 from beffroi_api.db.tables import RecordingRow
 from beffroi_api.errors import Destroyed, Invalid, NotFound, StoreAway
 from beffroi_api.http.paths import API_PREFIX
@@ -56,17 +57,22 @@ class Recordings:
     retention: timedelta
     outbox: NewsOutbox
 
-    def take(self, recording: Recording) -> None:
-        """Learn what became of a segment. Learning it twice changes nothing; out-of-order updates are ignored."""
+    def take(self, recording: Recording, also: Also = nothing) -> None:
+        """Learn what became of a segment, and do `also` with that.
+
+        Learning it twice changes nothing, and out-of-order updates are ignored.
+        """
         with self.database.write(INTAKE) as session:
             segment = segment_id(recording.key)
             row = repository.find(session, segment, for_change=True)
             if row is not None and row.changed_at >= recording.changed_at:
                 return
             if row is None:
-                row = RecordingRow(id=segment, store=recording.store, object_name=recording.object_name)
+                row = repository.row_of(recording)
                 session.add(row)
-            _copy(recording, row)
+            else:
+                repository.write(row, recording)
+            also(session)
             self.outbox.add(session, Kind.RECORDING, row.id)
 
     def forget_old(self) -> None:
@@ -151,17 +157,6 @@ def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _then(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
-
-
-def _copy(recording: Recording, row: RecordingRow) -> None:
-    row.camera = recording.camera
-    row.state = recording.state.value
-    row.starts_at, row.ends_at = recording.starts_at, recording.ends_at
-    row.frames, row.missing_batches = recording.frames, recording.missing_batches
-    row.width, row.height, row.codec = recording.width, recording.height, recording.codec
-    row.mask_versions = list(recording.mask_versions)
-    row.size_bytes, row.sha256 = recording.size_bytes, recording.sha256
-    row.changed_at = recording.changed_at
 
 
 def _view(row: RecordingRow) -> SegmentView:

@@ -1,0 +1,1 @@
+"""Finding what the stores hold and the index does not know."""
