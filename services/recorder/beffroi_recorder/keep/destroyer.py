@@ -37,6 +37,9 @@ LONGEST_ROUND_S = 0.5
 PAUSE_S = 1.0
 """Between two rounds while more is due: the store has recordings to take as well."""
 
+SHORTEST_SESSION_S = 6.0
+"""Kafka's own bound: whoever is paused for less keeps its partitions."""
+
 BROKER_S = 1.0
 """Longest wait for the broker before anything is destroyed. The status said every few seconds waits if it is away."""
 
@@ -50,7 +53,7 @@ class Destroyer:
 
     A hand-over waits for nobody, lest a store that hangs hold it up. Whoever loses the partition brings the one object
     that it is at to its end or leaves it; whoever gets it waits for that long, then finds what is gone unsaid by the
-    register. So one of the two says it, and not both.
+    register. So one of the two says it, and not both; also where the first was frozen in between, and goes on later.
 
     Nothing is destroyed unsaid: each object is destroyed, seen to be gone and said to be before the next, and none
     while messages to the broker wait. What was interrupted is brought to its end before anything else.
@@ -95,6 +98,7 @@ class Destroyer:
         self._now = datetime.min.replace(tzinfo=UTC)
         self._register = register
         self._begun: StoredObject | None = None
+        self._say_until_s = 0.0
         self._next_s = 0.0
         self._terms = 0
         self._term: int | None = None
@@ -156,6 +160,7 @@ class Destroyer:
         if self._producer.flush(BROKER_S):
             raise RetryLater("the broker takes no messages at present, and nothing is destroyed unsaid")
         self._now = self._agreed_now()
+        self._say_until_s = self._clock.monotonic_s() + SHORTEST_SESSION_S + self._hand_over_s
         self._finish()
         for _ in range(self._most):
             if not self._is_owner or not self._step():
@@ -182,9 +187,10 @@ class Destroyer:
 
     def _step(self) -> bool:
         """Destroy the next that is due, or look for more; False: there is none."""
+        self._say_until_s = self._clock.monotonic_s() + SHORTEST_SESSION_S + self._hand_over_s
         name = self._expiry.first(self._now)
         if name is None:
-            return self._expiry.look_on(self._now) or self._register.look_on(self._now)
+            return self._expiry.look_on(self._now) or self._register.look_on(self._now, self._say_until_s)
         found = self._store.stat(name)
         # It may have been destroyed, or stored again, since it was listed.
         if found is not None and self._expiry.is_due(found, self._now):
@@ -208,6 +214,11 @@ class Destroyer:
         log.info("destroyed", object=name)
 
     def _say(self, found: StoredObject) -> None:
+        if self._clock.monotonic_s() > self._say_until_s:
+            # A process that was paused for so long may have been succeeded by one that found the object gone.
+            self._begun = None
+            self._register.forget()
+            raise RetryLater("this process stood still: what it removed is said once register and bucket are compared")
         try:
             segment = read_segment(found, self._store.name)
         except InvalidMessageError as reason:

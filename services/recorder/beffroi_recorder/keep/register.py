@@ -1,8 +1,10 @@
 """`recordings.v1` is the register of what was stored and what became of it; here it is compared with the bucket.
 
 Not only the destroyer removes objects: the bucket's own lifecycle does, and does not say so, nor does a person or a
-disk. So register and bucket are compared whenever an instance begins to destroy, and once a day: what is stored by the
-register and is not in the bucket is said to be destroyed. What has been destroyed for long leaves the register.
+disk. And a broker that lost its disk lost the register, while the bucket is whole. So the two are compared whenever an
+instance begins to destroy, and once a day: what is stored by the register and is not in the bucket is said to be
+destroyed, and what is in the bucket and not on record is said to be stored. What has been destroyed for long leaves the
+register.
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ import hashlib
 import logging
 from array import array
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 import structlog
 
 from beffroi_common.bus import Bus, Producer, Record, RetryLater, Start
 from beffroi_common.contracts import InvalidMessageError, Recording, RecordingState
 from beffroi_common.recordings import DESTROYED_KEPT
-from beffroi_common.recordings.naming import SEGMENTS, head_name
+from beffroi_common.recordings.naming import SEGMENTS, head_name, starts_at
+from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import RECORDINGS_FOUND_GONE
-from beffroi_common.store import ObjectStore, StoreDenied
+from beffroi_common.store import ObjectStore, StoreDenied, StoredObject
 from beffroi_common.topics import RECORDINGS
 from beffroi_recorder.publishing import FLUSH_TIMEOUT_S, Publication
 
@@ -35,6 +39,9 @@ EVERY = timedelta(days=1)
 
 SOON = timedelta(minutes=10)
 """After a comparison that left some for the next."""
+
+JUST_STORED = timedelta(minutes=10)
+"""A segment is stored before it is said: within seconds, unless the broker is away."""
 
 PIECE = 500
 """Messages read, or objects listed, at a time: some milliseconds."""
@@ -66,7 +73,7 @@ class StoredKeys:
     def take(self, day: str) -> set[int]:
         """Fingerprints of the objects of a day that are stored. They are forgotten with it."""
         found: set[int] = set()
-        for said in self._said.pop(day):
+        for said in self._said.pop(day, ()):
             (found.add if said & 1 else found.discard)(said & ~1)
         return found
 
@@ -89,14 +96,20 @@ class Register:
         self._now = datetime.min.replace(tzinfo=UTC)
         self._work: Work | None = None
         self._again_s = 0.0
+        self._say_until_s = 0.0
 
-    def look_on(self, now: datetime) -> bool:
+    def look_on(self, now: datetime, say_until_s: float) -> bool:
         """Do the next piece; False: all is compared, and the next comparison is not due yet.
+
+        Args:
+            now: what time it is, by every clock that was asked.
+            say_until_s: by our monotonic clock; later somebody else may own the register.
 
         Raises:
             RetryLater: store or broker cannot; the comparison starts over next time.
             StoreDenied: the store refuses our key.
         """
+        self._say_until_s = say_until_s
         if self._work is None:
             if self._clock.monotonic_s() < self._again_s:
                 return False
@@ -123,8 +136,8 @@ class Register:
         keys = StoredKeys()
         yield from self._read(keys)
         missing: set[int] = set()
-        for day in keys.days():
-            missing |= yield from self._missing(day, keys.take(day))
+        for day, objects in self._days(keys):
+            missing |= yield from self._missing(keys.take(day), objects)
             if len(missing) > MOST_GONE:
                 self._again_s = self._clock.monotonic_s() + SOON.total_seconds()
                 break
@@ -143,13 +156,40 @@ class Register:
                 if record is None or number % PIECE == 0:
                     yield
 
-    def _missing(self, day: str, stored: set[int]) -> Generator[None, None, set[int]]:
-        for number, found in enumerate(self._store.list(day), 1):
-            stored.discard(fingerprint(found.name))
-            if number % PIECE == 0:
+    def _days(self, keys: StoredKeys) -> Iterator[tuple[str, Iterable[StoredObject]]]:
+        """What the bucket holds, by day; then the days of which it holds nothing."""
+        yield from groupby(self._store.list(SEGMENTS), lambda found: found.name[:FOLDER])
+        for day in keys.days():
+            yield day, ()
+
+    def _missing(self, stored: set[int], objects: Iterable[StoredObject]) -> Generator[None, None, set[int]]:
+        """Those of a day's stored recordings that are not among its objects. What is not on record is said."""
+        for number, found in enumerate(objects, 1):
+            key = fingerprint(found.name)
+            said = key not in stored and self._said_stored(found)
+            stored.discard(key)
+            if said or number % PIECE == 0:
                 yield
         yield
         return stored
+
+    def _said_stored(self, listed: StoredObject) -> bool:
+        """Say of an object that it is stored: a broker that lost its disk knows of none. False: nothing is to be said.
+
+        What is new is just being said by whoever stored it. Were it said twice, both say the same.
+        """
+        if starts_at(listed.name) is None or listed.modified_at + JUST_STORED > self._now:
+            return False
+        found = self._store.stat(listed.name)
+        if found is None:
+            return False
+        try:
+            segment = read_segment(found, self._store.name)
+        except InvalidMessageError:
+            return False  # once it is due the destroyer says so
+        self._publication.publish(segment.recording, segment.partition)
+        log.info("stored, and was not on record", object=found.name)
+        return True
 
     def _say_gone(self, missing: set[int]) -> Work:
         """Read again what is said of these by now, and say of those that are gone that they are."""
@@ -179,6 +219,8 @@ class Register:
         RECORDINGS_FOUND_GONE.labels(due="yes" if due else "no").inc()
         if not due and self._store.stat(head_name(recording.camera)) is None:
             return False
+        if self._clock.monotonic_s() > self._say_until_s:
+            raise RetryLater("this process stood still: another one may have said meanwhile what is gone")
         self._publication.publish(destroyed(recording, self._now), partition)
         log.log(
             logging.INFO if due else logging.ERROR,

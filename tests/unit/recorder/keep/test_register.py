@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -15,6 +16,7 @@ from beffroi_common.bus import RetryLater
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings import DESTROYED_KEPT
 from beffroi_common.recordings.naming import head_name
+from beffroi_common.store import StoredObject
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
 from beffroi_recorder.keep.destroyer import Destroyer
 from beffroi_recorder.keep.register import Register, StoredKeys, fingerprint
@@ -267,3 +269,85 @@ def test_what_is_destroyed_at_a_hand_over_is_said_once(site: Site, start: Start,
         old.tick()
     assert destructions(site) == names
     assert not site.segments
+
+
+def test_a_register_that_was_lost_is_filled_from_the_bucket_and_each_end_is_said(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    for number in range(site.broker.slots):
+        site.broker.log((RECORDINGS.name, number)).clear()
+    site.clock.advance(3600)
+    owning(start).tick()
+    assert list(site.final.values()) == stored
+    site.clock.advance(15 * DAY_S)
+    for name in site.segments:
+        site.store.remove(name)
+    owning(start).tick()
+    assert states(site) == [GONE] * 3
+
+
+def test_what_is_being_stored_at_present_is_said_by_whoever_stores_it(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    for number in range(site.broker.slots):
+        site.broker.log((RECORDINGS.name, number)).clear()
+    owning(start).tick()
+    assert states(site) == []
+
+
+def test_what_is_no_recording_is_not_said_to_be_one(site: Site, start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"x")
+    for name in ("segments/2026-11-01/gate/120000.000Z-1-1.mp4", "segments/readme"):
+        site.store.put(name, file, "video/mp4", {})
+    site.clock.advance(3600)
+    owning(start).tick()
+    assert states(site) == []
+
+
+def said_gone(site: Site) -> list[int]:
+    """How often it was said of each segment that it is destroyed."""
+    said = [Recording.decode(each.value) for each in site.broker.records(RECORDINGS) if each.value]
+    gone = [each.object_name for each in said if each.state is GONE]
+    return [gone.count(name) for name in sorted(set(gone))]
+
+
+@pytest.mark.parametrize("step", ["stat", "remove"])
+def test_who_was_frozen_while_it_destroys_does_not_say_what_another_said_meanwhile(
+    site: Site, start: Start, stored: list[Recording], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    site.clock.advance(15 * DAY_S)
+    frozen = owning(start)
+    do = getattr(site.store, step)
+
+    def freeze(name: str) -> object:
+        monkeypatch.undo()
+        done = do(name)
+        site.clock.advance(600)
+        owning(start).tick()
+        return done
+
+    monkeypatch.setattr(site.store, step, freeze)
+    with suppress(RetryLater):
+        frozen.tick()
+    assert said_gone(site) == [1, 1, 1]
+    frozen.tick()
+    assert said_gone(site) == [1, 1, 1]
+
+
+def test_what_a_recorder_removed_that_died_before_it_said_so_is_said_by_the_next(
+    site: Site, start: Start, stored: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.clock.advance(15 * DAY_S)
+
+    def die(_self: Destroyer, _found: StoredObject) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Destroyer, "_say", die)
+        with pytest.raises(KeyboardInterrupt):
+            owning(start).tick()
+    assert said_gone(site) == []
+    assert len(site.segments) == 2
+    owning(start).tick()
+    assert said_gone(site) == [1, 1, 1]
