@@ -60,7 +60,9 @@ def schema(topic: Topic) -> dict[str, Any]:
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
-    retention = "the latest of each key" if topic.retention is None else f"{topic.retention.total_seconds():.0f} s"
+    ends = topic.forgotten_after
+    latest = "the latest of each key" + (f", {ends.total_seconds():.0f} s after it" if ends else "")
+    retention = latest if topic.retention is None else f"{topic.retention.total_seconds():.0f} s"
     return {
         "address": topic.name,
         "description": f"Key: {topic.key}. Kept: {retention}. At most {topic.max_record_bytes} bytes a message.",

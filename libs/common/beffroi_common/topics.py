@@ -85,6 +85,8 @@ class Topic:
         max_record_bytes: largest message anyone may send or read.
         producers: services that may write.
         consumers: services that may read.
+        forgotten_after: of a compacted topic: a key of which nothing was said for so long goes by itself. None: whoever
+            ends it says so (a tombstone).
         key: what the record key names; a camera's messages go to the partition that is its slot.
         frames: holds pictures: short log segments, never tiered, compacted or mirrored.
         quoted: dead letters quote what could not be read. Not pictures, and not what may hold a password by mistake.
@@ -99,6 +101,7 @@ class Topic:
     key: str = "camera"
     frames: bool = False
     quoted: bool = True
+    forgotten_after: timedelta | None = None
 
     @property
     def dead_letters(self) -> str:
@@ -118,11 +121,13 @@ class Topic:
             "message.timestamp.type": "LogAppendTime",  # a camera's wrong clock must not keep pictures alive
         }
         if self.retention is None:
-            return config | {
+            config |= {
                 "cleanup.policy": "compact",
                 "min.cleanable.dirty.ratio": "0.1",
                 "segment.ms": _ms(COMPACTED_SEGMENT),
             }
+            ends = self.forgotten_after
+            return config | ({} if ends is None else {"cleanup.policy": "compact,delete", "retention.ms": _ms(ends)})
         config |= {
             "cleanup.policy": "delete",
             "retention.ms": _ms(self.retention),
@@ -191,7 +196,10 @@ STATUS = _small(
     {S.API, S.LIVE},
     key="camera/<camera>/<service> or service/<service>/<instance>",
 )
-VIEWERS = _small("viewers.v1", Viewers, None, {S.API, S.LIVE}, {S.VISION, S.API, S.LIVE})
+VIEWERS = replace(
+    _small("viewers.v1", Viewers, None, {S.API, S.LIVE}, {S.VISION, S.API, S.LIVE}),
+    forgotten_after=timedelta(days=1),  # what it says holds for seconds
+)
 TRAIL_HEADS = _small("trail.v1", TrailHead, timedelta(days=400), {S.API}, {S.API}, key="database")
 """Not compacted: who can write here could otherwise replace a newer head by an older one."""
 
@@ -214,12 +222,14 @@ DEAD_LETTER_RETENTION = timedelta(days=7)
 def dead_letter_topic(topic: Topic) -> Topic:
     """The topic that takes what cannot be read on `topic`.
 
-    Its readers write it; live views leave that to the others, one of whom reads each topic that they read.
+    Its readers write it; live views leave that to the others, one of whom reads each topic that they read. What quotes
+    a message lives no longer than the message would have.
     """
+    quoted_for = topic.retention if topic.quoted else None
     return Topic(
         name=topic.dead_letters,
         contract=DeadLetter,
-        retention=DEAD_LETTER_RETENTION,
+        retention=min(DEAD_LETTER_RETENTION, quoted_for or DEAD_LETTER_RETENTION),
         max_record_bytes=MAX_SMALL_RECORD_BYTES,
         producers=topic.consumers - {S.LIVE},
         consumers=frozenset(),

@@ -160,7 +160,19 @@ class Services(ProcessServices):
         reindexing = Reindexing(
             self.database, self._stores, self.clock, self.recordings.retention, lambda: self.beat("reindexing")
         )
-        chores = [
+        house = Housekeeping(
+            self.chores(), self.clock, lambda: self.beat("housekeeping"), self.publisher.is_clock_right
+        )
+        return [
+            *super().workers(),
+            Worker("index", index.run, self.on_bug),
+            Worker("reindexing", reindexing.run, self.on_bug),
+            Worker("housekeeping", house.run, self.on_bug),
+        ]
+
+    def chores(self) -> list[Chore]:
+        """What is asked and what is forgotten now and then: docs/end-of-life.md says what ends when."""
+        return [
             Chore(self._probe.ask, STORE_EVERY_S),
             Chore(self.sessions.forget_ended, SESSIONS_EVERY_S),
             Chore(self.served.settle, SERVED_EVERY_S),
@@ -168,13 +180,6 @@ class Services(ProcessServices):
             Chore(self.alerts.end_orphans, ORPHANS_EVERY_S, needs_clock=True),
             Chore(self.recordings.forget_old, RECORDINGS_EVERY_S, needs_clock=True),
             Chore(self._announcements.forget_old, NEWS_EVERY_S),
-        ]
-        house = Housekeeping(chores, self.clock, lambda: self.beat("housekeeping"), self.publisher.is_clock_right)
-        return [
-            *super().workers(),
-            Worker("index", index.run, self.on_bug),
-            Worker("reindexing", reindexing.run, self.on_bug),
-            Worker("housekeeping", house.run, self.on_bug),
         ]
 
     def _announce(self) -> Announcements:

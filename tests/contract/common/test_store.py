@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -142,9 +143,25 @@ def test_a_segment_is_sent_in_one_request_so_that_a_kill_leaves_no_parts(
 
     monkeypatch.setattr(store._client, "_create_multipart_upload", in_parts)
     segment = tmp_path / "minute.mp4"
-    segment.write_bytes(bytes(30_000_000))  # 4 Mbit/s
+    with segment.open("wb") as file:
+        file.truncate(150_000_000)  # 20 Mbit/s, as 4K may have
     store.make_bucket(14)
-    store.put("a", segment, "video/mp4", {})
+    tracemalloc.start()
+    store.put("a", segment, "video/mp4", {"Camera": "gate"})
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     about = store.stat("a")
     assert about is not None
-    assert about.size_bytes == 30_000_000
+    assert (about.size_bytes, about.metadata) == (150_000_000, {"camera": "gate"})
+    assert store.read("a", 149_999_990) == bytes(10)
+    assert most_bytes < 10_000_000, "it is not read into memory"
+
+
+@pytest.mark.parametrize("name", ["a/../b", "..", "./a"])
+def test_no_object_has_a_name_that_is_a_path_elsewhere(store: ObjectStore, name: str) -> None:
+    store.make_bucket(14)
+    assert store.stat(name) is None
+    with pytest.raises(ObjectMissing):
+        store.read(name)
+    with pytest.raises(ObjectMissing):
+        list(store.stream(name, 0, 1, 1))

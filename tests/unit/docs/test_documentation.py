@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Collection, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,13 @@ def _read(cell: str) -> frozenset[Service]:
 
 def _kept(topic: Topic) -> str:
     if topic.retention is None:
-        return "latest of each"
-    seconds = topic.retention.total_seconds()
+        ends = topic.forgotten_after
+        return "latest of each" + (f", {_words(ends)}" if ends is not None else "")
+    return _words(topic.retention)
+
+
+def _words(duration: timedelta) -> str:
+    seconds = duration.total_seconds()
     unit, size = next(each for each in (("day", 86400), ("hour", 3600), ("minute", 60)) if seconds >= each[1])
     return f"{seconds / size:g} {unit}{'s' if seconds > size else ''}"
 

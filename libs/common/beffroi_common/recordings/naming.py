@@ -10,6 +10,8 @@ from beffroi_common.contracts import FrameBatch
 
 SEGMENTS = "segments/"
 HEADS = "heads/"
+PREFIXES = (SEGMENTS, HEADS)
+"""All that a store of recordings holds begins with one of these."""
 
 SEGMENT_ID_DIGITS = 24
 """96 bits in hexadecimal: of a thousand cameras' segments of ten years no two will share one."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import urllib3
 from minio.commonconfig import ENABLED, Filter
 from minio.error import MinioException, S3Error
+from minio.helpers import check_object_name, genheaders
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
 from beffroi_common.contracts import StoreName
@@ -37,10 +39,6 @@ MISSING = {"NoSuchKey", "NoSuchObject"}
 CONNECTIONS = 40
 """Kept open: one for each thread of the api that reads recordings (its web framework has 40), far more than the
 recorder's two. urllib3 keeps one by itself, closes every other after one request, and warns of it each time."""
-IN_ONE_BYTES = 64 * 1024 * 1024
-"""A file is sent in one request up to this size, a minute at 9 Mbit/s, and held in memory for it; a larger one in parts
-of this size. Parts of an upload that was broken off are pictures that no listing shows and no retention covers: fewer
-are made, and the store must drop those by itself (docs/sre.md)."""
 FRESH = timedelta(minutes=10)
 """S3 refuses a request that was signed a quarter of an hour away from its own time, or more."""
 RETRIES = 0
@@ -147,21 +145,19 @@ class MinioStore:
             raise RetentionError(f"bucket {self._bucket}: {'; '.join(wrong)}")
 
     def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
-        """See `ObjectStore.put`."""
-        with self._translated_errors("put"):
-            self._client.fput_object(
-                bucket_name=self._bucket,
-                object_name=name,
-                file_path=str(file),
-                content_type=content_type,
-                metadata=dict(metadata),
-                part_size=IN_ONE_BYTES,
-                num_parallel_uploads=1,
-            )
+        """See `ObjectStore.put`.
+
+        In one request, whatever the size (S3 takes 5 GiB): parts of an upload that was broken off are pictures that no
+        listing shows and no retention covers. The client's own way to do so would hold the whole file in memory.
+        """
+        headers = genheaders(dict(metadata), None, None, None, legal_hold=False) | {"Content-Type": content_type}
+        with self._translated_errors("put"), _mapped(file) as content:
+            self._client._put_object(self._bucket, name, content, headers)
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See `ObjectStore.read`."""
         with self._translated_errors("read"):
+            _see_that_it_can_be(name)
             response = self._client.get_object(
                 bucket_name=self._bucket, object_name=name, offset=offset, length=length or 0
             )
@@ -174,6 +170,7 @@ class MinioStore:
     def stream(self, name: str, offset: int, length: int, chunk_bytes: int) -> Iterator[bytes]:
         """See `ObjectStore.stream`."""
         with self._translated_errors("stream"):
+            _see_that_it_can_be(name)
             response = self._client.get_object(bucket_name=self._bucket, object_name=name, offset=offset, length=length)
             try:
                 yield from response.stream(chunk_bytes)
@@ -185,6 +182,7 @@ class MinioStore:
         """See `ObjectStore.stat`."""
         try:
             with self._translated_errors("stat"):
+                _see_that_it_can_be(name)
                 found = self._client.stat_object(bucket_name=self._bucket, object_name=name)
         except ObjectMissing:
             return None
@@ -234,6 +232,24 @@ class MinioStore:
         if error.code == "NoSuchLifecycleConfiguration":
             return RetentionError(f"bucket {self._bucket} has no lifecycle rule: add one that expires objects in time")
         return StoreUnavailable(f"the object store at {self._endpoint} could not ({error.code}: {error.message})")
+
+
+def _see_that_it_can_be(name: str) -> None:
+    """The client refuses to ask for names that are paths elsewhere: no object has one."""
+    try:
+        check_object_name(name)
+    except ValueError as reason:
+        raise ObjectMissing(str(reason)) from None
+
+
+@contextmanager
+def _mapped(file: Path) -> Iterator[bytes]:
+    """A file's content, read from the disk as it is sent."""
+    if file.stat().st_size == 0:
+        yield b""  # what cannot be mapped
+        return
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield cast("bytes", content)
 
 
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
