@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import ParamSpec, TypeVar
 
 from .turns import Limits, Turns
@@ -40,12 +41,11 @@ class Pool:
             Busy: see `Turns.wait`.
         """
         turn = await self.turns.wait(key)
-        try:
-            call = functools.partial(contextvars.copy_context().run, work, *arguments, **named)
+        call = functools.partial(contextvars.copy_context().run, work, *arguments, **named)
+        with ExitStack() as unless_begun:
+            unless_begun.callback(turn.leave)
             running = self._threads.submit(call)
-        except BaseException:
-            turn.leave()
-            raise
+            unless_begun.pop_all()
         # Whoever waits for it may leave before it ends; its thread is taken until then.
         running.add_done_callback(lambda _: turn.leave())
         return await asyncio.wrap_future(running)

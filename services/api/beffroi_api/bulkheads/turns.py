@@ -130,7 +130,7 @@ class Turns:
         try:
             async with asyncio.timeout(self._limits.wait_s):
                 await waiter.wait()
-        except BaseException as reason:
+        except (TimeoutError, asyncio.CancelledError) as reason:
             if self._leave_line(key, waiter):
                 if isinstance(reason, TimeoutError):
                     raise self._busy() from None
