@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from beffroi_common.bus import Partition
 from beffroi_common.bus.kafka import consumers
 from beffroi_common.bus.kafka.configuration import producer_config
-from beffroi_common.bus.kafka.consumers import ANEW_S, GroupConsumer
+from beffroi_common.bus.kafka.consumers import ANEW_S, ASK_AGAIN_S, COMMITTED_TIMEOUT_S, GroupConsumer
 from beffroi_common.bus.membership import Membership
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import VIEWERS
@@ -29,6 +29,11 @@ class Client:
         self.says: Any = None
         self.topics: list[str] = []
         self.closed = False
+        self.waited_s = 0.0
+
+    def committed(self, _partitions: list[TopicPartition], *, timeout: float) -> list[TopicPartition]:
+        self.waited_s += timeout
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
     def poll(self, _timeout_s: float) -> Any:
         return self.says
@@ -127,3 +132,14 @@ def test_a_client_that_is_taken_for_another_of_its_name_is_replaced_once(consume
         consumer.poll(0)
     clock.advance(ANEW_S)
     assert consumer.poll(0) is None
+
+
+def test_a_broker_that_does_not_answer_is_not_waited_for_with_every_partition(consumer: GroupConsumer) -> None:
+    client, clock = consumer._client, consumer._clock
+    assert isinstance(client, Client)
+    assert isinstance(clock, ManualClock)
+    assert [consumer.begun_at((VIEWERS.name, number)) for number in range(48)] == [None] * 48
+    assert client.waited_s == COMMITTED_TIMEOUT_S
+    clock.advance(ASK_AGAIN_S)
+    consumer.begun_at(PARTITION)
+    assert client.waited_s == 2 * COMMITTED_TIMEOUT_S

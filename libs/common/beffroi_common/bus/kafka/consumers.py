@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 COMMITTED_TIMEOUT_S = 2.0
 """Asked once for each partition that is assigned, right after its first record came."""
 
+ASK_AGAIN_S = 30.0
+"""Whoever did not answer is not asked for the next partition at once: the loop waits for each, and has a heartbeat."""
+
 ANEW_S = 60.0
 """A member that is refused twice within this time has a namesake, which goes on in its place."""
 
@@ -105,6 +108,7 @@ class GroupConsumer(_KafkaReader):
         self._clock = clock or SystemClock()
         self._committed: dict[Partition, int] = {}
         self._began_anew_s = -math.inf
+        self._ask_again_s = -math.inf
         self._subscribe()
 
     def poll(self, timeout_s: float) -> Record | None:
@@ -143,9 +147,12 @@ class GroupConsumer(_KafkaReader):
         """See `Consumer.begun_at`. Asks the broker, and waits a little for its answer."""
         if self._begin_at is not None:
             return self._begun.get(partition)
+        if self._clock.monotonic_s() < self._ask_again_s:
+            return None
         try:
             (found,) = self._client.committed([TopicPartition(*partition)], timeout=COMMITTED_TIMEOUT_S)
         except KafkaException:
+            self._ask_again_s = self._clock.monotonic_s() + ASK_AGAIN_S
             return None
         return int(found.offset) if found.error is None and found.offset >= 0 else None
 
