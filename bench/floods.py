@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 
 import structlog
 
+from beffroi_api.http.access import COOKIE
 from beffroi_api.http.paths import API_PREFIX
 
 from .serving import Api, Visitor, p95, serving
@@ -61,7 +62,7 @@ STRANGERS = {"sign-ins of strangers", "made-up tokens", "the console's name", "n
 
 def with_token(visitor: Visitor, number: int) -> Visitor:
     """The same connection, with a token that nobody has."""
-    visitor.cookie = f"beffroi_session={number}"
+    visitor.cookie = f"{COOKIE}={number}"
     return visitor
 
 

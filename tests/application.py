@@ -44,10 +44,11 @@ from beffroi_common.store import ObjectStore
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 TRAIL_KEY = "0123456789abcdef" * 4
+SECOND_FACTOR_KEY = "fedcba9876543210" * 4
 SEAL = Seal(bytes.fromhex(TRAIL_KEY))
 PASSWORD = "correct horse battery"
-ADDRESS = "http://testserver"
-"""What starlette's client calls the host of its WebSockets, whatever its base_url: cookies must fit both."""
+ADDRESS = "https://testserver"
+"""By https, or the client would not send a Secure cookie back."""
 
 SYSTEM = Scope.system("a test looks at everything")
 
@@ -91,10 +92,19 @@ class Surroundings:
             "database_url": self.database_url,
             "database_pool": 5,
             "trail_key": TRAIL_KEY,
+            "second_factor_key": SECOND_FACTOR_KEY,
             "instance": "test",
             "slots": 2,
         }
         return ApiSettings.model_validate(fields | self.changes)
+
+
+class Client(TestClient):
+    """A browser: by https, its WebSockets too."""
+
+    def websocket_connect(self, url: str, *arguments: Any, **options: Any) -> Any:
+        """See starlette, which would ask by ws and leave a Secure cookie out."""
+        return super().websocket_connect(f"{ADDRESS.replace('https', 'wss')}{url}", *arguments, **options)
 
 
 @dataclass
@@ -110,7 +120,7 @@ class Running:
         """A client signed in as a person of that role; None: not signed in."""
         name = str(role)
         if name not in self._clients:
-            client = TestClient(self.asgi, base_url=ADDRESS, headers={CSRF_HEADER: "1"})
+            client = Client(self.asgi, base_url=ADDRESS, headers={CSRF_HEADER: "1"})
             if role is not None:
                 answer = client.post(f"{API_PREFIX}/session", json={"username": name, "password": PASSWORD})
                 answer.raise_for_status()
@@ -165,6 +175,7 @@ def prepare(around: Surroundings) -> None:
                     role=role.value,
                     language="fr",
                     password_hash=CHEAP.hash(PASSWORD),
+                    password_given=False,
                     at=around.clock.now(),
                 )
     database.close()

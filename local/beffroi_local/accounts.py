@@ -43,7 +43,9 @@ def create(accounts: list[Account], parts: Parts) -> None:
     _command(parts, "the api's database", "migrate")
     for account in accounts:
         words = ("--username", account.username, "--display-name", account.display_name, "--role", account.role)
-        _command(parts, f"the account {account.username}", "users", "add", *words, stdin=account.password)
+        _command(
+            parts, f"the account {account.username}", "users", "add", "--own-password", *words, stdin=account.password
+        )
 
 
 def _command(parts: Parts, what: str, command: str, *words: str, stdin: str = "") -> None:

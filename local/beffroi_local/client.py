@@ -33,7 +33,11 @@ class ApiClient:
         # `trust_env`: it is on this machine, whatever the environment says of proxies.
         headers = {"X-Beffroi-Request": "1", "Origin": address}
         self._http = httpx.Client(base_url=address + PREFIX, headers=headers, timeout=TIMEOUT_S, trust_env=False)
-        self._ask("POST", "/session", json={"username": username, "password": password})
+        signed_in = self._ask("POST", "/session", json={"username": username, "password": password})
+        # Browsers send a Secure cookie by http to the machine itself, and httpx does not.
+        self.cookies = "; ".join(f"{name}={value}" for name, value in signed_in.cookies.items())
+        """The session, as the Cookie header of a WebSocket, too."""
+        self._http.headers["Cookie"] = self.cookies
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -44,11 +48,6 @@ class ApiClient:
     ) -> None:
         """Close its connections."""
         self._http.close()
-
-    @property
-    def cookies(self) -> str:
-        """The session, as the Cookie header of a WebSocket."""
-        return "; ".join(f"{name}={value}" for name, value in self._http.cookies.items())
 
     def put(self, path: str, body: object) -> Any:
         """Replace what is at `path`; return the answer."""

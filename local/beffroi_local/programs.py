@@ -50,6 +50,8 @@ class Parts:
     service_memory_mb: int
     trail_key: str = field(default_factory=lambda: secrets.token_hex(KEY_BYTES), repr=False)
     """Key of the api's audit trail; see `trail_key_file`."""
+    second_factor_key: str = field(default_factory=lambda: secrets.token_hex(KEY_BYTES), repr=False)
+    """Encrypts the secrets of second factors; the accounts are of this run too."""
 
     @classmethod
     def of(cls, settings: StackSettings, folder: Path, clip: Path) -> Parts:
@@ -159,6 +161,7 @@ class Parts:
                 "PORT": str(self.http_port),
                 "DATABASE_URL": self.database_url,
                 "TRAIL_KEY": self.trail_key,
+                "SECOND_FACTOR_KEY": self.second_factor_key,
                 "COMMUNE": COMMUNE,
             },
         }

@@ -1,13 +1,14 @@
 """Everything the api refuses, and why. Rendered in one place (`problems`) as RFC 9457 problem+json.
 
 ApiError
-├── NotSignedIn 401, SignInFailed 401, Throttled 429
-├── NotAllowed 403, ForeignOrigin 403
+├── NotSignedIn 401, SignInFailed 401, SecondFactorNeeded 401, Throttled 429
+├── NotAllowed 403, ForeignOrigin 403, PasswordChangeNeeded 403, WrongPassword 403, SecondFactorWrong 403
 ├── NotFound 404, NoPicture 404
 ├── AlreadyAcknowledged 409, ChangedInBetween 412
 ├── Destroyed 410
 ├── TooLarge 413, RangeNotSatisfiable 416
 ├── Invalid 422
+├── GuessablePassword 422
 └── Busy 503, StoreAway 503, UnknownStore 503
 """
 
@@ -43,6 +44,36 @@ class SignInFailed(ApiError):
     """User name or password is wrong; never says which."""
 
     status, code, title = 401, "sign_in_failed", "Sign-in failed"
+
+
+class SecondFactorNeeded(ApiError):
+    """Name and password are right, and the account has a second factor: the code of it is missing."""
+
+    status, code, title = 401, "second_factor_needed", "A code is needed"
+
+
+class PasswordChangeNeeded(ApiError):
+    """Somebody else chose the password of this account."""
+
+    status, code, title = 403, "password_change_needed", "Choose a password of your own first"
+
+
+class WrongPassword(ApiError):
+    """Somebody signed in gave another password than their own."""
+
+    status, code, title = 403, "wrong_password", "Wrong password"
+
+
+class SecondFactorWrong(ApiError):
+    """A code is not right, or was used."""
+
+    status, code, title = 403, "second_factor_wrong", "Wrong code"
+
+
+class GuessablePassword(ApiError):
+    """A password that is known, expected or too short."""
+
+    status, code, title = 422, "guessable_password", "Too easy to guess"
 
 
 class Throttled(ApiError):

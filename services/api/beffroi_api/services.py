@@ -19,6 +19,7 @@ from beffroi_api.bus.positions import Positions
 from beffroi_api.db import installation
 from beffroi_api.db.leases import Lease
 from beffroi_api.housekeeping import Chore, Housekeeping
+from beffroi_api.modules.account.service import Account
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.events.news.announcements import Announcements
@@ -31,8 +32,11 @@ from beffroi_api.modules.recordings.reindexing.comparison import Reindexing
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.modules.rules.service import Rules
+from beffroi_api.modules.users.second_factor.check import SecondFactors
+from beffroi_api.modules.users.second_factor.codes import Safe
 from beffroi_api.news.repository import Kind
 from beffroi_api.process.services import OnBug, ProcessServices, TerritoryOf, everywhere
+from beffroi_api.process.settings import key_bytes
 from beffroi_api.settings import ApiSettings
 from beffroi_api.workers import Worker
 from beffroi_common.bus import Bus
@@ -71,6 +75,7 @@ class Services(ProcessServices):
         on_bug: OnBug,
         territory_of: TerritoryOf = everywhere,
     ) -> None:
+        second_factors = SecondFactors(Safe(key_bytes(settings.second_factor_key)), clock)
         super().__init__(
             "api",
             settings,
@@ -84,6 +89,7 @@ class Services(ProcessServices):
                 lambda producer: CamerasSender(bus, self.cameras, lease, producer),
                 lambda producer: HeadsSender(self.trail, self.database, producer, clock),
             ],
+            second_factors=second_factors,
         )
         lease = Lease(self.database, clock, LEASE, settings.instance, settings.publisher_lease_s)
         retention = timedelta(days=settings.retention_days)
@@ -104,6 +110,7 @@ class Services(ProcessServices):
             lambda camera, said: summary(camera, said, clock.now()),
             self.outbox,
         )
+        self.account = Account(self.database, self.trail, self.passwords, clock, self.sessions.throttle, second_factors)
         self.served = ServedRanges(self.database, self.trail, clock)
         self.trail.before_reading.append(self.served.settle_all)
         self.recordings = Recordings(self.database, self.served, stores, clock, retention, self.outbox)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
-from beffroi_api.process.settings import MIB, ProcessSettings
+from beffroi_api.process.settings import MIB, Key, ProcessSettings
 from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.bus.admin import DEFAULT_SLOTS
 from beffroi_common.contracts import StoreName
@@ -46,6 +46,9 @@ class ApiSettings(ProcessSettings):
     than a slow answer of the database."""
     stores: Annotated[dict[StoreName, StoreSettings], Field(min_length=1)]
     """Every store that recordings may name, e.g. BEFFROI_API_STORES__RECORDINGS__ENDPOINT."""
+    second_factor_key: Key
+    """Encrypts the secrets of second factors. It has no default and lies outside of the database: whoever reads that
+    must not be able to make codes. With another key no code fits any more: `commands.users remove-second-factor`."""
     commune: str = "Commune"
     """Name of the commune on the console."""
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=MAX_SLOTS)
@@ -65,8 +68,3 @@ class ApiSettings(ProcessSettings):
     """News kept for a slow console; then it is disconnected and asks for everything again."""
     event_heartbeat_s: float = Field(default=10.0, gt=0)
     stills: StillSettings = StillSettings()
-
-    @property
-    def secure_cookie(self) -> bool:
-        """Whether browsers reach the api by https."""
-        return self.public_origin is not None and self.public_origin.startswith("https://")

@@ -19,6 +19,7 @@ from tests.application import PASSWORD, Surroundings, eventually, prepare
 from tests.messages import alert_of, recording_of
 
 from beffroi_api.authz.scope import Scope
+from beffroi_api.http.access import COOKIE
 from beffroi_api.http.app import create_app
 from beffroi_api.http.console import BUILT
 from beffroi_api.modules.cameras import repository
@@ -127,6 +128,7 @@ class Stage:
     url: str
     services: Services
     administrator: httpx.Client
+    dpo: httpx.Client
     producer: Producer
     store: MemoryStore
     broker: MemoryBroker
@@ -251,7 +253,7 @@ class Stage:
 
     def trail(self) -> list[dict[str, Any]]:
         """The audit trail, newest first."""
-        rows: list[dict[str, Any]] = self._get("/audit")["items"]
+        rows: list[dict[str, Any]] = self.dpo.get(f"{V1}/audit").raise_for_status().json()["items"]
         return rows
 
     def camera(self, camera: str) -> dict[str, Any]:
@@ -298,6 +300,15 @@ class Stage:
 
 
 @contextmanager
+def signed_in(url: str, name: str) -> Iterator[httpx.Client]:
+    """A person's program."""
+    with httpx.Client(base_url=url, headers={"X-Beffroi-Request": "1"}, timeout=30.0) as client:
+        answer = client.post(f"{V1}/session", json={"username": name, "password": PASSWORD}).raise_for_status()
+        client.headers["Cookie"] = f"{COOKIE}={answer.cookies[COOKIE]}"  # Secure, and this is http
+        yield client
+
+
+@contextmanager
 def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
     """Serve the api with the built console on a free port of this machine."""
     clock = SystemClock()
@@ -318,10 +329,8 @@ def staged(folder: Path, **changes: Any) -> Iterator[Stage]:
     try:
         eventually(lambda: server.started)
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        with httpx.Client(base_url=url, headers={"X-Beffroi-Request": "1"}, timeout=30.0) as administrator:
-            credentials = {"username": "administrator", "password": PASSWORD}
-            administrator.post(f"{V1}/session", json=credentials).raise_for_status()
-            stage = Stage(url, app.state.services, administrator, around.bus.producer(), store, broker)
+        with signed_in(url, "administrator") as administrator, signed_in(url, "dpo") as dpo:
+            stage = Stage(url, app.state.services, administrator, dpo, around.bus.producer(), store, broker)
             yield stage
             for camera in stage.cameras.values():
                 camera.stop()

@@ -31,7 +31,7 @@ def test_a_wrong_password_is_said_and_nothing_is_shown(
 
 VIEWS = {
     "operator": ["Mur", "Alertes", "Relecture", "Santé"],
-    "administrator": ["Mur", "Alertes", "Relecture", "Caméras", "Santé", "Journal"],
+    "administrator": ["Mur", "Alertes", "Relecture", "Caméras", "Santé"],
     "dpo": ["Santé", "Journal"],
 }
 

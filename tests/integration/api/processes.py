@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-from tests.application import PASSWORD, TRAIL_KEY, eventually
+from tests.application import PASSWORD, SECOND_FACTOR_KEY, TRAIL_KEY, eventually
 
+from beffroi_api.http.access import COOKIE
 from beffroi_local.ports import free_port
 
 V1 = "/api/v1"
@@ -25,6 +26,7 @@ PREFIXES = {"beffroi_api": "BEFFROI_API_", "beffroi_api.live": "BEFFROI_LIVE_"}
 OF_THE_MODULE = {
     "beffroi_api": {
         "SLOTS": "2",
+        "SECOND_FACTOR_KEY": SECOND_FACTOR_KEY,
         "STORES__RECORDINGS__ENDPOINT": NOBODY,
         "STORES__RECORDINGS__ACCESS_KEY": "key",
         "STORES__RECORDINGS__SECRET_KEY": "hunter2-secret",
@@ -84,7 +86,7 @@ class Process:
         return self.running.wait(TIMEOUT_S)
 
     def user(self, role: str) -> httpx2.Client:
-        words = ["add", "--username", role, "--display-name", role, "--role", role]
+        words = ["add", "--username", role, "--display-name", role, "--role", role, "--own-password"]
         command = [sys.executable, "-m", "beffroi_api.commands.users", *words]
         subprocess.run(command, env=self.environment, input=PASSWORD + "\n", text=True, check=True)
         return self.sign_in(role)
@@ -92,7 +94,8 @@ class Process:
     def sign_in(self, role: str) -> httpx2.Client:
         client = httpx2.Client(base_url=f"http://{self.address}", headers={"X-Beffroi-Request": "1"}, timeout=TIMEOUT_S)
         self.clients.append(client)
-        client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
+        answer = client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
+        client.headers["Cookie"] = f"{COOKIE}={answer.cookies[COOKIE]}"  # Secure, and this is http
         return client
 
     def _answers(self) -> bool:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from tests.application import Running, eventually
 
+from beffroi_api.http.access import COOKIE
 from beffroi_common.contracts import CameraStatus, Level
 from beffroi_common.topics import STATUS
 
@@ -26,9 +27,9 @@ def database_url(tmp_path: Path) -> str:
 @pytest.fixture
 def news(app: Running, address: str) -> Iterator[Callable[[str], dict[str, Any]]]:
     """`news("camera")` → the data of the next event of that name."""
-    token = app.operator.cookies["beffroi_session"]
+    token = app.operator.cookies[COOKIE]
     with (
-        httpx2.Client(base_url=address, cookies={"beffroi_session": token}, timeout=30) as client,
+        httpx2.Client(base_url=address, cookies={COOKIE: token}, timeout=30) as client,
         client.stream("GET", f"{V1}/events") as answer,
     ):
         assert answer.headers["content-type"].startswith("text/event-stream")

@@ -23,6 +23,7 @@ from tests.integration.api.processes import NOBODY, TIMEOUT_S, V1, Process
 from tests.messages import alert_of, recording_of
 from websockets.sync.client import connect
 
+from beffroi_api.http.access import COOKIE
 from beffroi_common.bus import Bus, Start
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
@@ -184,7 +185,7 @@ def test_the_whole_way(real: Real, tmp_path: Path) -> None:
     follower.close()
     eventually(lambda: operator.get(f"{V1}/health").json()["broker"]["reachable"], TIMEOUT_S)
 
-    cookie = {"Cookie": f"beffroi_session={operator.cookies['beffroi_session']}"}
+    cookie = {"Cookie": f"{COOKIE}={operator.cookies[COOKIE]}"}
     with connect(f"ws://{real.api.address}{camera_url}/live", additional_headers=cookie, compression=None) as live:
         assert json.loads(live.recv(TIMEOUT_S))["type"] == "state"
         now_ns = time.time_ns()

@@ -16,6 +16,7 @@ from tests.application import ADDRESS, CHEAP, PASSWORD, SYSTEM, Running
 
 from beffroi_api.authz.roles import Role
 from beffroi_api.errors import Busy, Throttled
+from beffroi_api.http.access import COOKIE
 from beffroi_api.modules.session import repository as sessions
 from beffroi_api.modules.session.attempts import repository
 from beffroi_api.modules.session.attempts.throttle import Throttle
@@ -46,7 +47,8 @@ def sign_in(client: TestClient, username: str = "operator", password: str = PASS
 def test_who_am_i(visitor: TestClient) -> None:
     assert visitor.get(SESSION).status_code == 401
     answer = sign_in(visitor)
-    expected = {"user": "operator", "display_name": "Operator", "role": "operator", "language": "fr"}
+    expected: dict[str, Any] = {"user": "operator", "display_name": "Operator", "role": "operator", "language": "fr"}
+    expected |= {"must_change_password": False, "other_sessions": 0}
     assert answer.json() == expected
     assert visitor.get(SESSION).json() == expected
 
@@ -55,11 +57,13 @@ def test_the_cookie_is_for_this_site_and_no_script(visitor: TestClient) -> None:
     cookie = sign_in(visitor).headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
-    assert "Path=/api/v1" in cookie
+    assert cookie.startswith("__Host-")
+    assert {"Secure", "Path=/"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
 
 
 def test_the_database_does_not_hold_the_token(app: Running, visitor: TestClient) -> None:
-    token = sign_in(visitor).cookies["beffroi_session"]
+    token = sign_in(visitor).cookies[COOKIE]
     with app.services.database.read(SYSTEM) as session:
         kept = session.execute(text("SELECT * FROM sessions")).all()
     assert kept
@@ -71,7 +75,7 @@ def test_wrong_name_and_wrong_password_read_the_same(visitor: TestClient, userna
     answer = sign_in(visitor, username, password)
     assert answer.status_code == 401
     assert answer.json()["code"] == "sign_in_failed"
-    assert answer.json()["detail"] == "User name or password is wrong: try again, or ask your administrator."
+    assert answer.json()["detail"] == "User name, password or code is wrong: try again, or ask your administrator."
     assert visitor.get(SESSION).status_code == 401
 
 
@@ -223,9 +227,9 @@ def test_what_a_console_reads_by_itself_keeps_no_session(
 
 
 def test_signing_out_ends_the_session_itself(visitor: TestClient) -> None:
-    token = sign_in(visitor).cookies["beffroi_session"]
+    token = sign_in(visitor).cookies[COOKIE]
     assert visitor.delete(SESSION).status_code == 204
-    visitor.cookies.set("beffroi_session", token)
+    visitor.cookies.set(COOKIE, token)
     assert visitor.get(SESSION).status_code == 401
 
 

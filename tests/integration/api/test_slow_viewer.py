@@ -13,6 +13,7 @@ import pytest
 from tests.application import Running, buffered, eventually, film
 from websockets.sync.client import connect
 
+from beffroi_api.http.access import COOKIE
 from beffroi_api.modules.live.schemas import View
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.topics import FRAMES_MASKED
@@ -43,7 +44,7 @@ def sequence(data: bytes | str) -> int:
 def test_it(place: Any, app: Running, address: str, make_camera: Callable[..., Any]) -> None:
     make_camera()
     url = f"{address.replace('http', 'ws')}/api/v1/cameras/gate/live"
-    headers = {"Cookie": f"beffroi_session={app.operator.cookies['beffroi_session']}"}
+    headers = {"Cookie": f"{COOKIE}={app.operator.cookies[COOKIE]}"}
     producer = place.around.bus.producer()
     batches = film(BATCHES, start_ns=place.clock.now_ns())
     with connect(url, additional_headers=headers, compression=None, max_size=None, max_queue=1) as live:

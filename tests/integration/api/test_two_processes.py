@@ -30,6 +30,7 @@ from tests.messages import alert_of, recording_of
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from beffroi_api.http.access import COOKIE
 from beffroi_common.bus import Bus
 from beffroi_common.bus.admin import create_topics
 from beffroi_common.bus.kafka import KafkaBus
@@ -118,7 +119,7 @@ class Console:
         return any(kind == name and fields.items() <= data.items() for kind, data in tuple(self.events))
 
     def _listen(self, address: str, token: str) -> None:
-        cookies = {"beffroi_session": token}
+        cookies = {COOKIE: token}
         with (
             suppress(httpx2.TransportError),
             httpx2.Client(base_url=f"http://{address}", cookies=cookies, timeout=TIMEOUT_S) as client,
@@ -158,7 +159,7 @@ class Pair:
         direct = httpx2.Client(
             base_url=f"http://{self.processes[number].address}",
             headers={"X-Beffroi-Request": "1"},
-            cookies={"beffroi_session": client.cookies["beffroi_session"]},
+            cookies={COOKIE: client.cookies[COOKIE]},
             timeout=TIMEOUT_S,
         )
         self.processes[number].clients.append(direct)
@@ -166,7 +167,7 @@ class Pair:
 
     def consoles(self, client: httpx2.Client) -> list[Console]:
         """One at each of the two."""
-        return [Console(each.address, client.cookies["beffroi_session"]) for each in self.processes]
+        return [Console(each.address, client.cookies[COOKIE]) for each in self.processes]
 
     def send(self, topic: Any, key: str, value: Any, partition: int = 0) -> None:
         producer = self.bus.producer()
@@ -176,7 +177,7 @@ class Pair:
     def watch(self, client: httpx2.Client) -> ClientConnection:
         """A live view of the camera, by the one address, as soon as whoever answers knows the camera."""
         url = f"ws://127.0.0.1:{self.address.port}{V1}/cameras/{self.camera}/live"
-        cookie = {"Cookie": f"beffroi_session={client.cookies['beffroi_session']}"}
+        cookie = {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
 
         def opened() -> ClientConnection | None:
             with suppress(InvalidStatus):

@@ -24,7 +24,7 @@ SECRET_NAME = re.compile(r"(?i)(password|secret|access.?key|token)(?!name$|s?_(d
 """What a variable with a secret in it is called; the name of a Secret or of a folder is none."""
 
 SECRETS = {
-    "api": {"store-api", "database", "database-ca", "trail"},
+    "api": {"store-api", "database", "database-ca", "trail", "second-factor"},
     "ingest": {"camera-credentials"},
     "live": {"database", "database-ca", "trail"},
     "recorder": {"store-recorder"},

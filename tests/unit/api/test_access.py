@@ -16,6 +16,7 @@ EXAMPLES = {
     "{camera}": "gate",
     "{alert}": "0" * 32,
     "{segment}": "0" * 24,
+    "{session}": "1",
 }
 RULES = access.table(create_app(None, None))
 
@@ -64,7 +65,15 @@ def test_the_table_is_what_was_decided() -> None:
         ("GET", "/cameras/{camera}/recordings/{segment}/video"): watching,
         ("GET", "/events"): watching,
         ("GET", "/health"): set(Role),
-        ("GET", "/audit"): {Role.DPO, Role.ADMINISTRATOR},
+        ("GET", "/audit"): {Role.DPO},
+        ("PUT", "/account/password"): set(Role),
+        ("GET", "/account/sessions"): set(Role),
+        ("DELETE", "/account/sessions"): set(Role),
+        ("DELETE", "/account/sessions/{session}"): set(Role),
+        ("GET", "/account/second-factor"): set(Role),
+        ("POST", "/account/second-factor"): set(Role),
+        ("PUT", "/account/second-factor"): set(Role),
+        ("POST", "/account/second-factor/removal"): set(Role),
     }
 
 

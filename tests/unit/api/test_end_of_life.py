@@ -6,9 +6,10 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pyotp
 import pytest
 from sqlalchemy import func, select
-from tests.application import SYSTEM, Running, eventually, in_memory, running
+from tests.application import PASSWORD, SYSTEM, Running, eventually, in_memory, running
 from tests.messages import alert_of, recording_of
 
 from beffroi_api.db.tables import (
@@ -113,6 +114,10 @@ def use(app: Running, folder: Path) -> None:
     (video,) = [each["video_url"] for each in segments if each["object"] == name]
     assert app.operator.get(video).content == b"video"
     store.remove(name)
+    factor = "/api/v1/account/second-factor"
+    pending = app.dpo.post(factor, json={"password": PASSWORD}).json()
+    code = pyotp.TOTP(pending["secret"]).at(clock.now())
+    app.dpo.put(factor, json={"pending": pending["pending"], "code": code}).raise_for_status()
     app.as_(None).post("/api/v1/session", json={"username": "operator", "password": "wrong password"})
 
 

@@ -18,7 +18,8 @@ class Role(StrEnum):
 
 WATCHING = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
 ADMINISTERING = frozenset({Role.ADMINISTRATOR})
-AUDITING = frozenset({Role.DPO, Role.ADMINISTRATOR})
+AUDITING = frozenset({Role.DPO})
+"""The trail is about those who configure, too: they do not read it alone."""
 SIGNED_IN = frozenset(Role)
 
 
@@ -33,3 +34,5 @@ class Identity:
     session_id: int
     address: str
     territory: Territory
+    must_change_password: bool = False
+    """Somebody else chose it."""

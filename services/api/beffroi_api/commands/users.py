@@ -36,7 +36,8 @@ def main() -> None:
 
 def _add(users: Users, arguments: argparse.Namespace) -> None:
     fields = {name: getattr(arguments, name) for name in ("username", "display_name", "role", "language")}
-    new = NewUser.model_validate(fields | {"password": _password()})
+    fields |= {"is_own_password": arguments.own_password, "password": _password()}
+    new = NewUser.model_validate(fields)
     users.add(new)
     print(f"user {new.username} added as {new.role}")
 
@@ -57,7 +58,18 @@ def _list(users: Users, _arguments: argparse.Namespace) -> None:
         print(f"{user.username}\t{user.role}\t{state}\t{user.display_name}")
 
 
-_COMMANDS = {"add": _add, "set-password": _set_password, "disable": _disable, "list": _list}
+def _remove_second_factor(users: Users, arguments: argparse.Namespace) -> None:
+    users.remove_second_factor(arguments.username)
+    print(f"second factor of {arguments.username} removed")
+
+
+_COMMANDS = {
+    "add": _add,
+    "set-password": _set_password,
+    "disable": _disable,
+    "remove-second-factor": _remove_second_factor,
+    "list": _list,
+}
 
 
 def _password() -> str:
@@ -74,7 +86,16 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--display-name", required=True)
     add.add_argument("--role", required=True, choices=[role.value for role in Role])
     add.add_argument("--language", default="fr", choices=["fr", "en"])
-    for name, text in (("set-password", "set a password from standard input"), ("disable", "keep a person out")):
+    add.add_argument(
+        "--own-password",
+        action="store_true",
+        help="its owner types it here: it need not be changed at the first sign-in",
+    )
+    for name, text in (
+        ("set-password", "set a password from standard input"),
+        ("disable", "keep a person out"),
+        ("remove-second-factor", "for who lost it"),
+    ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--username", required=True)
     commands.add_parser("list", help="everybody with role and state")

@@ -40,6 +40,7 @@ from beffroi_api.db.tables import (
     PlaybackRow,
     PositionRow,
     RecordingRow,
+    RecoveryCodeRow,
     SessionRow,
     SignInFailureRow,
     UserRow,
@@ -62,6 +63,7 @@ UNFILTERED: Final[Mapping[type[Base], str]] = {
     LeaseRow: "work that one process does for all",
     UserRow: "read at sign-in, before anybody has a scope, and by commands on the machine itself",
     SessionRow: "read at sign-in, before anybody has a scope",
+    RecoveryCodeRow: "of the account that signs in or is one's own",
     SignInFailureRow: "counted at sign-in, before anybody has a scope",
     PlaybackRow: "written by the session that plays, of a recording that was found in scope; read for the trail",
 }

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from beffroi_api.db.types import UtcDateTime
@@ -80,6 +92,12 @@ class UserRow(Base):
     role: Mapped[str] = mapped_column(String(20))
     language: Mapped[str] = mapped_column(String(10))
     password_hash: Mapped[str] = mapped_column(String(255))
+    password_given: Mapped[bool] = mapped_column(Boolean)
+    """Somebody else chose the password: its owner chooses another before anything else."""
+    second_factor: Mapped[str | None] = mapped_column(String(400))
+    """The secret of its codes, encrypted; None: the password alone is asked for."""
+    second_factor_step: Mapped[int | None] = mapped_column(BigInteger)
+    """Half minutes since 1970, of the last code that was taken: neither it nor an earlier one is taken again."""
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 
@@ -92,8 +110,19 @@ class SessionRow(Base):
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     address: Mapped[str] = mapped_column(String(64))
+    agent: Mapped[str] = mapped_column(String(200))
+    """What the browser says it is: a person knows their own machines by it."""
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+
+
+class RecoveryCodeRow(Base):
+    """A code that takes the place of a second factor once. Only a hash of it is kept."""
+
+    __tablename__ = "recovery_codes"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64))
 
 
 class SignInFailureRow(Base):

@@ -12,10 +12,12 @@ from fastapi.routing import iter_route_contexts
 from starlette.requests import HTTPConnection
 
 from beffroi_api.authz.roles import ADMINISTERING, AUDITING, SIGNED_IN, WATCHING, Identity, Role
-from beffroi_api.errors import NotAllowed, NotSignedIn
+from beffroi_api.errors import NotAllowed, NotSignedIn, PasswordChangeNeeded
 from beffroi_api.http.paths import API_PREFIX
 
-COOKIE = "beffroi_session"
+COOKIE = "__Host-beffroi_session"
+"""Browsers take a cookie of such a name from this very host alone, and only if it is Secure and for the path /. They
+count http on the machine itself as secure, so there is one way for all."""
 MAX_ADDRESS = 64
 """Longer than any; what a proxy says may be longer."""
 
@@ -34,18 +36,21 @@ class Requires:
     """A dependency that lets only these roles pass, and records in the audit trail who was denied.
 
     `is_use=False` is for what a console reads again by itself, each few seconds or with each piece of news: that shows
-    no person in front of it, so it does not keep an idle session in force.
+    no person in front of it, so it does not keep an idle session in force. `is_account=True` is for the little that is
+    answered while somebody still has the password that another person chose.
     """
 
-    def __init__(self, *roles: Role, is_use: bool = True) -> None:
+    def __init__(self, *roles: Role, is_use: bool = True, is_account: bool = False) -> None:
         self.roles = frozenset(roles)
         self._is_use = is_use
+        self._is_account = is_account
 
     def __call__(self, connection: HTTPConnection) -> Identity:
         """Authenticate the caller.
 
         Raises:
             NotSignedIn: no session, or it ended.
+            PasswordChangeNeeded: the password is one that somebody else chose.
             NotAllowed: the role is not one of these; a row in the audit trail says so.
         """
         authenticator: Authenticator = connection.app.state.services
@@ -53,6 +58,8 @@ class Requires:
         identity = authenticator.authenticate(token, address, is_use=self._is_use)
         if identity is None:
             raise NotSignedIn("Your session has ended or you never signed in: sign in again.")
+        if identity.must_change_password and not self._is_account:
+            raise PasswordChangeNeeded("Somebody else chose your password: choose one of your own first.")
         if identity.role not in self.roles:
             authenticator.record_denial(identity, connection.scope.get("method", "WEBSOCKET"), connection.url.path)
             allowed = ", ".join(sorted(self.roles))
@@ -74,6 +81,8 @@ auditors = Requires(*AUDITING)
 anyone_signed_in = Requires(*SIGNED_IN)
 watching_consoles = Requires(*WATCHING, is_use=False)
 any_console = Requires(*SIGNED_IN, is_use=False)
+own_account = Requires(*SIGNED_IN, is_account=True)
+own_console = Requires(*SIGNED_IN, is_use=False, is_account=True)
 
 Watcher = Annotated[Identity, Depends(watchers)]
 Administrator = Annotated[Identity, Depends(administrators)]
@@ -81,6 +90,8 @@ Auditor = Annotated[Identity, Depends(auditors)]
 SignedIn = Annotated[Identity, Depends(anyone_signed_in)]
 WatchingConsole = Annotated[Identity, Depends(watching_consoles)]
 AnyConsole = Annotated[Identity, Depends(any_console)]
+OwnAccount = Annotated[Identity, Depends(own_account)]
+OwnConsole = Annotated[Identity, Depends(own_console)]
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -16,6 +16,7 @@ from beffroi_api.http import access, console, document, problems
 from beffroi_api.http.admission import AdmissionMiddleware
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.security import SecurityMiddleware
+from beffroi_api.modules.account.endpoints import router as account
 from beffroi_api.modules.alerts.endpoints import router as alerts
 from beffroi_api.modules.audit.endpoints import router as audit
 from beffroi_api.modules.cameras.endpoints import router as cameras
@@ -32,7 +33,7 @@ from beffroi_api.process.settings import ProcessSettings
 from beffroi_api.services import Services
 from beffroi_api.settings import ApiSettings
 
-ROUTERS = (meta, session, rules, cameras, stills, views, alerts, recordings, events, health, audit)
+ROUTERS = (meta, session, account, rules, cameras, stills, views, alerts, recordings, events, health, audit)
 
 
 class SecuredApp(FastAPI):

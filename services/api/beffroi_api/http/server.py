@@ -71,7 +71,7 @@ def config(wanted: ProcessSettings, app: FastAPI) -> uvicorn.Config:
         port=wanted.port,
         log_config=None,  # the runtime's logs are set up already
         access_log=False,  # who looked at what is in the audit trail, counts are in the metrics
-        proxy_headers=True,
+        proxy_headers=bool(wanted.trusted_proxies),
         forwarded_allow_ips=wanted.trusted_proxies,
         server_header=False,
         http=prompt_requests(wanted.request_timeout_s, wanted.write_timeout_s),

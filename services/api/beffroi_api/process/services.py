@@ -34,6 +34,7 @@ from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.session.service import Sessions
 from beffroi_api.modules.users.credentials.passwords import Passwords
+from beffroi_api.modules.users.second_factor.check import SecondFactors
 from beffroi_api.news.follower import NewsFollower, Tell
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.workers import Worker
@@ -76,6 +77,7 @@ class ProcessServices:
         territory_of: see there.
         on_status: hears of each status that differs from the one before.
         senders: what it publishes besides who watches.
+        second_factors: checks those of whoever signs in; None: nobody does here.
     """
 
     settings: ProcessSettings
@@ -94,14 +96,17 @@ class ProcessServices:
         *,
         on_status: Callable[[ServiceHealth | CameraServiceHealth], None] = lambda _: None,
         senders: Sequence[MakeSender] = (),
+        second_factors: SecondFactors | None = None,
     ) -> None:
         self.settings, self.bus, self.clock, self.on_bug, self.beat = settings, bus, clock, on_bug, health.beat
         self.database = Database(settings.database_url, settings.database_pool)
         self.trail = Trail(self.database, clock, Seal(key_bytes(settings.trail_key)))
         self.outbox = NewsOutbox()
         self.directory = CameraDirectory()
-        passwords = Passwords(settings.session.parallel_hashes)
-        self.sessions = Sessions(self.database, self.trail, passwords, clock, settings.session, territory_of)
+        self.passwords = Passwords(settings.session.parallel_hashes)
+        self.sessions = Sessions(
+            self.database, self.trail, self.passwords, clock, settings.session, territory_of, second_factors
+        )
         self.buffer = LiveBuffer(settings.live, self.directory, clock)
         self.publisher = Publisher(
             bus,

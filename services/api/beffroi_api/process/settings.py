@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -25,6 +26,13 @@ def _is_drawn(key: SecretStr) -> SecretStr:
     return key
 
 
+def _are_networks(proxies: str) -> str:
+    for each in proxies.split(","):
+        if each.strip():
+            ipaddress.ip_network(each.strip(), strict=False)
+    return proxies
+
+
 Key = Annotated[SecretStr, AfterValidator(_is_drawn)]
 """A key that the database must not hold."""
 
@@ -44,6 +52,8 @@ class SessionSettings(BaseModel):
     What a console reads again by itself does not count (see `http.access.Requires`)."""
     absolute_timeout_s: float = Field(default=13 * 3600.0, ge=300.0)
     """A shift of twelve hours and the hand-over; then the password again, whatever happens."""
+    most_per_person: int = Field(default=6, ge=1)
+    """Sessions of one person: a console, a second screen, a telephone. One more ends the one used longest ago."""
     throttle_window_s: float = Field(default=300.0, ge=1.0)
     """Failed sign-ins are counted over this time."""
     failures_per_account_and_address: int = Field(default=5, ge=1)
@@ -102,8 +112,9 @@ class ProcessSettings(ServiceSettings):
     port: Port = 8080
     public_origin: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")] | None = None
     """`https://host` as browsers see it, behind a proxy. None: the Host header of each request counts."""
-    trusted_proxies: str = "127.0.0.1"
-    """Comma-separated addresses whose X-Forwarded-For and -Proto are believed."""
+    trusted_proxies: Annotated[str, AfterValidator(_are_networks)] = ""
+    """Comma-separated addresses and networks whose X-Forwarded-For and -Proto are believed. None by default: on one
+    machine every local account could otherwise be anybody."""
     database_url: DatabaseUrl = "sqlite:///beffroi.sqlite3"
     """`sqlite:///file` or `postgresql+psycopg://user@host/database`."""
     trail_key: Key

@@ -5,6 +5,8 @@ import { useTranslation } from "react-i18next";
 import { BrowserRouter, Navigate, Route, Routes, useHref, useNavigate } from "react-router";
 
 import { localeOf } from "./i18n/formats";
+import { AccountPage } from "./account/account-page";
+import { GivenPassword } from "./account/given-password";
 import { AlertsPage } from "./alerts/alerts-page";
 import { newQueryClient } from "./api/query-client";
 import type { Session } from "./api/types";
@@ -54,6 +56,7 @@ function WithRouter() {
 function Gate() {
   const { t } = useTranslation();
   const session = useSession();
+  if (session.data?.must_change_password) return <GivenPassword />;
   if (session.data) return <Views session={session.data} />;
   if (session.data === null) return <SignIn />;
   return (
@@ -87,6 +90,7 @@ function Views({ session }: { session: Session }) {
           </>
         )}
         {may(session.role, "audit") && <Route path={PATHS.audit} element={<AuditPage />} />}
+        <Route path={PATHS.account} element={<AccountPage />} />
         <Route path={PATHS.health} element={<HealthPage />} />
         <Route path="*" element={<Navigate to={home} replace />} />
       </Route>

@@ -31,6 +31,11 @@ class Action(StrEnum):
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"
     PASSWORD_SET = "password_set"  # noqa: S105 - the name of an action
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an action
+    PASSWORD_WRONG = "password_wrong"  # noqa: S105 - the name of an action
+    SESSIONS_ENDED = "sessions_ended"
+    SECOND_FACTOR_SET = "second_factor_set"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
     AUDIT_READ = "audit_read"
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import SessionRow, UserRow
 
 
-def add(session: ScopedSession, *, token_hash: str, user_id: int, address: str, at: datetime) -> SessionRow:
+def add(session: ScopedSession, *, token_hash: str, user_id: int, address: str, agent: str, at: datetime) -> SessionRow:
     """Begin a session."""
-    row = SessionRow(token_hash=token_hash, user_id=user_id, address=address, created_at=at, seen_at=at)
+    row = SessionRow(token_hash=token_hash, user_id=user_id, address=address, agent=agent, created_at=at, seen_at=at)
     session.add(row)
     session.flush()
     return row
@@ -43,6 +43,20 @@ def hold(session: ScopedSession, row_id: int) -> bool:
 def end(session: ScopedSession, row_id: int) -> None:
     """End one session."""
     session.execute(delete(SessionRow).where(SessionRow.id == row_id))
+
+
+def of_user(session: ScopedSession, user_id: int) -> list[SessionRow]:
+    """Sessions of a person, newest first; some may have ended by themselves."""
+    query = select(SessionRow).where(SessionRow.user_id == user_id).order_by(SessionRow.id.desc())
+    return list(session.scalars(query))
+
+
+def end_others_of(session: ScopedSession, user_id: int, kept: int) -> int:
+    """End all sessions of a person but one, and return how many there were."""
+    others = (SessionRow.user_id == user_id) & (SessionRow.id != kept)
+    count = session.scalar(select(func.count()).where(others)) or 0
+    session.execute(delete(SessionRow).where(others))
+    return count
 
 
 def end_all_of(session: ScopedSession, user_id: int) -> None:

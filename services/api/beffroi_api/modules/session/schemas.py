@@ -8,14 +8,21 @@ from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints
 
 from beffroi_api.authz.roles import Role
 
+GivenPassword = Annotated[SecretStr, StringConstraints(min_length=1, max_length=256)]
+"""Bounded, so that hashing is."""
+
+GivenCode = Annotated[SecretStr, StringConstraints(min_length=1, max_length=64)]
+"""Of a second factor: six digits, or a recovery code."""
+
 
 class SignIn(BaseModel):
-    """User name and password. Bounded, so that hashing is."""
+    """User name and password, and a code where the account has a second factor."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     username: Annotated[str, StringConstraints(min_length=1, max_length=63, strip_whitespace=True, to_lower=True)]
-    password: Annotated[SecretStr, StringConstraints(min_length=1, max_length=256)]
+    password: GivenPassword
+    code: GivenCode | None = None
 
 
 class SessionView(BaseModel):
@@ -25,3 +32,7 @@ class SessionView(BaseModel):
     display_name: str
     role: Role
     language: str
+    must_change_password: bool
+    """Somebody else chose the password: nothing else is answered before it was changed (`/account/password`)."""
+    other_sessions: int
+    """How many times the same person is signed in elsewhere."""

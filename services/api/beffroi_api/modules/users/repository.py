@@ -29,6 +29,7 @@ def add(
     role: str,
     language: str,
     password_hash: str,
+    password_given: bool,
     at: datetime,
 ) -> None:
     """Add a person."""
@@ -39,8 +40,14 @@ def add(
             role=role,
             language=language,
             password_hash=password_hash,
+            password_given=password_given,
             created_at=at,
             disabled_at=None,
         )
     )
     session.flush()
+
+
+def forget_second_factor(user: UserRow) -> None:
+    """The password alone is asked for again."""
+    user.second_factor, user.second_factor_step = None, None

@@ -36,6 +36,8 @@ class NewUser(BaseModel):
     role: Role
     password: Password
     language: Literal["fr", "en"] = "fr"
+    is_own_password: bool = False
+    """Whose account it is chose it, and need not change it."""
 
 
 class NewPassword(BaseModel):

@@ -15,7 +15,9 @@ from beffroi_common.runtime.clock import Clock
 
 from . import repository
 from .credentials.passwords import Passwords
+from .credentials.strength import is_guessable
 from .schemas import NewPassword, NewUser
+from .second_factor.repository import replace_recovery_codes
 
 LOCAL = "local"
 """Address in the audit trail of what is done on the machine itself."""
@@ -41,8 +43,9 @@ class Users:
         """Add a person.
 
         Raises:
-            UserError: the name is taken.
+            UserError: the name is taken, or the password one that guessers try.
         """
+        _require_strong(new.password.get_secret_value(), new.username, new.display_name)
         password_hash = self.passwords.hash(new.password.get_secret_value())
         with self.database.write(self._scope) as session:
             if repository.by_name(session, new.username) is not None:
@@ -54,6 +57,7 @@ class Users:
                 role=new.role.value,
                 language=new.language,
                 password_hash=password_hash,
+                password_given=not new.is_own_password,
                 at=self.clock.now(),
             )
             self.trail.add(session, self._entry(Action.USER_ADDED, new.username, role=new.role.value))
@@ -62,16 +66,32 @@ class Users:
         """Set a password, and let the account in again; its open sessions end.
 
         Raises:
-            UserError: there is no such user.
+            UserError: there is no such user, or the password is one that guessers try.
         """
+        _require_strong(new.password.get_secret_value(), new.username)
         password_hash = self.passwords.hash(new.password.get_secret_value())
         with self.database.write(self._scope) as session:
             user = repository.by_name(session, new.username, for_change=True)
             if user is None:
                 raise UserError(f"there is no user {new.username}: add it first")
-            user.password_hash, user.disabled_at = password_hash, None
+            user.password_hash, user.password_given, user.disabled_at = password_hash, True, None
             self.end_sessions(session, user.id)
             self.trail.add(session, self._entry(Action.PASSWORD_SET, new.username))
+
+    def remove_second_factor(self, username: str) -> None:
+        """Let a person in by the password alone, who lost the second factor; their open sessions end.
+
+        Raises:
+            UserError: there is no such user.
+        """
+        with self.database.write(self._scope) as session:
+            user = repository.by_name(session, username, for_change=True)
+            if user is None:
+                raise UserError(f"there is no user {username}")
+            repository.forget_second_factor(user)
+            replace_recovery_codes(session, user.id, ())
+            self.end_sessions(session, user.id)
+            self.trail.add(session, self._entry(Action.SECOND_FACTOR_REMOVED, username))
 
     def disable(self, username: str) -> None:
         """Keep a person out from now on; their open sessions end.
@@ -98,3 +118,11 @@ class Users:
 
     def _entry(self, action: Action, subject: str, **details: str) -> Entry:
         return Entry(self.by, LOCAL, action, subject=subject, details=details)
+
+
+def _require_strong(password: str, *about: str) -> None:
+    if is_guessable(password, about):
+        raise UserError(
+            "guessers try such a password early: take one that is no word, name, date or row of keys with something "
+            "added"
+        )

@@ -20,4 +20,6 @@ export type Alert = Schemas["AlertView"];
 export type Segment = Schemas["SegmentView"];
 export type Health = Schemas["HealthView"];
 export type Level = Schemas["Level"];
+export type OwnSession = Schemas["OwnSession"];
+export type PendingSecondFactor = Schemas["PendingSecondFactor"];
 export type AuditRow = Schemas["AuditRow"];

@@ -5,6 +5,13 @@ import { isProblem } from "../api/problem";
 import { SESSION_KEY } from "../api/query-client";
 import type { Session } from "../api/types";
 
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+  /** Of a second factor, once the api asked for one. */
+  readonly code?: string;
+}
+
 /** Who is signed in; null for nobody. */
 export function useSession() {
   return useQuery({
@@ -24,8 +31,7 @@ export function useSession() {
 export function useSignIn() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (credentials: { username: string; password: string }) =>
-      body(api.POST("/api/v1/session", { body: credentials })),
+    mutationFn: (credentials: Credentials) => body(api.POST("/api/v1/session", { body: credentials })),
     onSuccess: (session) => {
       forgetWhatWasSeen(client);
       client.setQueryData(SESSION_KEY, session);

@@ -5,7 +5,7 @@ export type Right = "watch" | "configure" | "audit" | "health";
 
 const RIGHTS: Readonly<Record<Role, readonly Right[]>> = {
   operator: ["watch", "health"],
-  administrator: ["watch", "configure", "audit", "health"],
+  administrator: ["watch", "configure", "health"],
   dpo: ["audit", "health"],
 };
 

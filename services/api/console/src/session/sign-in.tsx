@@ -1,7 +1,8 @@
 import { useState } from "react";
-import { Button, FieldError, Form, Input, Label, TextField } from "react-aria-components";
+import { Button, FieldError, Form, Input, Label, Text, TextField } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
+import { isProblem } from "../api/problem";
 import { LanguageSwitch } from "../shell/language-switch";
 import { useTitle } from "../shell/title";
 import { ProblemNote } from "../ui/problem-note";
@@ -13,6 +14,9 @@ export function SignIn() {
   const signIn = useSignIn();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const [asksForCode, setAsksForCode] = useState(false);
+  const isCodeNeeded = isProblem(signIn.error, "second_factor_needed");
   useTitle(t("signIn.title"));
 
   return (
@@ -27,7 +31,10 @@ export function SignIn() {
         <Form
           onSubmit={(event) => {
             event.preventDefault();
-            signIn.mutate({ username, password });
+            signIn.mutate(
+              { username, password, ...(asksForCode ? { code } : {}) },
+              { onError: (error) => setAsksForCode((asks) => asks || isProblem(error, "second_factor_needed")) },
+            );
           }}
         >
           <TextField name="username" value={username} onChange={setUsername} isRequired autoComplete="username">
@@ -47,7 +54,17 @@ export function SignIn() {
             <Input />
             <FieldError />
           </TextField>
-          <div role="alert">{signIn.isError && <ProblemNote error={signIn.error} />}</div>
+          {asksForCode && (
+            <TextField name="code" value={code} onChange={setCode} isRequired autoComplete="one-time-code">
+              <Label>{t("signIn.code")}</Label>
+              <Input inputMode="numeric" ref={focusOnce} />
+              <Text slot="description">{t("signIn.codeHelp")}</Text>
+              <FieldError />
+            </TextField>
+          )}
+          <div role="alert">
+            {signIn.isError && !isCodeNeeded && <Refusal error={signIn.error} hadCode={asksForCode} />}
+          </div>
           <Button type="submit" className="button button-main" isPending={signIn.isPending}>
             {t("signIn.submit")}
           </Button>
@@ -56,4 +73,16 @@ export function SignIn() {
       </main>
     </div>
   );
+}
+
+/** The field appeared because the api asked for it: whoever pressed Enter goes on typing there. */
+function focusOnce(input: HTMLInputElement | null): void {
+  input?.focus();
+}
+
+function Refusal({ error, hadCode }: { error: unknown; hadCode: boolean }) {
+  const { t } = useTranslation();
+  if (hadCode && isProblem(error, "sign_in_failed"))
+    return <p className="note note-problem">{t("signIn.codeWrong")}</p>;
+  return <ProblemNote error={error} />;
 }

@@ -78,6 +78,11 @@ export function Layout({ session }: { session: Session }) {
           {t("session.signOutFailed")}
         </p>
       )}
+      {session.other_sessions > 0 && (
+        <p className="elsewhere">
+          <NavLink to={PATHS.account}>{t("session.elsewhere", { count: session.other_sessions })}</NavLink>
+        </p>
+      )}
       {lostSince !== null && <NewsLost since={lostSince} />}
       <main id="main" tabIndex={-1}>
         <Outlet />
@@ -111,7 +116,13 @@ function Who({ session, isLeaving, leave }: WhoProps) {
   return (
     <span className="who">
       <span>
-        {session.display_name}
+        <NavLink
+          to={PATHS.account}
+          className="who-account"
+          aria-label={`${t("session.account")} : ${session.display_name}`}
+        >
+          {session.display_name}
+        </NavLink>
         <span className="muted small who-role">
           {t(`role.${session.role}`)}
           {meta.data !== undefined && ` · ${meta.data.commune}`}

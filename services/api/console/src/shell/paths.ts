@@ -7,6 +7,7 @@ export const PATHS = {
   newCamera: "/new-camera",
   health: "/health",
   audit: "/audit",
+  account: "/account",
 } as const;
 
 export function livePath(camera: string): string {

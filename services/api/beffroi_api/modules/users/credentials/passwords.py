@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -23,7 +24,7 @@ class Passwords:
     def hash(self, password: str) -> str:
         """Hash a password for keeping."""
         with self._turn:
-            return self._hasher.hash(password)
+            return self._hasher.hash(_spelled(password))
 
     def matches(self, kept: str | None, password: str) -> bool:
         """Whether `password` belongs to the hash `kept`; None: there is no such user, which takes as long."""
@@ -31,7 +32,12 @@ class Passwords:
             if self._nobody is None:
                 self._nobody = self._hasher.hash("nobody has this password")
             try:
-                self._hasher.verify(kept or self._nobody, password)
+                self._hasher.verify(kept or self._nobody, _spelled(password))
             except (VerificationError, InvalidHashError):
                 return False
         return kept is not None
+
+
+def _spelled(password: str) -> str:
+    """One spelling: an é is one character on some keyboards and two on others."""
+    return unicodedata.normalize("NFC", password)
