@@ -45,7 +45,7 @@ lint: install-test ## Check format, lint, types and import contracts
 	@$(NPM) run lint
 	@$(NPM) run typecheck
 
-bench: install-test ## Measure: bus, copies, masker, detector, cameras side by side, live, floods, memory over ten minutes
+bench: install-test ## Measure: bus, copies, masker, detector, cameras side by side, live, floods, pages, memory over ten minutes
 	@$(PYTHON) -m bench
 
 generated: install-test ## Write anew what a test compares: AsyncAPI, OpenAPI, the console's types, the contracts' baseline

@@ -13,6 +13,7 @@ MEASUREMENTS = (
     "bench.detector",
     "bench.live",
     "bench.floods",
+    "bench.pages",
     "bench.memory",
 )
 

@@ -12,6 +12,10 @@ from beffroi_common.contracts import AlertState
 
 from .schemas import Life
 
+CLOSED = (AlertState.CLOSED.value,)
+GOING_ON = tuple(state.value for state in AlertState if state is not AlertState.CLOSED)
+"""The few: named one by one, so that the index of states finds them among all that are closed."""
+
 
 def find(session: ScopedSession, alert: str, *, for_change: bool = False) -> AlertRow | None:
     """One alert."""
@@ -57,8 +61,7 @@ def page(
     if camera is not None:
         query = query.where(AlertRow.camera == camera)
     if life is not Life.ALL:
-        closed = AlertRow.state == AlertState.CLOSED.value
-        query = query.where(closed if life is Life.CLOSED else ~closed)
+        query = query.where(AlertRow.state.in_(CLOSED if life is Life.CLOSED else GOING_ON))
     if acknowledged is not None:
         empty = AlertRow.acknowledged_at.is_(None)
         query = query.where(~empty if acknowledged else empty)

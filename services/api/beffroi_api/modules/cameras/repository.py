@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 NOWHERE = "rtsp://unreadable.invalid/"
 """Address of a camera whose own cannot be read any more (RFC 2606: nobody answers there)."""
 
+REMEMBERED = 2048
+"""Documents that need not be read again: those of a large installation, which every list of cameras looks at."""
+
 
 def find(session: ScopedSession, camera: str, *, for_change: bool = False) -> CameraRow | None:
     """A camera, removed ones included. `for_change` keeps others from changing it until the transaction ends."""
@@ -71,9 +74,15 @@ def write(row: CameraRow, camera: Camera) -> None:
 def document(row: CameraRow) -> Camera:
     """The camera as the services see it; of one that a release with wider bounds wrote, what is readable of it."""
     try:
-        return Camera.decode(row.document.encode())
+        return _decoded(row.document)
     except InvalidMessageError as reason:
         return _readable_part(row.id, row.slot, row.version, row.document, str(reason))
+
+
+@lru_cache(REMEMBERED)
+def _decoded(document: str) -> Camera:
+    """Nothing changes a camera once it is made, so that one is made of each document."""
+    return Camera.decode(document.encode())
 
 
 @lru_cache

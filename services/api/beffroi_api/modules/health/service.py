@@ -79,7 +79,9 @@ class Statuses:
         said: dict[str, list[CameraServiceHealth]] = {camera.id: [] for camera in cameras}
         for each in self._values():
             if isinstance(each, CameraStatus) and each.camera in said:
-                said[each.camera].append(CameraServiceHealth(**each.model_dump(), stale=self.is_stale(each)))
+                # It was read as what it is: nothing is checked a second time, of some thousand at once.
+                judged = CameraServiceHealth.model_construct(**dict(each), stale=self.is_stale(each))
+                said[each.camera].append(judged)
         return [
             CameraHealth(camera=camera, statuses=sorted(found, key=lambda each: each.service))
             for camera, found in said.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
@@ -11,6 +11,10 @@ from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import RecordingRow
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings.naming import segment_id
+
+LONGEST_SEGMENT = timedelta(hours=1)
+"""The recorder cuts after ten minutes at most (`segment_s`), or later where no key picture comes. The index goes by
+beginnings: without a bound all of a camera's past would be looked through for what overlaps a moment."""
 
 THERE = (RecordingState.STORED.value, RecordingState.HELD.value)
 
@@ -51,7 +55,7 @@ def overlapping(session: ScopedSession, camera: str, since: datetime, until: dat
         select(RecordingRow)
         .where(
             RecordingRow.camera == camera,
-            RecordingRow.starts_at <= until,
+            RecordingRow.starts_at.between(since - LONGEST_SEGMENT, until),
             RecordingRow.ends_at >= since,
             RecordingRow.state.in_(THERE),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import lru_cache
 
 from beffroi_api.errors import Invalid
 from beffroi_common.contracts import Camera, CameraRule, CameraStatus, Zone
@@ -24,12 +25,16 @@ from .schemas import (
     ZonesInput,
 )
 
+REMEMBERED = 2048
+"""Cameras whose rules need not be looked at again: those of a large installation, each in every list of cameras."""
 
-@dataclass(frozen=True)
+
 class Rules:
     """The rules of this release."""
 
-    registry: Registry
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._resting = lru_cache(REMEMBERED)(self._find_resting)
 
     def catalogue(self) -> list[RuleView]:
         """All rules by name."""
@@ -37,7 +42,7 @@ class Rules:
 
     def on(self, camera: Camera, said: Iterable[CameraStatus]) -> list[CameraRuleView]:
         """A camera's rules, each with why it rests if it does: as seen here, or else by the services that run it."""
-        resting = _said_to_rest(said) | self._resting(camera)
+        resting = _said_to_rest(said) | dict(self._resting(camera.encode()))
         return [CameraRuleView(**rule.model_dump(), rests=resting.get(rule.id)) for rule in camera.rules]
 
     def settled(self, before: Camera, wanted: ZonesInput) -> tuple[CameraRule, ...]:
@@ -62,7 +67,9 @@ class Rules:
             raise _invalid(faults)
         return tuple(kept)
 
-    def _resting(self, camera: Camera) -> dict[str, RestView]:
+    def _find_resting(self, encoded: bytes) -> Mapping[str, RestView]:
+        """By the rule's id, of a camera as it travels: as such it can be looked up."""
+        camera = Camera.decode(encoded)
         return {
             each.id: RestView(code=each.reason.value, message=each.message, fields=list(each.fields))
             for each in plan_of(camera, self.registry).resting
