@@ -98,6 +98,16 @@ def test_the_worst_partition_counts_and_one_that_left_does_not(clock: ManualCloc
     assert value("beffroi_behind_seconds") is None
 
 
+def test_a_partition_that_comes_back_counts_from_what_is_read_again(clock: ManualClock) -> None:
+    backlog = Backlog(clock)
+    clock.advance(1000)
+    read(backlog, clock, 500)
+    backlog.drop([RAW])
+    read(backlog, clock, 400, age_s=100)
+    backlog.measure({RAW: 400}, {RAW: Offsets(0, 501)})
+    assert lag(backlog)[0] == pytest.approx(100)
+
+
 def value(metric: str) -> float | None:
     return REGISTRY.get_sample_value(metric, {"topic": FRAMES_RAW.name})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -87,6 +87,12 @@ class Backlog:
             read = self._of(record.source)
             if not read.marks or record.timestamp_ms >= read.marks[-1][1] + MARK_MS:
                 read.marks.append((record.offset, record.timestamp_ms))
+
+    def drop(self, partitions: Collection[Partition]) -> None:
+        """These are somebody else's now; should they come back, they begin where the last commit says."""
+        with self._lock:
+            for each in partitions:
+                self._partitions.pop(each, None)
 
     def overtaken(self, source: Partition, count: int) -> None:
         """So many records of a partition were gone before they were read."""

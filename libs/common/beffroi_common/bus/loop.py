@@ -144,6 +144,7 @@ class _Loop:
     def _drop(self, partitions: Collection[Partition]) -> None:
         self._processor.revoked(partitions)
         self._refusals.drop(partitions)
+        self._backlog.drop(partitions)
         for partition in partitions:
             self._position.pop(partition, None)
             self._due.pop(partition, None)
