@@ -71,7 +71,7 @@ def leave_logs(folder: Path) -> None:
         PartFailedError: something cannot be removed.
     """
     mark = folder / MARK
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*")):  # none where somebody has removed the folder himself
         if path != mark and not _is_log(path):
             _remove(path)
     mark.unlink(missing_ok=True)

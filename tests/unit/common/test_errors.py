@@ -30,6 +30,7 @@ CATCHES_EVERYTHING = {
     "libs/common/beffroi_common/bus/keyed/processor.py": 1,
     "libs/common/beffroi_common/contracts/base.py": 1,
     "libs/common/beffroi_common/contracts/status.py": 1,
+    "libs/common/beffroi_common/runtime/logs.py": 1,
     "services/api/beffroi_api/workers.py": 1,
     "services/detector/beffroi_detector/rules/app.py": 1,
     "services/ingest/beffroi_ingest/camera_stream.py": 2,
@@ -39,7 +40,7 @@ CATCHES_EVERYTHING = {
     "services/recorder/beffroi_recorder/keep/retention.py": 1,
 }
 """Who catches everything: a thread's outermost frame, which tells the process to end; who cleans up and raises; and who
-knows of which record, message or camera it came, and answers for that alone."""
+knows of which record, message, line or camera it came, and answers for that alone."""
 
 
 def errors() -> Iterator[type[BaseException]]:

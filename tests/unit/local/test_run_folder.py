@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -49,6 +50,19 @@ def test_only_logs_are_left(tmp_path: Path) -> None:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         fill(folder)
     assert left(folder) == LOGS
+
+
+def test_a_folder_that_a_person_removed_is_no_failure(tmp_path: Path) -> None:
+    with run_folder(tmp_path, "demo") as folder:
+        shutil.rmtree(folder)
+    assert not folder.exists()
+
+
+def test_hidden_files_are_no_logs_either(tmp_path: Path) -> None:
+    with run_folder(tmp_path, "demo") as folder:
+        (folder / ".pictures").write_bytes(b"a street")
+        (folder / "pictures.mp4.log").mkdir()
+    assert left(folder) == set()
 
 
 def test_only_logs_are_left_of_a_run_that_failed(tmp_path: Path) -> None:

@@ -18,6 +18,14 @@ from .uncaught import log_uncaught
 class _LineHandler(logging.StreamHandler[TextIO]):
     """Writes lines. One that cannot be written as asked is not followed by a traceback that nobody can parse."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """See `logging.Handler.handle`. What goes wrong in a filter is no affair of whoever writes a line, either."""
+        try:
+            return bool(super().handle(record))
+        except Exception:  # noqa: BLE001 - it is said, and the line is lost alone
+            self.handleError(record)
+            return False
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """See `logging.Handler.handleError`."""
         reason = sys.exc_info()[0]
