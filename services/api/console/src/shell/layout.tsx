@@ -79,9 +79,9 @@ export function Layout({ session }: { session: Session }) {
         </p>
       )}
       {session.other_sessions > 0 && (
-        <p className="elsewhere">
+        <aside className="elsewhere" aria-label={t("account.sessions.title")}>
           <NavLink to={PATHS.account}>{t("session.elsewhere", { count: session.other_sessions })}</NavLink>
-        </p>
+        </aside>
       )}
       {lostSince !== null && <NewsLost since={lostSince} />}
       <main id="main" tabIndex={-1}>
