@@ -45,6 +45,9 @@ lint: install-test ## Check format, lint, types and import contracts
 	@$(NPM) run lint
 	@$(NPM) run typecheck
 
+simulate: install-test ## Run the whole system in one process under seeds of faults: SEED=17, or SEED=0-4999 at night
+	@$(PYTHON) -m tests.simulation $(or $(SEED),0-499)
+
 bench: install-test ## Measure: bus, copies, masker, detector, cameras side by side, live, floods, pages, memory over ten minutes
 	@$(PYTHON) -m bench
 
