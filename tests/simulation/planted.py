@@ -44,6 +44,10 @@ class LateDecisions:
         self._clock = clock
         self._known: dict[tuple[str, int], tuple[float, Any]] = {}
 
+    def __getattr__(self, name: str) -> Any:
+        """The rest is as it is."""
+        return getattr(self._decisions, name)
+
     def of(self, camera: str, source_version: int) -> Any:
         """See `Decisions.of`: as it was some seconds ago."""
         now_s = self._clock.monotonic_s()
