@@ -151,7 +151,8 @@ class Pair:
             timeout=TIMEOUT_S,
         )
         self.processes[0].clients.append(client)
-        client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
+        answer = client.post(f"{V1}/session", json={"username": role, "password": PASSWORD}).raise_for_status()
+        client.headers["Cookie"] = f"{COOKIE}={answer.cookies[COOKIE]}"  # Secure, and this is http
         return client
 
     def directly(self, number: int, client: httpx2.Client) -> httpx2.Client:
@@ -198,7 +199,7 @@ def live(pair: Pair, tmp_path: Path) -> Iterator[Process]:
     """The live views as a process of their own, with the database and the broker of the pair."""
     settings = pair.processes[0].variables
     variables = {name: settings[name] for name in ("DATABASE_URL", "KAFKA__BOOTSTRAP_SERVERS")}
-    variables |= {"INSTANCE": f"live-{uuid.uuid4().hex[:8]}", "LIVE__SESSION_CHECK_S": "1"}
+    variables |= {"INSTANCE": f"live-{uuid.uuid4().hex[:8]}", "SESSION__CHECK_EVERY_S": "1"}
     (tmp_path / "live").mkdir()
     process = Process(tmp_path / "live", variables, "beffroi_api.live")
     try:
