@@ -23,7 +23,7 @@ from beffroi_api.http.server import config
 from beffroi_common.contracts import Recording
 from beffroi_common.recordings.naming import segment_id
 from beffroi_common.topics import RECORDINGS
-from beffroi_testing import ManualClock, MemoryBroker, MemoryStore
+from beffroi_testing import ManualClock, MemoryBroker, MemoryBus, MemoryStore
 
 V1 = "/api/v1"
 
@@ -49,6 +49,8 @@ class Place:
 
     def start(self, **changes: Any) -> AbstractContextManager[Running]:
         self.around.changes |= changes
+        if "instance" in changes:  # the broker knows a process by it
+            self.around.bus = MemoryBus(self.broker, instance=changes["instance"])
         return running(self.around)
 
 
