@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.unit.recorder.conftest import Film, Running, Site, Start, frame_numbers, interleaved
 
-from beffroi_common.bus import Producer
+from beffroi_common.bus import Delivered, Producer
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.store import StoredObject
 from beffroi_common.topics import RECORDINGS, Topic
@@ -68,17 +69,23 @@ class FusedProducer:
         self._real = real
         self.broker_clock = real.broker_clock
         self._fuse = fuse
-        self._queue: list[tuple[Topic, str, Contract | FrameBatch | None, int | None]] = []
+        self._queue: list[Callable[[], None]] = []
 
     def send(
-        self, topic: Topic, key: str, value: Contract | FrameBatch | None, *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
     ) -> None:
-        self._queue.append((topic, key, value, partition))
+        self._queue.append(partial(self._real.send, topic, key, value, partition=partition, on_delivery=on_delivery))
 
     def flush(self, timeout_s: float) -> int:
         self._fuse.step()
-        for topic, key, value, partition in self._queue:
-            self._real.send(topic, key, value, partition=partition)
+        for deliver in self._queue:
+            deliver()
         self._queue.clear()
         self._fuse.step()
         return 0
