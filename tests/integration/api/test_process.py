@@ -247,7 +247,7 @@ def test_killed_and_started_again_it_knows_what_it_knew(real: Real, tmp_path: Pa
         (second.id, None),
         (first.id, "administrator"),
     ]
-    command = [sys.executable, "-m", "beffroi_api.commands.audit", "verify"]
+    command = [sys.executable, "-m", "beffroi_api.commands.audit", "verify", "--published"]
     verified = subprocess.run(command, env=real.api.environment, capture_output=True, text=True, check=True)
     assert "whole" in verified.stdout
 
