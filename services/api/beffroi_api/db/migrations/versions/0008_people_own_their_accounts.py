@@ -1,4 +1,8 @@
-"""People own their accounts: given passwords are changed, sessions are known by their browser, a second factor."""
+"""People own their accounts: given passwords are changed, sessions are known by their browser, a second factor.
+
+All sessions end. The cookie has another name on either side, so that nobody could use them; and SQLite makes `users`
+anew, which it refuses while a row refers to one of them.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +16,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.execute("DELETE FROM sessions")
     with op.batch_alter_table("users", schema=None) as batch_op:
         # Until now nobody could choose their own: every password was given.
         batch_op.add_column(sa.Column("password_given", sa.Boolean(), nullable=False, server_default=sa.true()))
@@ -35,6 +40,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM sessions")
     op.drop_table("recovery_codes")
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.drop_column("agent")
