@@ -36,17 +36,21 @@ def said(service: str, instance: str, at: datetime) -> ServiceStatus:
     )
 
 
+def by_its_own_clock(now: datetime) -> Callable[[ServiceStatus], timedelta]:
+    return lambda each: now - each.at
+
+
 def test_an_instance_that_is_silent_beside_another_left_in_time() -> None:
     now = ManualClock().now()
     both = [said("masker", "m1", now - 11 * MINUTE), said("masker", "m2", now)]
-    assert left(both, now, SHOWN_FOR) == {"service/masker/m1"}
-    assert left([said("masker", "m1", now - 9 * MINUTE), both[1]], now, SHOWN_FOR) == set()
+    assert left(both, by_its_own_clock(now), SHOWN_FOR) == {"service/masker/m1"}
+    assert left([said("masker", "m1", now - 9 * MINUTE), both[1]], by_its_own_clock(now), SHOWN_FOR) == set()
 
 
 def test_the_last_of_a_service_never_left() -> None:
     now = ManualClock().now()
     silent = [said("masker", "m1", now - timedelta(days=9)), said("masker", "m2", now - timedelta(days=3))]
-    assert left([*silent, said("api", "a1", now)], now, SHOWN_FOR) == {"service/masker/m1"}
+    assert left([*silent, said("api", "a1", now)], by_its_own_clock(now), SHOWN_FOR) == {"service/masker/m1"}
 
 
 class Site:
@@ -55,9 +59,12 @@ class Site:
         self.broker = MemoryBroker(slots=1, clock=self.clock)
         self.bus = MemoryBus(self.broker)
         self.directory = CameraDirectory()
-        self.table = Table(self.bus, STATUS, decode_status, self.clock)
-        self.statuses = Statuses(self.clock, timedelta(seconds=30), lambda _: None, "service/api/a1", self.table)
-        self.sender = DeparturesSender(self.table, self.directory, self.clock, self.bus.producer())
+        self.statuses = Statuses(self.clock, timedelta(seconds=30), lambda _: None, "service/api/a1")
+        self.table = Table(self.bus, STATUS, decode_status, self.clock, on_change=self.statuses.changed)
+        self.statuses.table = self.table
+        self.sender = DeparturesSender(
+            self.table, self.directory, self.clock, self.bus.producer(), self.statuses.silent_for
+        )
 
     def reporter(self, instance: str) -> StatusReporter:
         return StatusReporter(self.bus.producer(), "masker", instance, self.clock)
@@ -81,14 +88,14 @@ def test_it_is_taken_off_the_bus_once_it_is_of_no_use(site: Site) -> None:
     site.reporter("m2").camera("nobody", Level.OK, "masked", "")
     site.table.start()
     try:
-        eventually(lambda: len(site.keys()) == 3)
+        eventually(lambda: len(site.keys()) == 3 and site.table.wait_caught_up(0))
         site.go(EVERY_S)
         assert len(site.keys()) == 3
         site.go((CAMERA_LEFT_AFTER + MINUTE).total_seconds())
         eventually(lambda: site.keys() == {"service/masker/m1", "service/masker/m2"})
         site.clock.advance(INSTANCE_LEFT_AFTER.total_seconds())
         site.reporter("m2").service()
-        eventually(lambda: fresh(site))
+        eventually(lambda: heard(site, "m2"))
         assert [each.instance for each in site.statuses.all_services()] == ["m2"]
         site.go(EVERY_S)
         eventually(lambda: site.keys() == {"service/masker/m2"})
@@ -96,6 +103,37 @@ def test_it_is_taken_off_the_bus_once_it_is_of_no_use(site: Site) -> None:
         site.table.close()
 
 
-def fresh(site: Site) -> bool:
-    status = site.table.values()["service/masker/m2"]
-    return site.clock.now() - status.at < MINUTE
+def heard(site: Site, *instances: str) -> bool:
+    said = site.table.values()
+    keys = [f"service/masker/{each}" for each in instances]
+    return all(key in said and site.statuses.silent_for(said[key]) == timedelta() for key in keys)
+
+
+@pytest.mark.parametrize("behind", [SHOWN_FOR + MINUTE, INSTANCE_LEFT_AFTER + MINUTE])
+def test_an_instance_whose_clock_is_behind_did_not_leave(site: Site, behind: timedelta) -> None:
+    site.table.start()
+    try:
+        eventually(lambda: site.table.wait_caught_up(0))
+        site.reporter("m2").service()
+        late = said("masker", "m1", site.clock.now() - behind)
+        site.bus.producer().send(STATUS, late.key, late)
+        eventually(lambda: heard(site, "m1", "m2"))
+        assert [each.instance for each in site.statuses.all_services()] == ["m1", "m2"]
+        site.go(EVERY_S)
+        assert site.broker.records(STATUS)[-1].value is not None
+    finally:
+        site.table.close()
+
+
+def test_an_instance_whose_clock_was_ahead_leaves_too(site: Site) -> None:
+    early = said("masker", "m1", site.clock.now() + timedelta(days=3650))
+    site.bus.producer().send(STATUS, early.key, early)
+    site.table.start()
+    try:
+        eventually(lambda: site.table.wait_caught_up(0))
+        site.clock.advance((SHOWN_FOR + MINUTE).total_seconds())
+        site.reporter("m2").service()
+        eventually(lambda: heard(site, "m2"))
+        assert [each.instance for each in site.statuses.all_services()] == ["m2"]
+    finally:
+        site.table.close()

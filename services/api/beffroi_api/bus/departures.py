@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
@@ -30,7 +31,9 @@ class DeparturesSender:
         directory: CameraDirectory,
         clock: Clock,
         producer: Producer,
+        silent_for: Callable[[CameraStatus | ServiceStatus], timedelta],
     ) -> None:
+        self._silent_for = silent_for
         self._table = table
         self._directory = directory
         self._clock = clock
@@ -61,12 +64,13 @@ class DeparturesSender:
         """See `Sender.close`."""
 
     def _left(self) -> list[str]:
-        said, now = self._table.values(), self._clock.now()
-        gone = left((each for each in said.values() if isinstance(each, ServiceStatus)), now, INSTANCE_LEFT_AFTER)
+        said = self._table.values()
+        instances = (each for each in said.values() if isinstance(each, ServiceStatus))
+        gone = left(instances, self._silent_for, INSTANCE_LEFT_AFTER)
         cameras = [each for each in said.values() if isinstance(each, CameraStatus)]
         gone |= {
             each.key
             for each in cameras
-            if self._directory.camera(each.camera) is None and now - each.at > CAMERA_LEFT_AFTER
+            if self._directory.camera(each.camera) is None and self._silent_for(each) > CAMERA_LEFT_AFTER
         }
         return sorted(gone)

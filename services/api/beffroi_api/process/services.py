@@ -113,7 +113,9 @@ class ProcessServices:
             [
                 *senders,
                 lambda producer: ViewersSender(bus, self.leases, self.directory, producer, clock, service),
-                lambda producer: DeparturesSender(self.table, self.directory, clock, producer),
+                lambda producer: DeparturesSender(
+                    self.table, self.directory, clock, producer, self.statuses.silent_for
+                ),
             ],
             service,
             settings.instance,

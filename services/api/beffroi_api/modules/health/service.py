@@ -45,6 +45,12 @@ class Statuses:
     """By key, for `of_camera`, which is asked of each camera of a list. What is in it is replaced and never changed."""
     _camera_of: dict[str, str] = field(default_factory=dict)
     """By key."""
+    _since_s: float = field(init=False)
+    """When we began to listen."""
+
+    def __post_init__(self) -> None:
+        """Nobody was heard yet."""
+        self._since_s = self.clock.monotonic_s()
 
     def changed(self, key: str, now: Status | Absent) -> None:
         """A status came; on the table's thread."""
@@ -68,8 +74,8 @@ class Statuses:
 
     def all_services(self) -> list[ServiceHealth]:
         """Every instance of every service that has not left."""
-        found, now = [each for each in self._values() if isinstance(each, ServiceStatus)], self.clock.now()
-        gone = left(found, now, SHOWN_FOR)
+        found = [each for each in self._values() if isinstance(each, ServiceStatus)]
+        gone = left(found, self.silent_for, SHOWN_FOR)
         present = (each for each in found if each.key not in gone)
         judged = (ServiceHealth(**each.model_dump(), stale=self.is_stale(each)) for each in present)
         return sorted(judged, key=lambda each: (each.service, each.instance))
@@ -97,6 +103,14 @@ class Statuses:
         if heard_s is not None:
             return self.clock.monotonic_s() - heard_s > self.stale_after.total_seconds()
         return abs(self.clock.now() - status.at) > self.stale_after
+
+    def silent_for(self, status: Status) -> timedelta:
+        """How long ago it was said: see `is_stale`. What did not come while we listened is at least as old as that."""
+        now_s = self.clock.monotonic_s()
+        heard_s = self._heard_s.get(status.key)
+        if heard_s is not None:
+            return timedelta(seconds=now_s - heard_s)
+        return max(self.clock.now() - status.at, timedelta(seconds=now_s - self._since_s))
 
     def broker(self) -> Dependency:
         """Whether our own status came back lately."""
@@ -199,13 +213,13 @@ def summary(camera: Camera, said: list[CameraStatus], now: datetime) -> StatusSu
     return StatusSummary(level=worst.level, code=worst.code, message=worst.message, service=worst.service, at=worst.at)
 
 
-def left(said: Iterable[ServiceStatus], now: datetime, after: timedelta) -> set[str]:
+def left(said: Iterable[ServiceStatus], silent_for: Callable[[ServiceStatus], timedelta], after: timedelta) -> set[str]:
     """Keys of the instances that have been silent for so long, while another of their service speaks on.
 
     The last to speak of a service never left: that nobody of it runs is what people must see.
     """
-    said = tuple(said)
-    newest: dict[str, datetime] = {}
-    for each in said:
-        newest[each.service] = max(each.at, newest.get(each.service, each.at))
-    return {each.key for each in said if min(now, newest[each.service]) - each.at > after}
+    silent = {each.key: (each.service, silent_for(each)) for each in said}
+    least: dict[str, timedelta] = {}
+    for service, time in silent.values():
+        least[service] = min(time, least.get(service, time))
+    return {key for key, (service, time) in silent.items() if time - least[service] > after}
