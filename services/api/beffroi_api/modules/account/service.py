@@ -55,7 +55,8 @@ class Account:
         with self.database.write(Scope.of(who)) as session:
             user = self._held(session, who, checked)
             user.password_hash, user.password_given = password_hash, False
-            self._settled(session, who, Action.PASSWORD_CHANGED)
+            # Beside a code the password alone forgives nothing: it could be changed between guesses of the code.
+            self._settled(session, who, Action.PASSWORD_CHANGED, forgives=user.second_factor is None)
 
     def sessions(self, who: Identity) -> list[OwnSession]:
         """Where one is signed in, newest first."""
@@ -179,9 +180,10 @@ class Account:
             raise NotSignedIn("Your session has ended: sign in again.")
         return user
 
-    def _settled(self, session: ScopedSession, who: Identity, action: Action) -> None:
+    def _settled(self, session: ScopedSession, who: Identity, action: Action, *, forgives: bool = True) -> None:
         user = users.by_name(session, who.username)
         if user is not None:
             sessions.end_others_of(session, user.id, who.session_id)
-        self.throttle.forgive(session, who.username, who.address)
+        if forgives:
+            self.throttle.forgive(session, who.username, who.address)
         self.trail.add(session, Entry.of(who, action))
