@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from beffroi_api.db.locks import AdvisoryLock
 from beffroi_api.db.scoping import ScopedSession
@@ -12,9 +12,6 @@ from beffroi_api.db.tables import AuditTableRow
 
 READ_AT_ONCE = 1000
 """Rows fetched at a time when the whole trail is read."""
-
-BEFORE_ALL = -(2**63)
-"""A row slipped in under a number that was never given out is read too."""
 
 
 def last(session: ScopedSession) -> AuditTableRow | None:
@@ -44,32 +41,25 @@ def page(
 
 
 def oldest_first(session: ScopedSession) -> Iterator[AuditTableRow]:
-    """The whole trail, a bounded number of rows in memory."""
-    last = BEFORE_ALL
-    while True:
-        query = select(AuditTableRow).where(AuditTableRow.id > last).order_by(AuditTableRow.id).limit(READ_AT_ONCE)
-        rows = list(session.scalars(query))
-        if not rows:
-            return
+    """The whole trail, a bounded number of rows in memory; what was slipped in under any number is read too."""
+    for rows in _pages(session, select(AuditTableRow)):
         yield from rows
-        last = rows[-1].id
         session.expunge_all()
 
 
 def unsealed(session: ScopedSession) -> Iterator[AuditTableRow]:
     """Rows that no key sealed, oldest first. Whatever is changed in them is written before the next are read."""
-    last = BEFORE_ALL
-    while True:
-        query = (
-            select(AuditTableRow)
-            .where(AuditTableRow.id > last, AuditTableRow.seal.is_(None))
-            .order_by(AuditTableRow.id)
-            .limit(READ_AT_ONCE)
-        )
-        rows = list(session.scalars(query))
-        if not rows:
-            return
+    for rows in _pages(session, select(AuditTableRow).where(AuditTableRow.seal.is_(None))):
         yield from rows
-        last = rows[-1].id
         session.flush()
         session.expunge_all()
+
+
+def _pages(session: ScopedSession, rows: Select[AuditTableRow]) -> Iterator[list[AuditTableRow]]:
+    """Rows oldest first, some at a time. The first has no number before it: any may be the lowest."""
+    query = rows.order_by(AuditTableRow.id).limit(READ_AT_ONCE)
+    page = list(session.scalars(query))
+    while page:
+        last = page[-1].id
+        yield page
+        page = list(session.scalars(query.where(AuditTableRow.id > last)))
