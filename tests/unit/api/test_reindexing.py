@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,30 @@ def test_what_was_over_long_ago_and_is_nowhere_leaves_the_index(archive: Archive
     archive.index.take(recent)
     assert archive.compare() == Compared(objects=1, forgotten=1)
     assert archive.listed(forgotten, there, elsewhere, recent) == [None, "stored", "stored", "stored"]
+
+
+def test_a_slow_store_holds_no_heartbeat_up(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = [archive.segment(minute) for minute in range(10)]
+    for each in over:
+        archive.index.take(each)
+    archive.clock.advance((RETENTION + DESTROYED_KEPT).total_seconds())
+    for minute in range(10):
+        archive.put(archive.segment(minute))
+    beats = [archive.clock.monotonic_s()]
+    read = archive.store.stat
+
+    def stat(name: str) -> StoredObject | None:
+        archive.clock.advance(9)
+        return read(name)
+
+    monkeypatch.setattr(archive.store, "stat", stat)
+    stores = archive.index.stores
+    slow = Reindexing(
+        archive.database, stores, archive.clock, RETENTION, lambda: beats.append(archive.clock.monotonic_s())
+    )
+    *_, compared = slow.pieces()
+    assert compared == Compared(objects=10, added=10, forgotten=10)
+    assert max(later - earlier for earlier, later in pairwise(beats)) == 9
 
 
 def test_a_store_that_does_not_answer_is_asked_again_later(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from beffroi_common.recordings import DESTROYED_KEPT
 from beffroi_common.recordings.naming import SEGMENTS, segment_id, starts_at
 from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectStore, StoreDenied, StoreUnavailable
+from beffroi_common.store import ObjectStore, StoreDenied, StoredObject, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +133,7 @@ class Reindexing:
         return [name for segment, name in ids.items() if segment not in known]
 
     def _read(self, store: ObjectStore, name: str) -> Recording | None:
-        found = store.stat(name)
+        found = self._stat(store, name)
         if found is None:
             return None  # destroyed since it was listed
         try:
@@ -175,6 +175,10 @@ class Reindexing:
 
     def _is_gone(self, row: RecordingRow) -> bool:
         try:
-            return self._stores.holding(row.store).stat(row.object_name) is None
+            return self._stat(self._stores.holding(row.store), row.object_name) is None
         except UnknownStore:
             return False
+
+    def _stat(self, store: ObjectStore, name: str) -> StoredObject | None:
+        self._beat()  # of a store that is far away a whole piece would take longer than a heartbeat
+        return store.stat(name)
