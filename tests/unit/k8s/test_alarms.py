@@ -62,3 +62,8 @@ def test_an_alarm_leads_to_its_page(alarm: dict[str, Any]) -> None:
 )
 def test_each_measure_of_loss_has_an_alarm(metric: str) -> None:
     assert any(metric in alarm["expr"] for alarm in alarms())
+
+
+@pytest.mark.parametrize("metric", ["beffroi_recordings_found_gone_total", "beffroi_configurations_undone_total"])
+def test_what_somebody_else_did_has_an_alarm(metric: str) -> None:
+    assert any(metric in alarm["expr"] for alarm in alarms())
