@@ -67,3 +67,11 @@ def test_each_measure_of_loss_has_an_alarm(metric: str) -> None:
 @pytest.mark.parametrize("metric", ["beffroi_recordings_found_gone_total", "beffroi_configurations_undone_total"])
 def test_what_somebody_else_did_has_an_alarm(metric: str) -> None:
     assert any(metric in alarm["expr"] for alarm in alarms())
+
+
+def test_an_alarm_hears_the_first_event_of_a_counter_too() -> None:
+    counted = [found for alarm in alarms() for found in re.findall(r"increase\((.+?)\[(\w+)\]\)", alarm["expr"])]
+    assert len(counted) >= 5
+    for counter, window in counted:
+        whole = f"({counter} unless {counter} offset {window}) or increase({counter}[{window}])"
+        assert any(whole in alarm["expr"] for alarm in alarms()), counter
