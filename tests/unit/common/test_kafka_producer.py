@@ -161,6 +161,17 @@ def test_a_refusal_is_told_to_whoever_asked_and_spoils_nothing(monkeypatch: pyte
     producer.send(VIEWERS, "gate", MESSAGE, partition=0)
 
 
+def test_a_message_counts_as_acknowledged_once_its_sender_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer, client = busy_producer(monkeypatch)
+    client.waiting.clear()
+    left: list[int] = []
+    producer.send(
+        VIEWERS, "gate", MESSAGE, partition=0, on_delivery=lambda _refusal: left.append(len(producer._unacknowledged))
+    )
+    client.waiting.popleft()(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), Topicless())  # type: ignore[arg-type]
+    assert (left, len(producer._unacknowledged)) == ([4], 3)
+
+
 def test_of_a_client_that_broke_nobody_is_told_that_a_message_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     producer, client = busy_producer(monkeypatch)
     client.waiting.clear()

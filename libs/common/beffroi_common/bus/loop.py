@@ -308,7 +308,8 @@ class _Loop:
         changed = {each: offset for each, offset in offsets.items() if committed.get(each) != offset}
         if not changed or self._producer.flush(self._options.flush_timeout_s):
             return  # what was made of these records is not safe yet
-        self._offsets.commit(changed)
+        needed = self._needed()  # once more: what the broker has just refused is to be made again
+        self._offsets.commit({each: min(offset, needed.get(each, offset)) for each, offset in changed.items()})
 
     def _needed(self) -> Mapping[Partition, int]:
         """What the processor needs, and what it refused that is not with the dead letters yet."""

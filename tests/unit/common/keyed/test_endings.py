@@ -18,14 +18,15 @@ from tests.unit.common.keyed.streams import (
     wait,
 )
 
-from beffroi_common.bus import DeliveryError, InvalidRecord
+from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, RetryLater
 from beffroi_common.bus.crashes import RecordCrashError
 from beffroi_common.bus.keyed import Executor, InlineExecutor, Output, ThreadExecutor
 from beffroi_common.bus.keyed.processor import NoRecordToRefuseError
 from beffroi_common.bus.keyed.schedule import WorkerHungError
-from beffroi_common.contracts import DeadLetter, FrameBatch
-from beffroi_common.topics import FRAMES_MASKED
+from beffroi_common.contracts import Contract, DeadLetter, FrameBatch, Tracks
+from beffroi_common.topics import FRAMES_MASKED, Topic
 from beffroi_testing import ManualClock, MemoryBroker
+from beffroi_testing.bus import MemoryProducer
 
 
 @pytest.mark.parametrize("executor", [InlineExecutor, lambda: ThreadExecutor(2, "test")], ids=["inline", "threads"])
@@ -47,6 +48,59 @@ def test_an_error_of_the_machine_or_a_fatal_one_of_a_worker_ends_the_loop_and_co
         stage.run(commit_interval_s=0.0)
     assert broker.committed(GROUP, (FRAMES_MASKED.name, 0)) <= 2, "2 is held back"
     assert said(broker, "gate") == [0, 1]
+
+
+class Late(MemoryProducer):
+    """A broker that takes all at first, and says at the next flush that it took nothing of one batch."""
+
+    told: Delivered | None = None
+
+    def send(
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
+    ) -> None:
+        if isinstance(value, Tracks) and value.sequence == 2:
+            self.told = on_delivery
+        else:
+            super().send(topic, key, value, partition=partition, on_delivery=on_delivery)
+
+    def flush(self, timeout_s: float) -> int:
+        if self.told is not None:
+            self.told(RetryLater("the right to write was lost"))
+        return super().flush(timeout_s)
+
+
+@pytest.mark.parametrize("executor", [InlineExecutor, lambda: ThreadExecutor(2, "test")], ids=["inline", "threads"])
+def test_what_the_broker_takes_from_nobody_now_is_made_again_from_what_is_committed(
+    executor: Callable[[], Executor],
+) -> None:
+    broker = MemoryBroker(slots=1)
+    for number in range(5):
+        one = batch("gate", number, at_ns=broker.clock.now_ns())
+        broker.append(FRAMES_MASKED.name, "gate", one.encode(), 0, {})
+    stage, producer = Stage(executor(), broker=broker), Late(broker)
+    stage.processor._producer = producer
+    with pytest.raises(DeliveryError, match="the right to write was lost"), stage.processor:
+        stage.run(producer=producer, commit_interval_s=0.0)
+    assert broker.committed(GROUP, (FRAMES_MASKED.name, 0)) == 2
+
+
+def test_a_failure_of_one_camera_is_not_forgotten_with_another_s() -> None:
+    stage = Stage(Stepped())
+    stage.give(batch("gate", 0), 0, partition=0)
+    stage.give(batch("yard", 0), 0, partition=1)
+    claimed = [stage.processor._schedule.claim(0.0) for _ in range(2)]
+    for state in claimed:
+        assert state is not None
+        stage.processor._schedule.fail(state, ZeroDivisionError(state.key.camera))
+    stage.processor.revoked([(FRAMES_MASKED.name, 0)])
+    with pytest.raises(ZeroDivisionError, match="yard"):
+        stage.processor.tick()
 
 
 @pytest.mark.parametrize("executor", [InlineExecutor, lambda: ThreadExecutor(2, "test")], ids=["inline", "threads"])

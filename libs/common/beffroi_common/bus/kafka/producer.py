@@ -163,15 +163,21 @@ class KafkaProducer:
         error: KafkaError | None,
         message: Message,
     ) -> None:
-        self._acknowledge(number)
+        try:
+            self._settle(error, message, on_delivery)
+        finally:
+            self._acknowledge(number)  # last: whoever waits for it in another thread finds its sender told
         if error is not None:
-            self._not_delivered(error, message, on_delivery)
             return
-        if on_delivery is not None:
-            on_delivery(None)
         kind, stamp_ms = message.timestamp()
         if kind == TIMESTAMP_LOG_APPEND_TIME:
             self._broker_clock.said(EPOCH + timedelta(milliseconds=stamp_ms), sent_s)
+
+    def _settle(self, error: KafkaError | None, message: Message, on_delivery: Delivered | None) -> None:
+        if error is not None:
+            self._not_delivered(error, message, on_delivery)
+        elif on_delivery is not None:
+            on_delivery(None)
 
     def _not_delivered(self, error: KafkaError, message: Message, on_delivery: Delivered | None) -> None:
         if on_delivery is not None and not error.fatal() and error.code() not in OUTCOME_UNKNOWN:

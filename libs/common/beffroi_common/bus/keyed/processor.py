@@ -19,7 +19,6 @@ from beffroi_common.runtime import metrics
 from beffroi_common.runtime.camera_series import CameraSeries
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.tracing import span_of
-from beffroi_common.topics import Topic
 
 from .executors import Executor
 from .schedule import Schedule
@@ -249,7 +248,7 @@ class KeyedProcessor(Processor):
                     output.key,
                     output.value,
                     partition=unsent.source[1],
-                    on_delivery=partial(self._told, output.topic, output.key),
+                    on_delivery=partial(self._told, unsent),
                 )
             except TooLarge as reason:
                 stream.too_large(output, reason)
@@ -257,15 +256,17 @@ class KeyedProcessor(Processor):
                 stream.sent(output)
             self._schedule.sent(state)
 
-    def _told(self, topic: Topic, camera: str, refusal: InvalidRecord | RetryLater | None) -> None:
+    def _told(self, unsent: Unsent, refusal: InvalidRecord | RetryLater | None) -> None:
         """What the broker never takes is one camera's loss; if it takes none, all begins anew where it committed."""
+        topic, camera = unsent.output.topic, unsent.output.key
         if isinstance(refusal, InvalidRecord):
             metrics.OUTPUTS_REFUSED.labels(camera=camera, topic=topic.name).inc()
             log.error(
                 "an output that the broker never takes is lost", camera=camera, topic=topic.name, reason=str(refusal)
             )
         elif refusal is not None:
-            self._schedule.end(DeliveryError(f"the broker did not take a message of {topic.name}: {refusal}"))
+            error = DeliveryError(f"the broker did not take a message of {topic.name}: {refusal}")
+            self._schedule.end(error, unsent.source, unsent.hold_offset)
 
 
 def _unsent(state: KeyState, stream: KeyedStream, outputs: Iterable[Output], hold_offset: int) -> list[Unsent]:

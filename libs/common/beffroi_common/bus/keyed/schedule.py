@@ -54,7 +54,9 @@ class Schedule:
         self._unsent = 0
         self._settled: deque[tuple[Settled, int]] = deque()
         self._taken: list[tuple[Partition, int]] = []
-        self._failure: BaseException | None = None
+        self._failures: dict[Key, BaseException] = {}
+        self._end: BaseException | None = None
+        self._refused: dict[Partition, int] = {}
 
     # What the loop's thread asks.
 
@@ -106,6 +108,7 @@ class Schedule:
         with self._changed:
             held = [each for state in self._states.values() for each in state.held_offsets()]
             held += [(each.source, each.refusal.record.offset) for each, _ in self._settled if each.refusal is not None]
+            held += self._refused.items()
         for source, offset in held:
             lowest[source] = min(offset, lowest.get(source, offset))
         return lowest
@@ -137,9 +140,11 @@ class Schedule:
                 self._give_back(state.drop(partitions))
                 self._unsent += len(state.unsent)
                 if state.phase is Phase.FAILED:  # what it met is gone with what was held for it
-                    state.phase, self._failure = Phase.WAITING, None
+                    state.phase = Phase.WAITING
+                    del self._failures[state.key]
                 self._thaw(state)
             self._forget_settled(partitions)
+            self._refused = {each: offset for each, offset in self._refused.items() if each not in partitions}
 
     def raise_failure(self) -> None:
         """Raise what ended a worker.
@@ -149,8 +154,10 @@ class Schedule:
             WorkerHungError: a worker is not done with a batch for too long.
         """
         with self._changed:
-            if self._failure is not None:
-                raise self._failure
+            if self._end is not None:
+                raise self._end
+            for failure in self._failures.values():
+                raise failure
             self._raise_if_hung()
 
     @property
@@ -263,20 +270,21 @@ class Schedule:
         with self._changed:
             del self._at_work[state.key]
             state.phase = Phase.FAILED
-            self._failure = self._failure or error
+            self._failures[state.key] = error
             self._changed.notify_all()
 
-    def end(self, error: BaseException) -> None:
-        """No work is begun any more, and the process ends with this."""
+    def end(self, error: BaseException, source: Partition, offset: int) -> None:
+        """No work is begun any more, and the process ends. What comes from `offset` on is to be made again."""
         with self._changed:
-            self._failure = self._failure or error
+            self._end = self._end or error
+            self._refused[source] = min(offset, self._refused.get(source, offset))
             self._changed.notify_all()
 
     # With the lock held.
 
     @property
     def _may_begin(self) -> bool:
-        return bool(self._ready) and self._failure is None
+        return bool(self._ready) and not self._failures and self._end is None
 
     def _wake(self, state: KeyState) -> None:
         if state.phase is Phase.DEFERRED and not state.backoff.is_due():
