@@ -138,11 +138,7 @@ class BatchDecoder:
         self._waiting.append(_Waiting(batch, shown))
         try:
             for unit in batch.units:
-                if unit.pts >= self._start_pts:
-                    insort(self._expected, unit.pts)
-                pictures = self._decoder.decode(unit.data, unit.pts, unit.dts)
-                self._framings[unit.pts] = self._framing(batch.codec, unit, self._decoder)
-                self._take(pictures)
+                self._take(self._put_in(batch.codec, unit, self._decoder))
         except (DecodeError, _DamagedError):
             return self._complete() + self._give_up()
         done = self._complete()
@@ -155,6 +151,18 @@ class BatchDecoder:
         with suppress(DecodeError, _DamagedError):  # what is missing is counted below
             self._take(self._decoder.flush())
         return self._complete() + self._give_up()
+
+    def _put_in(self, codec: Codec, unit: AccessUnit, decoder: Decoder) -> list[VideoFrame]:
+        if unit.pts in self._framings:
+            raise _DamagedError  # two pictures of one instant: nobody could tell which is which
+        expected = unit.pts >= self._start_pts
+        if expected:
+            insort(self._expected, unit.pts)
+        pictures = decoder.decode(unit.data, unit.pts, unit.dts)
+        framing = self._framing(codec, unit, decoder)
+        if expected:
+            self._framings[unit.pts] = framing
+        return pictures
 
     def _open(self, batch: FrameBatch) -> Decoder:
         return Decoder(batch.codec, threads=self._threads, max_pixels=self._max_pixels, reordered=self._reorders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -256,6 +257,30 @@ def test_b_frames_leave_in_batches_of_the_same_number_and_in_the_order_shown(
     assert pts == sorted({unit.pts for batch in raw for unit in batch.units})
     times_ns = [unit.capture_time_ns for batch in out for unit in batch.units]
     assert times_ns == sorted(set(times_ns))
+
+
+def test_two_pictures_of_one_instant_in_two_batches_are_damage_and_no_bug(
+    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision
+) -> None:
+    raw = make_raw(noise(40, WIDTH, HEIGHT), gop=20, bf="2", preset="veryfast")
+    shown = sorted((unit.pts, batch.sequence) for batch in raw for unit in batch.units)
+    at, number, after = next(
+        (one, number, after) for (one, before), (after, number) in pairwise(shown) if number != before
+    )
+    units = tuple(replace(unit, pts=at) if unit.pts == after else unit for unit in raw[number].units)
+    raw[number] = replace(raw[number], units=units)
+    found = results(stream, raw, burn)
+    assert Reason.DECODER_ERROR in found
+    assert isinstance(found[-1], FrameBatch), "it goes on at the next key picture"
+
+
+def test_pictures_before_the_start_leave_nothing_behind(
+    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision
+) -> None:
+    raw = make_raw(noise(20, WIDTH, HEIGHT), gop=100)
+    late = replace(raw[0], units=tuple(replace(unit, pts=unit.pts + 80_000) for unit in raw[0].units))
+    results(stream, [late, *raw[1:]], burn)
+    assert len(stream._decoder._framings) == 0
 
 
 def test_with_b_frames_the_restart_offset_covers_what_is_held_back(
