@@ -93,7 +93,7 @@ class Register:
         self._publication = Publication(producer)
         self._clock = clock
         self._retention = retention
-        self._now = datetime.min.replace(tzinfo=UTC)
+        self._now = self._begun = datetime.min.replace(tzinfo=UTC)
         self._work: Work | None = None
         self._again_s = 0.0
         self._say_until_s = 0.0
@@ -114,7 +114,7 @@ class Register:
             if self._clock.monotonic_s() < self._again_s:
                 return False
             self._again_s = self._clock.monotonic_s() + EVERY.total_seconds()
-            self._work = self._compare()
+            self._work, self._begun = self._compare(), now
         self._now = now
         try:
             next(self._work)
@@ -176,9 +176,9 @@ class Register:
     def _said_stored(self, listed: StoredObject) -> bool:
         """Say of an object that it is stored: a broker that lost its disk knows of none. False: nothing is to be said.
 
-        What is new is just being said by whoever stored it. Were it said twice, both say the same.
+        What is newer than what was read of the register is said by whoever stored it. Said twice, both say the same.
         """
-        if starts_at(listed.name) is None or listed.modified_at + JUST_STORED > self._now:
+        if starts_at(listed.name) is None or listed.modified_at + JUST_STORED > self._begun:
             return False
         found = self._store.stat(listed.name)
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -19,7 +20,7 @@ from beffroi_common.recordings.naming import head_name
 from beffroi_common.store import StoredObject
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
 from beffroi_recorder.keep.destroyer import Destroyer
-from beffroi_recorder.keep.register import Register, StoredKeys, fingerprint
+from beffroi_recorder.keep.register import JUST_STORED, PIECE, Register, StoredKeys, fingerprint
 from beffroi_testing import MemoryBus, MemoryStore
 
 DAY_S = 24 * 3600
@@ -293,6 +294,22 @@ def test_what_is_being_stored_at_present_is_said_by_whoever_stores_it(
         site.broker.log((RECORDINGS.name, number)).clear()
     owning(start).tick()
     assert states(site) == []
+
+
+def test_what_was_stored_since_the_register_was_read_is_not_said_again_however_long_the_comparison_takes(
+    site: Site, stored: list[Recording]
+) -> None:
+    for number in range(site.broker.slots):
+        site.broker.log((RECORDINGS.name, number)).clear()
+    for _ in range(PIECE):
+        site.broker.append(RECORDINGS.name, "another-store/x", None, 0, {})
+    bus = MemoryBus(site.broker)
+    register = Register(bus, site.store, bus.producer(), site.clock, timedelta(days=14))
+    assert register.look_on(site.clock.now(), math.inf), "reading"
+    site.clock.advance(2 * JUST_STORED.total_seconds())
+    while register.look_on(site.clock.now(), math.inf):
+        pass
+    assert len(site.broker.records(RECORDINGS)) == PIECE
 
 
 def test_what_is_no_recording_is_not_said_to_be_one(site: Site, start: Start, tmp_path: Path) -> None:
