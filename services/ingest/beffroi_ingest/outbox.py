@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 RENEW_S = 30.0
 """Between two new producers: one that is refused everything is not made each time."""
 
+BEAT_S = 1.0
+"""Between two beats while a new producer is waited for."""
+
 ACKNOWLEDGED_S = 0.05
 """One wait for acknowledgements: a batch that comes meanwhile waits no longer."""
 
@@ -247,8 +250,16 @@ class Outbox:
         with self._changed:
             self._drop(self._lines.put_all_back())
             self._note_change()
-            self._changed.wait_for(lambda: self._closing, self._renewal.failed())
+        self._rest(self._renewal.failed())
         self._producer = self._new_producer()
+
+    def _rest(self, wait_s: float) -> None:
+        """Wait, and go on beating: a heartbeat may have to come sooner."""
+        until_s = self._clock.monotonic_s() + wait_s
+        while not self._closing and (left_s := until_s - self._clock.monotonic_s()) > 0:
+            self._beat()
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing, min(left_s, BEAT_S))
 
 
 class SideProducer:

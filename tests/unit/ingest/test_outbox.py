@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.ingest.conftest import raw_batches
 from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, Producer, RetryLater
 from beffroi_common.contracts import AccessUnit, Codec, Contract, FrameBatch, Stream
 from beffroi_common.topics import FRAMES_RAW, MAX_FRAME_RECORD_BYTES, Topic
+from beffroi_ingest import outbox as outbox_module
 from beffroi_ingest.outbox import RENEW_S, Outbox, OutboxLimits, SideProducer
 from beffroi_ingest.tally import Tally
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
@@ -180,6 +182,26 @@ def test_what_a_broken_producer_had_in_flight_is_sent_by_a_new_one_and_nothing_i
     eventually(lambda: len(made) == 2)
     assert outbox.drain(5)
     assert (gate.batches_out, gate.dropped, park.batches_out, park.dropped) == (1, 0, 1, 0)
+
+
+def test_who_waits_for_a_new_connection_goes_on_beating(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def new_producer() -> Producer:
+        made.append(Unreliable(MemoryBus(broker).producer()))
+        made[-1].broken = True
+        return made[-1]
+
+    made: list[Unreliable] = []
+    beats: list[int] = []
+    monkeypatch.setattr(outbox_module, "BEAT_S", 0.01)
+    limits = replace(LIMITS, timeout_s=60.0)
+    outbox = Outbox(new_producer, limits, lambda bug: pytest.fail(repr(bug)), beat=lambda: beats.append(len(made)))
+    outbox.start()
+    try:
+        outbox.put(batch(0), 0, Tally("gate"))
+        eventually(lambda: len(beats) > 20)
+        assert len(made) == 1
+    finally:
+        outbox.close(0)
 
 
 def test_a_batch_that_is_refused_costs_no_other(broker: MemoryBroker, start: StartOutbox) -> None:
