@@ -225,7 +225,7 @@ def _rules(host: Host, life: Life) -> None:
     processor = TracksProcessor(cameras.get, producer, refusals, status, host.clock, PLANS)
     run(
         life.bus,
-        host.world.parts.rules(processor, producer, host.world.states, EXPELLED_S),
+        host.world.parts.rules(processor, producer, host.world.states),
         service="rules",
         topics=[TRACKS],
         producer=producer,

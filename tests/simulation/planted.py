@@ -79,7 +79,15 @@ class SaysLater(RulesProcessor):
 
     def handle(self, record: Record) -> None:
         """See `RulesProcessor.handle`."""
-        self.remember(record, self._processor.process(record, self._table.get(record.key)))
+        self.remember(record, self._processor.process(record, self.table.get(record.key)))
+
+
+class GoesBack(RulesProcessor):
+    """State that goes back: what was written last counts, whoever was late with it."""
+
+    def recall(self, camera: str, written: str) -> None:
+        """See `RulesProcessor.recall`."""
+        self.table[camera] = written
 
 
 PLANTED: Mapping[str, Parts] = {
@@ -88,5 +96,6 @@ PLANTED: Mapping[str, Parts] = {
     "mask late": Parts(patches=((masker_main, "Masking", late_masking),)),
     "retry that drops": Parts(patches=((masker_main, "KeyedProcessor", DropsUnsent),)),
     "alert lost": Parts(rules=SaysLater),
+    "state that goes back": Parts(rules=GoesBack),
 }
 """By what is wrong."""

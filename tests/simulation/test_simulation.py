@@ -8,14 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.simulation.planted import PLANTED
+from tests.simulation.planted import PLANTED, GoesBack
+from tests.simulation.rules import RulesProcessor, States
 from tests.simulation.schedule import Event, Kind, Schedule, drawn, shortened
+from tests.unit.detector.test_rules_processor import HERE, Bench, record
+from tests.unit.rules.scenes import tracks
 
 ROOT = Path(__file__).parents[2]
 SEEDS = os.environ.get("SIMULATE_SEEDS", "0-23")
 """Of each run of the tests: half a minute on two cores."""
 ENOUGH = "0-199"
 """Among so many seeds each planted fault is found."""
+RARE = {"state that goes back": "600-799"}
+"""But for these: whoever is late must write in the moment before somebody reads."""
 
 
 def simulation(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -32,9 +37,36 @@ def test_nothing_that_must_never_be_false_is() -> None:
 
 @pytest.mark.parametrize("fault", PLANTED)
 def test_a_planted_fault_is_found(fault: str) -> None:
-    ran = simulation(ENOUGH, "--planted", fault, "--no-shortening")
+    ran = simulation(RARE.get(fault, ENOUGH), "--planted", fault, "--no-shortening")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert ": " in ran.stdout.splitlines()[0], ran.stdout
+
+
+@pytest.mark.parametrize(("reader", "is_deceived"), [(RulesProcessor, False), (GoesBack, True)])
+def test_rules_that_were_held_up_write_late_and_whoever_reads_it_leaves_it_out(
+    reader: type[RulesProcessor], is_deceived: bool
+) -> None:
+    states = States()
+    records = [
+        record(tracks(number / 5, {"a": HERE}).model_copy(update={"sequence": number}), offset=number)
+        for number in range(10)
+    ]
+
+    def owner(kind: type[RulesProcessor] = RulesProcessor) -> RulesProcessor:
+        bench = Bench()
+        made = kind(bench.processor, bench.producer, states)
+        made.assigned([records[0].source])
+        return made
+
+    held_up = owner()
+    for each in records[:5]:
+        held_up.handle(each)
+    successor = owner()
+    for each in records[5:]:
+        successor.handle(each)
+    held_up.handle(records[5])
+    assert len(states.changelog[records[0].partition]) == len(records) + 1
+    assert (owner(reader).table != successor.table) is is_deceived
 
 
 def test_a_seed_runs_the_same_way_each_time() -> None:

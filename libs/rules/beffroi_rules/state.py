@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 
 from beffroi_common.contracts import Alert
 
@@ -26,20 +26,15 @@ class Watch(_State):
     """What the rule remembers; as read from JSON until the rule itself looks at it, since only it knows its fields."""
 
 
-class CameraState(_State):
-    """Everything the rules remember of one camera."""
+class Place(BaseModel):
+    """How far a camera was counted: of a state that is read, what every release understands."""
 
-    first_us: int
-    """First picture since the camera was last without pictures."""
-    last_us: int
-    epochs: tuple[int, ...]
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    epochs: tuple[int, ...] = Field(min_length=1)
     """Connections that messages came from lately, the present one last."""
     sequence: int
     """Of the message counted last."""
-    seen_us: dict[str, int] = {}
-    """Identities seen lately, each with when: whoever is among them is not new."""
-    watches: dict[str, Watch] = {}
-    """By the rule's id."""
     idle: bool = False
     """No picture came for long, and it was said that what is open has ended with the last one."""
 
@@ -47,3 +42,23 @@ class CameraState(_State):
     def epoch(self) -> int:
         """Of the message counted last."""
         return self.epochs[-1]
+
+    def is_before(self, other: Place) -> bool:
+        """Whether `other` has passed here: there the connection is over, or further on."""
+        if self.epoch != other.epoch:
+            return self.epoch in other.epochs
+        return (self.sequence, self.idle) < (other.sequence, other.idle)
+
+
+class CameraState(Place):
+    """Everything the rules remember of one camera."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_us: int
+    """First picture since the camera was last without pictures."""
+    last_us: int
+    seen_us: dict[str, int] = {}
+    """Identities seen lately, each with when: whoever is among them is not new."""
+    watches: dict[str, Watch] = {}
+    """By the rule's id."""

@@ -21,7 +21,7 @@ from beffroi_common.bus import Fatal, Offsets, Producer, Record, RetryLater
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 
-from .changelog import ChangelogPlaces
+from .changelog import ChangelogPlaces, ForwardTable
 from .idle import IdleCameras
 from .processor import TracksProcessor
 from .settings import RulesSettings
@@ -331,6 +331,7 @@ def _config(settings: RulesSettings, partitions: int) -> dict[str, Any]:
         "topic_allow_declare": True,
         "topic_disable_leader": True,
         "store": "memory://",
+        "Table": ForwardTable,
         "datadir": str(settings.data_folder),
         "web_enabled": False,
     }

@@ -1,9 +1,50 @@
-"""In which partitions of the table's changelog something is remembered of a camera."""
+"""The changelog of the table of cameras: what of it is taken, and where something is remembered of a camera."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
+
+import faust
+import structlog
+from pydantic import ValidationError
+
+from beffroi_rules.state import Place
+
+log = structlog.get_logger(__name__)
+
+
+def goes_back(written: str | None, known: str | None) -> bool:
+    """Whether a state of a camera is from before the one that is known.
+
+    Kafka does not fence the changelog: who lost a partition unnoticed, or whose writes waited for a broker, may write
+    after its successor, which had counted on. What cannot be read, of another release, is taken as it comes.
+    """
+    if written is None or known is None:
+        return False
+    try:
+        return Place.model_validate_json(written).is_before(Place.model_validate_json(known))
+    except ValidationError:
+        return False
+
+
+class ForwardTable(faust.Table[str, str]):
+    """A table whose entries never go back when the changelog is read, by whoever has a partition or stands by."""
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        """Take what was read, but for states from before those that are known."""
+        taken: list[Any] = []
+        left_out: set[str] = set()
+        known: dict[str, str | None] = {}
+        for event in batch:
+            if goes_back(event.value, known.get(event.key, self.data.get(event.key))):
+                left_out.add(event.key)
+            else:
+                known[event.key] = event.value
+                taken.append(event)
+        if left_out:
+            log.info("states from before those that are known are left out", cameras=sorted(left_out))
+        super().apply_changelog_batch(taken)
 
 
 class ChangelogPlaces:
