@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from beffroi_api.db.locks import AdvisoryLock
 from beffroi_api.db.scoping import ScopedSession
@@ -42,24 +42,22 @@ def page(
 
 def oldest_first(session: ScopedSession) -> Iterator[AuditTableRow]:
     """The whole trail, a bounded number of rows in memory; what was slipped in under any number is read too."""
-    for rows in _pages(session, select(AuditTableRow)):
+    query = select(AuditTableRow).order_by(AuditTableRow.id).limit(READ_AT_ONCE)
+    rows = list(session.scalars(query))
+    while rows:
+        last = rows[-1].id
         yield from rows
         session.expunge_all()
+        rows = list(session.scalars(query.where(AuditTableRow.id > last)))
 
 
 def unsealed(session: ScopedSession) -> Iterator[AuditTableRow]:
     """Rows that no key sealed, oldest first. Whatever is changed in them is written before the next are read."""
-    for rows in _pages(session, select(AuditTableRow).where(AuditTableRow.seal.is_(None))):
+    query = select(AuditTableRow).where(AuditTableRow.seal.is_(None)).order_by(AuditTableRow.id).limit(READ_AT_ONCE)
+    rows = list(session.scalars(query))
+    while rows:
+        last = rows[-1].id
         yield from rows
         session.flush()
         session.expunge_all()
-
-
-def _pages(session: ScopedSession, rows: Select[AuditTableRow]) -> Iterator[list[AuditTableRow]]:
-    """Rows oldest first, some at a time. The first has no number before it: any may be the lowest."""
-    query = rows.order_by(AuditTableRow.id).limit(READ_AT_ONCE)
-    page = list(session.scalars(query))
-    while page:
-        last = page[-1].id
-        yield page
-        page = list(session.scalars(query.where(AuditTableRow.id > last)))
+        rows = list(session.scalars(query.where(AuditTableRow.id > last)))
