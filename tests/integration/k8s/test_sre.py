@@ -18,6 +18,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
+from tests.application import TRAIL_KEY
 from tests.integration.k8s import route
 from tests.integration.k8s.deployment import PUBLIC, Site, containers, environment, faults, pods
 from tests.unit.k8s import dockerfile
@@ -340,7 +341,10 @@ def test_the_first_administrator_is_added_by_the_programs_of_the_api(
     assert "api-0" in before
     assert [command] == json.loads(str(dockerfile.read().last("api", "ENTRYPOINT")))
     migrate = pods(overlay)["api"]["spec"]["initContainers"][0]["args"]
-    environment = os.environ | {"BEFFROI_API_DATABASE_URL": f"sqlite:///{tmp_path / 'api.sqlite3'}"}
+    environment = os.environ | {
+        "BEFFROI_API_DATABASE_URL": f"sqlite:///{tmp_path / 'api.sqlite3'}",
+        "BEFFROI_API_TRAIL_KEY": TRAIL_KEY,
+    }
     for arguments, typed in ((migrate, ""), (program.split("\0"), "a long enough password\n")):
         done = subprocess.run(
             [sys.executable, *arguments],
@@ -386,7 +390,7 @@ def _no_services() -> Any:
 def _destinations(overlay: Cell) -> dict[tuple[str, bool], str]:
     """Where each request must go: to the live views what their application has a route for, where they run apart."""
     api = _asked(create_app(None, None)) | {("/", False), ("/assets/index.js", False), ("/cameras/live", False)}
-    settings = LiveProcessSettings(kafka=KafkaSettings(bootstrap_servers="unused:9092"))
+    settings = LiveProcessSettings(kafka=KafkaSettings(bootstrap_servers="unused:9092"), trail_key=TRAIL_KEY)
     live = _asked(create_live_app(settings, _no_services)) if "live" in pods(overlay) else set()
     assert live < api
     return dict.fromkeys(api, "api") | dict.fromkeys(live, "live")

@@ -181,7 +181,7 @@ def test_a_store_that_comes_late_or_goes_away_costs_nothing(site: Site) -> None:
 
 def test_a_broker_that_is_away_at_start_is_waited_for(site: Site) -> None:
     process = site.recorder("early", KAFKA__BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
-    wait_for(lambda: "Connection refused" in process.log, "word of the broker", site.tail)
+    wait_for(lambda: "is the broker running" in process.log, "word of the broker", site.tail)
     assert process.process.poll() is None
     process.process.send_signal(signal.SIGTERM)
     assert process.end() == 0
