@@ -63,6 +63,11 @@ REFUSED = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
+NOT_YET_LED = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+}
 CAMERA = "frames.raw.v1"
 
 
@@ -79,10 +84,20 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 def await_groups(started: Broker) -> None:
-    """The first to ask for a group makes the topic of offsets, and has to ask again: a consumer does that by itself."""
+    """The first to ask for a group makes the topic of offsets, and has to ask again until that is led by somebody."""
     settings = started.settings(user_of(Service.INGEST))
     consumer = Consumer(consumer_config(settings, "test") | {"group.id": Service.INGEST.value})
-    consumer.committed([TopicPartition("cameras.v1", 0)], timeout=TIMEOUT_S)
+
+    def answered() -> bool:
+        try:
+            consumer.committed([TopicPartition("cameras.v1", 0)], timeout=TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in NOT_YET_LED:
+                raise
+            return False
+        return True
+
+    await_condition(answered, TIMEOUT_S, "the groups to be led")
     consumer.close()
 
 
