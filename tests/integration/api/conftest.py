@@ -46,11 +46,13 @@ class Place:
     store: MemoryStore
     clock: ManualClock
     folder: Path
+    started: int = 0
 
     def start(self, **changes: Any) -> AbstractContextManager[Running]:
         self.around.changes |= changes
-        if "instance" in changes:  # the broker knows a process by it
-            self.around.bus = MemoryBus(self.broker, instance=changes["instance"])
+        # The broker knows a process by its name, and another one of that name fences it.
+        self.started += 1
+        self.around.bus = MemoryBus(self.broker, instance=f"api-{self.started}")
         return running(self.around)
 
 
