@@ -20,9 +20,9 @@ from beffroi_common.bus import (
     Record,
     RetryLater,
     Start,
-    TooLarge,
 )
 from beffroi_common.bus.interfaces import BeginAt
+from beffroi_common.bus.payloads import payload_of
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.runtime import tracing
 from beffroi_common.runtime.clock import Clock
@@ -187,9 +187,7 @@ class MemoryProducer:
         """See `Producer.send`."""
         if self._broker.away:
             raise RetryLater("the broker is away")
-        payload = None if value is None else value.encode()
-        if payload is not None and len(payload) > topic.max_record_bytes:
-            raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
+        payload = payload_of(topic, value)
         self._broker.append(topic.name, key, payload, partition, tracing.headers())
         self.broker_clock.said(self._broker.clock.now(), self._clock.monotonic_s())
         if on_delivery is not None:

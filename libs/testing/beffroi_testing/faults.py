@@ -22,9 +22,9 @@ from beffroi_common.bus import (
     Record,
     RetryLater,
     Start,
-    TooLarge,
 )
 from beffroi_common.bus.membership import Membership
+from beffroi_common.bus.payloads import payload_of
 from beffroi_common.contracts import Contract, FrameBatch, StoreName
 from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.store import ObjectStore, StoredObject, StoreUnavailable
@@ -109,8 +109,7 @@ class FaultyProducer:
         self._membership.require()
         if not self._faults.takes or len(self._queue) >= QUEUE:
             raise RetryLater("the queue to the broker is full")
-        if value is not None and (size := len(value.encode())) > topic.max_record_bytes:
-            raise TooLarge(f"{topic.name}: {size} bytes, more than the {topic.max_record_bytes} allowed")
+        payload_of(topic, value)  # too large, it is refused here and now
         self._queue.append(_Message(topic, key, value, partition, on_delivery))
         self._faults.step("sent")
 

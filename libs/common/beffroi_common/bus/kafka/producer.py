@@ -14,9 +14,10 @@ import structlog
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message
 from confluent_kafka import Producer as KafkaProducerClient
 
-from beffroi_common.bus.errors import DeliveryError, TooLarge
+from beffroi_common.bus.errors import DeliveryError
 from beffroi_common.bus.interfaces import Delivered
 from beffroi_common.bus.membership import Membership
+from beffroi_common.bus.payloads import payload_of
 from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.errors import InvalidRecord, RetryLater
 from beffroi_common.runtime import tracing
@@ -80,9 +81,7 @@ class KafkaProducer:
         self._raise_if_refused()
         if self._membership is not None:
             self._membership.require()
-        payload = None if value is None else value.encode()
-        if payload is not None and len(payload) > topic.max_record_bytes:
-            raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
+        payload = payload_of(topic, value)
         number = self._next_number()
         try:
             self._client.produce(
