@@ -154,8 +154,8 @@ def test_order_holds_within_a_partition_and_the_slot_is_the_partition(bus: Bus, 
     consumer.close()
 
 
-def test_a_member_goes_on_where_the_group_committed(bus: Bus, group: str) -> None:
-    camera = f"camera-{uuid4().hex[:8]}"
+def first_of_two_committed(bus: Bus, group: str, camera: str) -> Record:
+    """Send two messages of a camera, and have a member that leaves commit the first."""
     producer = bus.producer()
     for _ in range(2):
         producer.send(VIEWERS, camera, viewers(camera), partition=0)
@@ -164,6 +164,12 @@ def test_a_member_goes_on_where_the_group_committed(bus: Bus, group: str) -> Non
     record = mine(read_until(first, lambda seen: len(mine(seen, camera)) == 1), camera)[0]
     first.commit({record.source: record.offset + 1})
     first.close()
+    return record
+
+
+def test_a_member_goes_on_where_the_group_committed(bus: Bus, group: str) -> None:
+    camera = f"camera-{uuid4().hex[:8]}"
+    record = first_of_two_committed(bus, group, camera)
     second = bus.consumer(group, [VIEWERS])
     again = mine(read_until(second, lambda seen: len(mine(seen, camera)) == 1), camera)[0]
     assert again.offset == record.offset + 1
@@ -172,14 +178,7 @@ def test_a_member_goes_on_where_the_group_committed(bus: Bus, group: str) -> Non
 
 def test_a_member_knows_where_it_began_and_where_the_end_is(bus: Bus, group: str) -> None:
     camera = f"camera-{uuid4().hex[:8]}"
-    producer = bus.producer()
-    for _ in range(2):
-        producer.send(VIEWERS, camera, viewers(camera), partition=0)
-    producer.flush(TIMEOUT_S)
-    first = bus.consumer(group, [VIEWERS])
-    record = mine(read_until(first, lambda seen: len(mine(seen, camera)) == 1), camera)[0]
-    first.commit({record.source: record.offset + 1})
-    first.close()
+    record = first_of_two_committed(bus, group, camera)
     second = bus.consumer(group, [VIEWERS])
     read_until(second, lambda seen: len(mine(seen, camera)) == 1)
     assert second.begun_at(record.source) == record.offset + 1
