@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,14 +46,19 @@ class Place:
     store: MemoryStore
     clock: ManualClock
     folder: Path
-    started: int = 0
+    running: int = 0
 
-    def start(self, **changes: Any) -> AbstractContextManager[Running]:
+    @contextmanager
+    def start(self, **changes: Any) -> Iterator[Running]:
+        """Start it; at a restart it bears the name that it had, and beside another that runs a name of its own."""
         self.around.changes |= changes
-        # The broker knows a process by its name, and another one of that name fences it.
-        self.started += 1
-        self.around.bus = MemoryBus(self.broker, instance=f"api-{self.started}")
-        return running(self.around)
+        self.around.bus = MemoryBus(self.broker, instance=f"api-{self.running}")
+        self.running += 1
+        try:
+            with running(self.around) as app:
+                yield app
+        finally:
+            self.running -= 1
 
 
 @pytest.fixture
