@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from beffroi_common.bus import Producer, RetryLater
+from beffroi_common.bus.deliveries import Deliveries
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.topics import RECORDINGS
 
@@ -18,22 +19,37 @@ class Publication:
     """
 
     def __init__(self, producer: Producer) -> None:
-        self._producer = producer
+        self._deliveries = Deliveries(producer)
         self._sent: set[tuple[str, RecordingState]] = set()
 
     def publish(self, recording: Recording, partition: int) -> None:
-        """Send it, and wait until the broker has acknowledged it.
+        """Send it, and wait until the broker has acknowledged it. One that it never takes is said, and given up.
 
         Raises:
-            RetryLater: it has not, in time. Publish the very same again.
+            RetryLater: it has not, in time, or takes none at present. Publish the very same again.
         """
         said = (recording.key, recording.state)
         if said not in self._sent:
-            self._producer.send(RECORDINGS, recording.key, recording, partition=partition)
+            self._deliveries.send(RECORDINGS, recording.key, recording, partition=partition)
             self._sent.add(said)
-        if self._producer.flush(FLUSH_TIMEOUT_S):
+        if self._flushed():
             raise RetryLater(
                 f"the broker did not acknowledge in time that a recording is {recording.state.value}; "
                 "it is away or too slow"
             )
         self._sent.clear()
+
+    def remove(self, key: str, partition: int) -> None:
+        """Take a recording off the register. Waits for nothing: what is not taken is found again in a day.
+
+        Raises:
+            RetryLater: the queue to the broker is full.
+        """
+        self._deliveries.send(RECORDINGS, key, None, partition=partition)
+
+    def _flushed(self) -> int:
+        try:
+            return self._deliveries.flush(FLUSH_TIMEOUT_S)
+        except RetryLater:
+            self._sent.clear()
+            raise

@@ -54,7 +54,7 @@ def entry(value: str | None) -> Any:
 def read(*entries: str | None, in_batches_of: int = 1000) -> dict[str, str]:
     """What an instance knows that reads the changelog from its beginning."""
     bench = Bench()
-    app = make_app(SETTINGS, 2, bench.processor, bench.producer, lambda _error: None)
+    app = make_app(SETTINGS, 2, bench.processor, lambda _error: None)
     (table,) = app.tables.values()
     for first in range(0, len(entries), in_batches_of):
         table.apply_changelog_batch([entry(each) for each in entries[first : first + in_batches_of]])

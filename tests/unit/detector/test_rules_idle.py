@@ -50,7 +50,7 @@ class Site:
         self.table = Table()
         self.places = ChangelogPlaces()
         self.bench.configured["cam"] = camera().model_copy(update={"slot": HOME})
-        self.writer = _StateWriter(SETTINGS, self.bench.processor, self.bench.producer, self.table, self.places)
+        self.writer = _StateWriter(SETTINGS, self.bench.processor, self.table, self.places)
 
     @property
     def said(self) -> list[tuple[AlertState, CloseReason | None]]:

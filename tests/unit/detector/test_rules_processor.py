@@ -10,11 +10,23 @@ import pytest
 from aiokafka.errors import IllegalStateError  # type: ignore[import-untyped]
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
+from prometheus_client import REGISTRY as METRICS
+from tests.refusing import RefusingProducer
 from tests.unit.rules.scenes import REGISTRY, START, camera, times, tracks
 
-from beffroi_common.bus import Absent, Producer, Record, RetryLater, StatusReporter, TableStaleError
+from beffroi_common.bus import (
+    Absent,
+    InvalidRecord,
+    Producer,
+    Record,
+    RetryLater,
+    StatusReporter,
+    TableStaleError,
+    TooLarge,
+)
 from beffroi_common.bus.crashes import TRIES
-from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals, TooManyDeadLettersError
+from beffroi_common.bus.dead_letters import RETRY_MOST_S, DeadLetterLimit, Refusals, TooManyDeadLettersError
+from beffroi_common.bus.deliveries import Deliveries
 from beffroi_common.contracts import Alert, AlertState, Camera, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
@@ -34,11 +46,12 @@ class Bench:
     """A processor with a broker in memory."""
 
     def __init__(self) -> None:
-        self.broker = MemoryBroker(clock=ManualClock(START))
+        self.clock = ManualClock(START)
+        self.broker = MemoryBroker(clock=self.clock)
         self.producer = MemoryBus(self.broker).producer()
         self.configured: dict[str, Camera | Absent] = {"cam": camera()}
         self.stale = False
-        clock = self.broker.clock
+        clock = self.clock
         self.processor = TracksProcessor(
             cameras=self.camera,
             producer=self.producer,
@@ -101,7 +114,7 @@ def test_a_release_that_refuses_everything_ends(bench: Bench) -> None:
 
 @pytest.mark.asyncio
 async def test_what_was_refused_of_a_partition_that_left_is_not_counted_when_it_comes_back(bench: Bench) -> None:
-    app = make_app(SETTINGS, 2, bench.processor, bench.producer, lambda _error: None)
+    app = make_app(SETTINGS, 2, bench.processor, lambda _error: None)
     for offset in range(6):
         if offset == 3:
             await app.on_partitions_revoked.send({TP(TRACKS.name, 1)})
@@ -166,14 +179,14 @@ class Stream:
     """Faust's stream and events, as far as the writer sees them."""
 
     def __init__(self, messages: list[Tracks], offsets: list[int] | None = None) -> None:
-        self.messages = messages
+        self.values = [each.encode() for each in messages]
         self.offsets = offsets or list(range(len(messages)))
         self.acked: list[int] = []
 
     async def events(self) -> AsyncIterator[Any]:
-        for offset, each in zip(self.offsets, self.messages, strict=True):
+        for offset, value in zip(self.offsets, self.values, strict=True):
             message = SimpleNamespace(
-                topic=TRACKS.name, partition=1, offset=offset, key=b"cam", value=each.encode(), timestamp=0.0
+                topic=TRACKS.name, partition=1, offset=offset, key=b"cam", value=value, timestamp=0.0
             )
             yield SimpleNamespace(message=message)
 
@@ -210,17 +223,74 @@ class Hesitant:
 @pytest.mark.asyncio
 async def test_nothing_is_remembered_before_it_was_said(bench: Bench) -> None:
     hesitant = Hesitant(bench.producer)
-    bench.processor.producer = hesitant
+    bench.processor._alerts = Deliveries(hesitant)
     state: str | None = None
     for at_s in times(0, 10):
         state = bench.processor.process(record(tracks(at_s, {"a": HERE})), state)
     assert state is not None
     hesitant.table = {"cam": state}
     stream = Stream([tracks(10.0, {"a": HERE})])
-    await _StateWriter(SETTINGS, bench.processor, hesitant, hesitant.table).write_all(stream, stream.events())
+    await _StateWriter(SETTINGS, bench.processor, hesitant.table).write_all(stream, stream.events())
     assert stream.acked == [0]
     assert hesitant.table["cam"] != state
     assert [alert.state for alert in bench.said] == [AlertState.OPENED]
+
+
+def refusing(bench: Bench) -> RefusingProducer:
+    """Let the rules send by a producer that refuses."""
+    producer = RefusingProducer(bench.producer)
+    bench.processor._alerts = Deliveries(producer)
+    bench.processor.refusals = Refusals(producer, "rules", [TRACKS], bench.broker.clock)
+    return producer
+
+
+def remembered_until(bench: Bench, until_s: float) -> str:
+    """What is remembered of somebody who has stayed so long."""
+    state: str | None = None
+    for at_s in times(0, until_s):
+        state = bench.processor.process(record(tracks(at_s, {"a": HERE})), state)
+    assert state is not None
+    return state
+
+
+@pytest.mark.asyncio
+async def test_an_alert_that_is_not_taken_now_is_raised_again_before_anything_is_remembered(bench: Bench) -> None:
+    table = {"cam": remembered_until(bench, 10)}
+    refusing(bench).refusals[ALERTS.name] = [RetryLater("not authorised"), RetryLater("not authorised"), None]
+    stream = Stream([tracks(10.0, {"a": HERE}), tracks(10.2, {"a": HERE})])
+    await _StateWriter(SETTINGS, bench.processor, table).write_all(stream, stream.events())
+    assert stream.acked == [0, 1]
+    assert [alert.state for alert in bench.said] == [AlertState.OPENED]
+    assert bench.processor.waits_for is None
+
+
+@pytest.mark.parametrize("refusal", [InvalidRecord("too large for this broker"), TooLarge("too large")])
+@pytest.mark.asyncio
+async def test_an_alert_that_is_never_taken_is_lost_alone_and_counted(bench: Bench, refusal: InvalidRecord) -> None:
+    labels = {"camera": "cam", "topic": ALERTS.name}
+    before = METRICS.get_sample_value("beffroi_outputs_refused_total", labels) or 0
+    table = {"cam": remembered_until(bench, 10)}
+    refusing(bench).refusals[ALERTS.name] = [refusal]
+    stream = Stream([tracks(10.0, {"a": HERE}), tracks(10.2, {"a": HERE})])
+    await _StateWriter(SETTINGS, bench.processor, table).write_all(stream, stream.events())
+    assert stream.acked == [0, 1]
+    assert METRICS.get_sample_value("beffroi_outputs_refused_total", labels) == before + 1
+
+
+@pytest.mark.asyncio
+async def test_tracks_whose_dead_letter_is_not_taken_now_are_not_acknowledged_and_the_rest_goes_on(
+    bench: Bench,
+) -> None:
+    refusing(bench).refusals[dead_letter_topic(TRACKS).name] = [RetryLater("not authorised"), None]
+    stream = Stream([tracks(0.0, {}), tracks(0.2, {})])
+    stream.values[0] = b"{"
+    writer = _StateWriter(SETTINGS, bench.processor, {})
+    await writer.write_all(stream, stream.events())
+    assert stream.acked == [1]
+    bench.clock.advance(RETRY_MOST_S)
+    await writer.end_idle([])
+    assert stream.acked == [1, 0]
+    assert len(bench.broker.records(dead_letter_topic(TRACKS))) == 1
 
 
 @pytest.mark.asyncio
@@ -231,14 +301,14 @@ async def test_a_bug_acknowledges_nothing(bench: Bench, monkeypatch: pytest.Monk
     monkeypatch.setattr(bench.processor, "process", fail)
     stream = Stream([tracks(0, {})])
     with pytest.raises(RuntimeError, match="a bug"):
-        await _StateWriter(SETTINGS, bench.processor, bench.producer, {}).write_all(stream, stream.events())
+        await _StateWriter(SETTINGS, bench.processor, {}).write_all(stream, stream.events())
     assert stream.acked == []
 
 
 @pytest.mark.asyncio
 async def test_a_message_that_was_lost_on_the_way_ends_the_process(bench: Bench) -> None:
     stream = Stream([tracks(at_s, {}) for at_s in times(0, 0.8)], offsets=[7, 8, 8, 10])
-    writer = _StateWriter(SETTINGS, bench.processor, bench.producer, {})
+    writer = _StateWriter(SETTINGS, bench.processor, {})
     with pytest.raises(Failed, match="offset 9 was due"):
         await writer.write_all(stream, stream.events())
     assert stream.acked == [7, 8, 8]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.refusing import RefusingProducer
 
-from beffroi_common.bus import RetryLater
+from beffroi_common.bus import InvalidRecord, RetryLater
 from beffroi_common.contracts import Contract, FrameBatch, Recording, RecordingState
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.topics import RECORDINGS, Topic
 from beffroi_recorder.publishing import Publication
+from beffroi_testing import MemoryBroker, MemoryBus
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -91,3 +93,16 @@ def test_the_next_is_sent_also_in_place_of_one_that_was_given_up() -> None:
     publication.publish(recording(1, RecordingState.DESTROYED), 1)
     publication.publish(recording(1), 1)
     assert [state.value for _, state in producer.sent] == ["stored", "stored", "destroyed", "stored"]
+
+
+def test_a_recording_that_is_refused_ends_nobody() -> None:
+    broker = MemoryBroker()
+    producer = RefusingProducer(MemoryBus(broker).producer())
+    publication = Publication(producer)
+    producer.refusals[RECORDINGS.name] = [RetryLater("not authorised"), InvalidRecord("too large"), None]
+    with pytest.raises(RetryLater, match="at present"):
+        publication.publish(recording(0), 1)
+    publication.publish(recording(0), 1)  # the broker will never take it: it is said, and the next one goes on
+    publication.publish(recording(1), 1)
+    publication.remove(recording(2).key, 1)
+    assert [record.key for record in broker.records(RECORDINGS)] == [recording(1).key, recording(2).key]

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from beffroi_common.contracts import DeadLetter
 from beffroi_common.contracts.dead_letter import MAX_PAYLOAD_BYTES
-from beffroi_common.errors import Fatal
+from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
+from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import DEAD_LETTERS, RECORDS_HANDLED
 from beffroi_common.topics import Topic, dead_letter_topic
 
+from .deliveries import lost
+from .errors import TooLarge
 from .interfaces import Partition, Producer, Record
 
 log = structlog.get_logger(__name__)
 
 MAX_REASON = 2000
 MAX_KEY = 200
+
+MAX_UNSENT = 100
+"""Dead letters that the broker does not take at present: some ten megabytes. Beyond, whoever refuses one more waits."""
+
+RETRY_FIRST_S = 0.5
+RETRY_MOST_S = 30.0
+"""They are sent again after the first, doubled up to the most."""
+
+
+_Place = tuple[Partition, int]
+"""Of a record: partition and offset."""
 
 
 class TooManyDeadLettersError(Fatal):
@@ -99,7 +115,11 @@ class DeadLetterCount:
 
 
 class Refusals:
-    """Counts what one service handles of some topics, and refuses what it never can."""
+    """Counts what one service handles of some topics, and refuses what it never can.
+
+    The broker may refuse a dead letter, too. One that it never takes is lost alone, counted and said. What it takes
+    from nobody at present, as where a right was lost, is kept and sent again: its record may not be committed before.
+    """
 
     def __init__(
         self,
@@ -123,6 +143,10 @@ class Refusals:
         self._topics = {topic.name: topic for topic in topics}
         self._clock = clock
         self._count = DeadLetterCount(limit or DeadLetterLimit())
+        self._backoff = Backoff(clock, RETRY_FIRST_S, RETRY_MOST_S)
+        self._lock = threading.Lock()
+        self._sent: dict[_Place, DeadLetter] = {}
+        self._unsent: dict[_Place, DeadLetter] = {}
 
     def accept(self, partition: Partition) -> None:
         """A record of `partition` was handled."""
@@ -133,11 +157,15 @@ class Refusals:
         """Send `record` to its dead letters: where from, why, size and digest, and the message where it may be quoted.
 
         Raises:
-            RetryLater: the producer's queue is full, and nothing was done; try again.
-            TooManyDeadLettersError: it is there, and was one too many.
+            RetryLater: the producer's queue is full, or too many dead letters wait for the broker. Nothing was done;
+                try again.
+            TooManyDeadLettersError: it is on its way, and was one too many.
         """
+        with self._lock:
+            if len(self._unsent) >= MAX_UNSENT:
+                raise RetryLater(f"the broker takes no dead letters of {record.topic} at present")
         letter = self._letter(record, reason)
-        self._producer.send(dead_letter_topic(self._topics[record.topic]), letter.key, letter)
+        self._send((record.source, record.offset), letter)
         DEAD_LETTERS.labels(topic=record.topic).inc()
         log.warning("dead letter", record=repr(record), reason=reason)
         RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
@@ -146,6 +174,69 @@ class Refusals:
     def drop(self, partitions: Collection[Partition]) -> None:
         """Somebody else has these from now on, or they are read anew."""
         self._count.drop(partitions)
+        with self._lock:
+            self._sent = {place: letter for place, letter in self._sent.items() if place[0] not in partitions}
+            self._unsent = {place: letter for place, letter in self._unsent.items() if place[0] not in partitions}
+
+    def turn(self) -> None:
+        """Send again what the broker did not take, once it is time to."""
+        with self._lock:
+            if not self._unsent or not self._backoff.is_due():
+                return
+            letters, self._unsent = self._unsent, {}
+            self._backoff.failed()  # until one is taken
+        for place, letter in letters.items():
+            try:
+                self._send(place, letter)
+            except RetryLater as reason:
+                self._told(place, letter, reason)
+
+    def is_unsent(self, record: Record) -> bool:
+        """Whether the dead letter of a record is not taken by the broker at present."""
+        with self._lock:
+            return (record.source, record.offset) in self._unsent
+
+    def needed(self) -> Mapping[Partition, int]:
+        """The lowest offset of each partition of which the broker did not take the dead letter yet.
+
+        Whether it has what was sent the producer's `flush` says.
+        """
+        lowest: dict[Partition, int] = {}
+        with self._lock:
+            for source, offset in self._unsent:
+                lowest[source] = min(offset, lowest.get(source, offset))
+        return lowest
+
+    def _send(self, place: _Place, letter: DeadLetter) -> None:
+        topic = dead_letter_topic(self._topics[letter.topic])
+        with self._lock:
+            self._sent[place] = letter
+        try:
+            self._producer.send(topic, letter.key, letter, on_delivery=partial(self._told, place, letter))
+        except TooLarge as reason:
+            self._told(place, letter, reason)
+        except RetryLater:
+            with self._lock:
+                self._sent.pop(place, None)
+            raise
+
+    def _told(self, place: _Place, letter: DeadLetter, refusal: InvalidRecord | RetryLater | None) -> None:
+        """The broker has said what became of a dead letter, on any thread."""
+        with self._lock:
+            is_ours = self._sent.pop(place, None) is not None
+            if isinstance(refusal, RetryLater):
+                begins = not self._unsent and self._backoff.is_due()
+                if begins:
+                    self._backoff.failed()
+                if is_ours:
+                    self._unsent[place] = letter
+            else:
+                self._unsent.pop(place, None)  # it was sent twice
+                self._backoff.reset()
+        if isinstance(refusal, InvalidRecord):
+            lost(dead_letter_topic(self._topics[letter.topic]), "", refusal)
+        elif refusal is not None and begins:
+            log.error("the broker takes no dead letters at present", topic=letter.topic, reason=str(refusal))
 
     def _letter(self, record: Record, reason: str) -> DeadLetter:
         value = record.value or b""

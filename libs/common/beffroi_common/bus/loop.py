@@ -265,6 +265,7 @@ class _Loop:
 
     def _settle(self) -> None:
         """Count what the processor is done with by now, and send what it refused to the dead letters."""
+        self._refusals.turn()
         if not self._settled:  # else the processor goes on counting what it refused, and is full in time
             self._settled.extend(self._processor.settled())
         while self._settled:
@@ -314,7 +315,7 @@ class _Loop:
     def _needed(self) -> Mapping[Partition, int]:
         """What the processor needs, and what it refused that is not with the dead letters yet."""
         lowest = dict(self._processor.needed())
-        for refusal in (each.refusal for each in self._settled if each.refusal is not None):
-            offset, source = refusal.record.offset, refusal.record.source
+        refused = [each.refusal.record for each in self._settled if each.refusal is not None]
+        for source, offset in [*((each.source, each.offset) for each in refused), *self._refusals.needed().items()]:
             lowest[source] = min(offset, lowest.get(source, offset))
         return lowest

@@ -43,7 +43,7 @@ BATCHES_DROPPED = Counter(
 )
 OUTPUTS_REFUSED = Counter(
     "beffroi_outputs_refused_total",
-    "Messages that the broker will never take",
+    "Messages that the broker will never take; without a camera: dead letters",
     ["camera", "topic"],
 )
 FRAMES_IN = Counter("beffroi_frames_in_total", "Pictures taken in", ["camera"])

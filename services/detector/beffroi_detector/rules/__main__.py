@@ -85,6 +85,14 @@ def _ends(admin: AdminClient, partitions: Collection[int]) -> Mapping[int, int]:
     return ends
 
 
+def _situation(processor: TracksProcessor, *, cameras_are_stale: bool) -> tuple[Level, str, str]:
+    if cameras_are_stale:
+        return STALE
+    if processor.waits_for is not None:
+        return Level.ERROR, "waiting", f"Tracks wait, and no alert is raised: {processor.waits_for}"
+    return Level.OK, "running", ""
+
+
 async def _process(
     bus: KafkaBus, cameras: Table[Camera], partitions: int, settings: RulesSettings, runtime: Runtime
 ) -> None:
@@ -104,13 +112,13 @@ async def _process(
         clock=runtime.clock,
         plans=Plans(registry.load()),
     )
-    app = make_app(settings, partitions, processor, producer, fail, partial(_ends, admin))
+    app = make_app(settings, partitions, processor, fail, partial(_ends, admin))
     app.on_partitions_assigned.connect(lambda *_args, **_more: runtime.health.set_ready("assigned"))
     starting = asyncio.create_task(app.start())
     try:
         while not (runtime.stop.is_set() or failure or app.crashed):
             runtime.health.beat()
-            status.service(*(STALE if cameras.is_stale else (Level.OK, "running", "")))
+            status.service(*_situation(processor, cameras_are_stale=cameras.is_stale))
             if starting.done():
                 starting.result()
             await asyncio.sleep(BEAT_S)

@@ -17,7 +17,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
-from beffroi_common.bus import Fatal, Offsets, Producer, Record, RetryLater
+from beffroi_common.bus import Fatal, Offsets, Record, RetryLater
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 
@@ -81,7 +81,6 @@ def make_app(
     settings: RulesSettings,
     partitions: int,
     processor: TracksProcessor,
-    producer: Producer,
     fail: Callable[[BaseException], None],
     ends: Ends = lambda _partitions: {},
 ) -> faust.App:
@@ -91,7 +90,6 @@ def make_app(
         settings: of the instance.
         partitions: of `tracks.v1`; the changelog must have as many.
         processor: processes each record.
-        producer: the one the processor sends with; flushed before anything is remembered.
         fail: is called with a bug, after which nothing is acknowledged any more.
         ends: says up to where there is something to read. Without an answer no camera is idle.
     """
@@ -106,7 +104,7 @@ def make_app(
         on_changelog_event=places.recall,
     )
     topic = app.topic(TRACKS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    writer = _StateWriter(settings, processor, producer, table, places)
+    writer = _StateWriter(settings, processor, table, places)
     app.on_partitions_assigned.connect(writer.begin, weak=False)
     app.on_partitions_revoked.connect(writer.leave, weak=False)
     app.on_rebalance_complete.connect(lambda *_arguments, **_more: writer.resume(_assigned(app)), weak=False)
@@ -169,16 +167,16 @@ class _StateWriter:
         self,
         settings: RulesSettings,
         processor: TracksProcessor,
-        producer: Producer,
         table: Any,
         places: ChangelogPlaces | None = None,
     ) -> None:
         self._settings = settings
         self._processor = processor
-        self._producer = producer
         self._table = table
         self._places = places or ChangelogPlaces()
         self._next_offset: dict[int, int] = {}
+        self._unacknowledged: list[tuple[Any, Any, Record]] = []
+        """Streams and their events whose dead letters the broker does not take at present."""
         self._idle = IdleCameras(settings.idle_s, 2 * settings.idle_check_s)
         self._turn = asyncio.Lock()
         """Tracks and idleness of a camera are counted one after the other."""
@@ -188,6 +186,7 @@ class _StateWriter:
     async def begin(self, *_arguments: Any, **_more: Any) -> None:
         """Partitions were assigned again: each may begin anywhere."""
         self._next_offset.clear()
+        self._unacknowledged.clear()
 
     async def leave(self, *arguments: Any, **_more: Any) -> None:
         """Partitions were revoked: whoever has them next counts what is refused of them anew."""
@@ -222,10 +221,23 @@ class _StateWriter:
                     self._idle.observe(record.partition, record.key)
                     self._table[record.key] = after
                     self._remember_here_alone(record.key, record.partition)
-            await stream.ack(event)
+            self._unacknowledged.append((stream, event, record))
+            await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """Acknowledge what is done with: a dead letter that the broker does not take holds its own record back."""
+        refusals = self._processor.refusals
+        refusals.turn()
+        events, self._unacknowledged = self._unacknowledged, []
+        for stream, event, record in events:
+            if refusals.is_unsent(record):
+                self._unacknowledged.append((stream, event, record))
+            else:
+                await stream.ack(event)
 
     async def end_idle(self, caught_up: Collection[int]) -> None:
         """End what is open of cameras that give no tracks any more, and forget those that are gone from here."""
+        await self._acknowledge()
         self._idle.turn(caught_up, self._processor.clock.monotonic_s())
         for camera, partition in self._places.within(self.active.intersection(caught_up)):
             async with self._turn:
@@ -268,17 +280,17 @@ class _StateWriter:
         log.info("the state of a camera that is gone from here is forgotten", camera=camera, partition=partition)
 
     async def _process(self, record: Record) -> str | None:
-        waits = False
         while True:
             try:
                 after = self._processor.process(record, self._table.get(record.key))
                 await self._flush()
             except RetryLater as reason:
-                if not waits:
+                if self._processor.waits_for is None:
                     log.warning("retry later", record=repr(record), reason=str(reason))
-                waits = True
+                self._processor.waits_for = reason
                 await asyncio.sleep(self._settings.retry_s)
             else:
+                self._processor.waits_for = None
                 return after
 
     def _refuse_hole(self, record: Record) -> None:
@@ -289,9 +301,13 @@ class _StateWriter:
         self._next_offset[record.partition] = record.offset + 1
 
     async def _flush(self) -> None:
-        """Wait until the broker has every alert: what is remembered must have been said."""
+        """Wait until the broker has every alert: what is remembered must have been said.
+
+        Raises:
+            RetryLater: it does not take one at present.
+        """
         loop = asyncio.get_running_loop()
-        while left := await loop.run_in_executor(None, self._producer.flush, self._settings.flush_timeout_s):
+        while left := await loop.run_in_executor(None, self._processor.flush, self._settings.flush_timeout_s):
             log.warning("waiting for the broker to take alerts", messages=left)
 
 

@@ -9,9 +9,10 @@ from datetime import datetime
 import structlog
 from pydantic import ValidationError
 
-from beffroi_common.bus import Absent, InvalidRecord, Producer, Record, StatusReporter
+from beffroi_common.bus import Absent, InvalidRecord, Producer, Record, RetryLater, StatusReporter
 from beffroi_common.bus.crashes import Crashes, RecordCrashError, about
 from beffroi_common.bus.dead_letters import Refusals
+from beffroi_common.bus.deliveries import Deliveries
 from beffroi_common.bus.of_camera import decode_of_camera
 from beffroi_common.contracts import Alert, Camera, Level, Tracks
 from beffroi_common.runtime import camera_series, metrics
@@ -30,12 +31,13 @@ class TracksProcessor:
 
     Attributes:
         cameras: looks a camera's configuration up, see `Table.get`.
-        producer: takes alerts; they are safe once it is flushed.
+        producer: takes alerts; they are safe once `flush` says so.
         refusals: takes what can never be read, and ends a release that does not understand its input.
         status: takes how cameras are.
         clock: for the age of pictures, never for the rules.
         plans: says which rules a camera has, and which of them can run.
         crashes: counts the tries of records that nobody foresaw.
+        waits_for: why nothing goes on at present; None: it does.
     """
 
     cameras: Callable[[str], Camera | Absent]
@@ -45,11 +47,14 @@ class TracksProcessor:
     clock: Clock
     plans: Plans
     crashes: Crashes = field(init=False)
+    waits_for: RetryLater | None = None
+    _alerts: Deliveries = field(init=False)
     _recalled: dict[str, tuple[str, CameraState]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Begin with no crash counted."""
+        """Begin with no crash counted, and nothing said."""
         self.crashes = Crashes(self.clock)
+        self._alerts = Deliveries(self.producer)
 
     def process(self, record: Record, remembered: str | None) -> str | None:
         """Count one record, send what is to be said, and return what to remember as JSON; None: nothing new.
@@ -109,6 +114,14 @@ class TracksProcessor:
             self._say(alert, partition)
         return self._written(camera, after)
 
+    def flush(self, timeout_s: float) -> int:
+        """Wait until the broker has what was said; return how many messages it has not.
+
+        Raises:
+            RetryLater: it does not take an alert at present. Nothing is remembered: process the record again.
+        """
+        return self._alerts.flush(timeout_s)
+
     def is_gone(self, camera: str) -> bool:
         """Whether a camera was removed."""
         return self.cameras(camera) is Absent.MISSING
@@ -142,7 +155,7 @@ class TracksProcessor:
             return None
 
     def _say(self, alert: Alert, partition: int) -> None:
-        self.producer.send(ALERTS, alert.camera, alert, partition=partition)
+        self._alerts.send(ALERTS, alert.camera, alert, partition=partition)
         metrics.ALERTS.labels(camera=alert.camera, rule=alert.rule, state=alert.state.value).inc()
         log.info(
             "alert",

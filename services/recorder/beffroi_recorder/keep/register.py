@@ -152,7 +152,7 @@ class Register:
                 if record is not None and said is not None:
                     keys.note(said.object_name, stored=said.state is not RecordingState.DESTROYED)
                     if said.state is RecordingState.DESTROYED and said.changed_at + DESTROYED_KEPT <= self._now:
-                        self._producer.send(RECORDINGS, record.key, None, partition=record.partition)
+                        self._publication.remove(record.key, record.partition)
                 if record is None or number % PIECE == 0:
                     yield
 

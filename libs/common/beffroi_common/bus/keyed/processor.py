@@ -11,6 +11,7 @@ from typing import Self
 import structlog
 
 from beffroi_common.bus.crashes import about
+from beffroi_common.bus.deliveries import lost
 from beffroi_common.bus.errors import DeliveryError, TooLarge
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
@@ -258,12 +259,9 @@ class KeyedProcessor(Processor):
 
     def _told(self, unsent: Unsent, refusal: InvalidRecord | RetryLater | None) -> None:
         """What the broker never takes is one camera's loss; if it takes none, all begins anew where it committed."""
-        topic, camera = unsent.output.topic, unsent.output.key
+        topic = unsent.output.topic
         if isinstance(refusal, InvalidRecord):
-            metrics.OUTPUTS_REFUSED.labels(camera=camera, topic=topic.name).inc()
-            log.error(
-                "an output that the broker never takes is lost", camera=camera, topic=topic.name, reason=str(refusal)
-            )
+            lost(topic, unsent.output.key, refusal)
         elif refusal is not None:
             error = DeliveryError(f"the broker did not take a message of {topic.name}: {refusal}")
             self._schedule.end(error, unsent.source, unsent.hold_offset)
