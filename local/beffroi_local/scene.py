@@ -23,10 +23,17 @@ THRESHOLD_S = 10.0
 RADIUS_HEIGHT = 0.104
 """60 pixels of vtest.avi's 576."""
 
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
 PATTERN_SOURCE = "pattern:640x360@12"
 """12 pictures a second: what the order of 3 August 2007 asks for where persons are to be identified."""
 
+PATTERN_SIZE: Size = (640, 360)
+
 Polygon = tuple[tuple[float, float], ...]
+
+VTEST_SIZE: Size = (768, 576)
 
 VTEST_BUILDINGS: Polygon = (
     (0.0, 0.0),
@@ -56,12 +63,14 @@ class Scene:
 
     Attributes:
         mask: what must never be seen.
+        drawn_on: the size of the picture that it was drawn on; None: drawn for any.
         zone: where to stay for `THRESHOLD_S` raises an alert.
         has_truth: the clip is vtest.avi, whose people are known.
         has_people: somebody is to be expected in it.
     """
 
     mask: Polygon
+    drawn_on: Size | None
     zone: Polygon
     has_truth: bool
     has_people: bool
@@ -70,13 +79,13 @@ class Scene:
 def scene_of(clip: Path | None) -> Scene:
     """Return mask and zone for a clip; None: the generated one."""
     if clip is None:
-        return Scene(ANY_TOP, ANY_STREET, has_truth=False, has_people=False)
+        return Scene(ANY_TOP, None, ANY_STREET, has_truth=False, has_people=False)
     with clip.open("rb") as file:
         is_vtest = hashlib.file_digest(file, "sha256").hexdigest() == VTEST_SHA256
     if is_vtest:
-        return Scene(VTEST_BUILDINGS, VTEST_CROSSROADS, has_truth=True, has_people=True)
+        return Scene(VTEST_BUILDINGS, VTEST_SIZE, VTEST_CROSSROADS, has_truth=True, has_people=True)
     # Whether anybody stays for ten seconds in another clip is not ours to say.
-    return Scene(ANY_TOP, ANY_STREET, has_truth=False, has_people=False)
+    return Scene(ANY_TOP, None, ANY_STREET, has_truth=False, has_people=False)
 
 
 def street_camera(url: str, fps: float) -> dict[str, Any]:
@@ -96,12 +105,19 @@ def pattern_camera() -> dict[str, Any]:
 
 def masking(scene: Scene, *more: Polygon) -> dict[str, Any]:
     """Return the street camera's mask decision, for PUT /cameras/{id}/masking; with `more` than the scene's own."""
-    return {"mode": "burn", "polygons": [scene.mask, *more], "reason": "Façades et entrées d'immeubles"}
+    decision = {"mode": "burn", "polygons": [scene.mask, *more], "reason": "Façades et entrées d'immeubles"}
+    return decision if scene.drawn_on is None else decision | {"drawn_on": _picture(scene.drawn_on)}
 
 
 def open_masking() -> dict[str, Any]:
     """Return the test pattern's mask decision, for PUT /cameras/{id}/masking."""
-    return {"mode": "open", "reason": "Mire générée : rien de privé n'est en vue"}
+    reason = "Mire générée : rien de privé n'est en vue"
+    return {"mode": "open", "reason": reason, "drawn_on": _picture(PATTERN_SIZE)}
+
+
+def _picture(size: Size) -> dict[str, int]:
+    width, height = size
+    return {"width": width, "height": height}
 
 
 def zones(scene: Scene) -> dict[str, Any]:

@@ -71,6 +71,14 @@ WIDENED = (
 )
 """Code and words for pictures that pass, but not as somebody decided."""
 
+DRAWN_BLIND = (
+    Level.WARNING,
+    "masks_drawn_blind",
+    "The masks were decided on before any picture was seen. They hold for pictures of the present shape, until this "
+    "masker ends: look whether they cover what is private, and save them again.",
+)
+"""Level, code and words for pictures that pass by a decision that nobody has seen applied."""
+
 STALE = (
     Level.ERROR,
     "stale_configuration",

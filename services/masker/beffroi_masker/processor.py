@@ -21,7 +21,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_MASKED
 
 from .decisions import Decisions
-from .messages import MESSAGES, STALE, WIDENED
+from .messages import DRAWN_BLIND, MESSAGES, STALE, WIDENED
 from .stream import Limits, MaskedStream, Outcome, Reason
 
 log = structlog.get_logger(__name__)
@@ -115,6 +115,8 @@ class KeyedMaskedStream:
         if self._stream.widened:
             code, message = WIDENED
             self._say(Level.WARNING, code, message.format(percent=100 * self._stream.widened))
+        elif self._stream.drawn_blind:
+            self._say(*DRAWN_BLIND)
         else:
             self._say(Level.OK, "masked", f"Masked with version {batch.mask_version}.")
 

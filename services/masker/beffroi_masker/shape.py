@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from pydantic import ValidationError
+
 from beffroi_common.contracts import DrawnPicture, MaskDecision
 from beffroi_common.media.cropping import Corner
 
@@ -61,20 +63,45 @@ class PictureShape:
         """Width over height as it is seen."""
         return self.even_width / self.even_height * float(self.pixel_aspect)
 
+    @property
+    def drawn(self) -> DrawnPicture | None:
+        """What a decision says that is drawn on this picture; None: a part of it could not be read, or said."""
+        if self.corner is None:
+            return None
+        try:
+            return DrawnPicture(
+                width=self.even_width,
+                height=self.even_height,
+                pixel_aspect=float(self.pixel_aspect),
+                cropped_left=self.corner[0],
+                cropped_top=self.corner[1],
+            )
+        except ValidationError:
+            return None
+
+
+def confirmed_by(shape: PictureShape, decision: MaskDecision) -> MaskDecision | None:
+    """A decision that was drawn on no picture, as one drawn on the first that it is applied to; None: on none such.
+
+    Fractions of nothing fit any picture. Whoever draws on a grid sees what is covered once pictures pass: from then on
+    it is a decision about those, and a picture of another shape shows another view.
+    """
+    drawn = shape.drawn
+    return None if drawn is None else decision.model_copy(update={"drawn_on": drawn})
+
 
 def widening(decision: MaskDecision, shape: PictureShape) -> float | None:
     """By which part of width and height the masks of a decision must grow in a picture of this shape, on each side.
 
     With a window `1 + d` times as wide or high as the drawn one, either of which lies within the other, a point of the
-    scene lies at most `d` of the picture from where it was drawn. A decision that was drawn on no picture fits any.
+    scene lies at most `d` of the picture from where it was drawn. One that was drawn on no picture fits none, see
+    `confirmed_by`.
 
     Returns:
         0 to `TOLERANCE`; None: what is private may lie anywhere.
     """
     aspect = decision.drawn_aspect
-    if aspect is None:
-        return 0.0
-    if shape.corner is None:
+    if aspect is None or shape.corner is None:
         return None
     moved = _change(shape.aspect, aspect)
     if decision.drawn_on is not None:

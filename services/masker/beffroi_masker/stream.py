@@ -14,7 +14,7 @@ from beffroi_common.media.encoding import EncodeError, Quality, encode
 
 from .decoding import BatchDecoder, Decoded
 from .pictures import MaskRaster, UnsupportedPixelFormatError, masked
-from .shape import SQUARE, PictureShape, widening
+from .shape import SQUARE, PictureShape, confirmed_by, widening
 
 
 class Reason(StrEnum):
@@ -68,6 +68,7 @@ class MaskedStream:
         self._last_sequence = -1
         self.source_version = 0
         self._raster: MaskRaster | None = None
+        self._confirmed: tuple[MaskDecision, MaskDecision] | None = None
         self._starts: deque[tuple[int, int]] = deque()
         self.missing_batches = 0
 
@@ -75,6 +76,11 @@ class MaskedStream:
     def widened(self) -> float:
         """By which part of width and height the masks of the picture made last are wider than drawn."""
         return 0.0 if self._raster is None else self._raster.widened
+
+    @property
+    def drawn_blind(self) -> bool:
+        """Whether the masks of the picture made last were drawn on no picture."""
+        return self._raster is not None and self._raster.decision.drawn_aspect is None
 
     @property
     def holds_back(self) -> bool:
@@ -155,7 +161,8 @@ class MaskedStream:
         if len(decoded.shapes) > 1:
             return Reason.MIXED_SIZES
         (shape,) = decoded.shapes
-        widened = widening(decision, shape)
+        drawn = self._drawn(decision, shape)
+        widened = None if drawn is None else widening(drawn, shape)
         if widened is None:
             return Reason.OTHER_SHAPE
         interlaced = any(picture.interlaced_frame for picture in decoded.pictures)
@@ -171,6 +178,15 @@ class MaskedStream:
             return Reason.UNSUPPORTED_PIXEL_FORMAT
         except (EncodeError, InvalidMessageError):  # the camera's times, in the order in which pictures are shown
             return Reason.ENCODER_ERROR
+
+    def _drawn(self, decision: MaskDecision, shape: PictureShape) -> MaskDecision | None:
+        """The decision with what it was drawn on, be it the first picture that it was applied to."""
+        if decision.drawn_aspect is not None:
+            return decision
+        if self._confirmed is None or self._confirmed[0] != decision:
+            confirmed = confirmed_by(shape, decision)
+            self._confirmed = None if confirmed is None else (decision, confirmed)
+        return None if self._confirmed is None else self._confirmed[1]
 
     def _mask_raster(
         self, decision: MaskDecision, shape: PictureShape, widened: float, *, interlaced: bool

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from beffroi_common.contracts import Camera, CameraSource, MaskDecision, MaskMode
+from beffroi_common.contracts import Camera, CameraSource, DrawnPicture, MaskDecision, MaskMode
 
 TOP = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.4), (0.0, 0.4))
 """Everything but the lower part of the picture, where a test pattern has its number."""
@@ -16,7 +16,12 @@ TOP = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.4), (0.0, 0.4))
 def decision() -> MaskDecision:
     """The upper part of the picture is masked."""
     return MaskDecision(
-        mode=MaskMode.BURN, polygons=(TOP,), version=1, decided_by="dpo", decided_at=datetime(2026, 1, 1, tzinfo=UTC)
+        mode=MaskMode.BURN,
+        polygons=(TOP,),
+        version=1,
+        decided_by="dpo",
+        decided_at=datetime(2026, 1, 1, tzinfo=UTC),
+        drawn_on=DrawnPicture(width=320, height=240),
     )
 
 

@@ -13,7 +13,17 @@ from av import VideoFrame
 from tests.unit.masker.bench import MAX_AGE_S, Bench
 
 from beffroi_common.bus.keyed import InlineExecutor
-from beffroi_common.contracts import AccessUnit, Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
+from beffroi_common.contracts import (
+    AccessUnit,
+    Camera,
+    CameraSource,
+    Codec,
+    DrawnPicture,
+    FrameBatch,
+    MaskDecision,
+    MaskMode,
+    Stream,
+)
 from beffroi_common.media.encoding import Quality
 from beffroi_masker.stream import Limits
 
@@ -133,14 +143,14 @@ def burn() -> MaskDecision:
 
 @pytest.fixture
 def gate(burn: MaskDecision) -> Camera:
-    """The camera of `make_raw`, with the decision `burn`."""
+    """The camera of `make_raw`, with the decision `burn`, which was drawn on pictures such as those of `raw`."""
     return Camera(
         id="gate",
         name="Gate",
         commune="Lille",
         slot=1,
         source=CameraSource(url="pattern:320x240@10"),
-        masking=burn,
+        masking=burn.model_copy(update={"drawn_on": DrawnPicture(width=160, height=96)}),
     )
 
 

@@ -13,7 +13,7 @@ from tests.unit.masker.conftest import MakeRaw
 
 from beffroi_common.bus import InvalidRecord, Record
 from beffroi_common.bus.keyed import InlineExecutor
-from beffroi_common.contracts import Camera
+from beffroi_common.contracts import Camera, DrawnPicture
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import FRAMES_RAW
 from beffroi_masker.stream import Limits
@@ -27,7 +27,9 @@ def test_no_raw_batch_ends_the_masker(
 ) -> None:
     good = make_raw(noise(6, 64, 48), gop=3, per_batch=3, epoch=EPOCH)
     with Bench.running(limits, quality, InlineExecutor()) as bench:
-        bench.configure(gate)
+        assert gate.masking is not None
+        drawn = gate.masking.model_copy(update={"drawn_on": DrawnPicture(width=64, height=48)})
+        bench.configure(gate.model_copy(update={"masking": drawn}))
         offsets = iter(range(10**9))
 
         def give(payload: bytes) -> None:

@@ -206,7 +206,7 @@ def test_a_picture_of_another_shape_than_the_masks_were_drawn_on_does_not_pass(
     bench: Bench, gate: Camera, make_raw: MakeRaw, noise: Noise
 ) -> None:
     assert gate.masking is not None
-    drawn = gate.masking.model_copy(update={"aspect": 160 / 96})
+    drawn = gate.masking.model_copy(update={"aspect": 160 / 96, "drawn_on": None})
     bench.configure(gate.model_copy(update={"masking": drawn}))
     shapes = {1: (160, 96), 2: (320, 192), 3: (160, 120), 4: (176, 104)}  # as drawn, twice as large, 4:3, rounded to 8
     offset = 0
@@ -216,6 +216,17 @@ def test_a_picture_of_another_shape_than_the_masks_were_drawn_on_does_not_pass(
             offset += 1
         assert bench.last_status().code == {3: "other_shape", 4: "masks_widened"}.get(epoch, "masked")
     assert {batch.epoch for batch in bench.masked()} == {1, 2, 4}
+
+
+def test_masks_that_were_drawn_on_no_picture_are_applied_and_said(
+    bench: Bench, gate: Camera, make_raw: MakeRaw, noise: Noise
+) -> None:
+    assert gate.masking is not None
+    bench.configure(gate.model_copy(update={"masking": gate.masking.model_copy(update={"drawn_on": None})}))
+    for offset, batch in enumerate(make_raw(noise(10, 160, 96))):
+        bench.masker.handle(record(batch, offset))
+    assert bench.last_status().code == "masks_drawn_blind"
+    assert bench.masked()
 
 
 def test_in_the_loop_bad_batches_become_dead_letters_without_pixels_and_the_rest_passes(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from beffroi_common.contracts import DrawnPicture, MaskDecision, MaskMode
 from beffroi_masker.pictures import MaskRaster
-from beffroi_masker.shape import TOLERANCE, PictureShape, widening
+from beffroi_masker.shape import TOLERANCE, PictureShape, confirmed_by, widening
 
 SQUARE = Fraction(1)
 Window = tuple[float, float, float, float]
@@ -171,8 +171,14 @@ def test_an_odd_picture_has_the_shape_of_the_even_one_that_people_draw_on() -> N
     assert widening(of(drawn_on=DrawnPicture(width=162, height=98)), PictureShape(161, 97, SQUARE, (0, 0))) == 0
 
 
-def test_a_decision_that_was_drawn_on_no_picture_fits_any() -> None:
-    assert widening(of(), PictureShape(704, 576, PAL_16_9, None)) == 0
+def test_a_decision_that_was_drawn_on_no_picture_fits_none_until_it_was_applied_to_one() -> None:
+    wide, narrow = (PictureShape(704, 576, aspect, (0, 0)) for aspect in (PAL_16_9, PAL_4_3))
+    assert widening(of(), wide) is None
+    confirmed = confirmed_by(wide, of())
+    assert confirmed is not None
+    assert widening(confirmed, wide) == 0
+    assert widening(confirmed, narrow) is None
+    assert confirmed_by(PictureShape(704, 576, PAL_16_9, None), of()) is None, "its window cannot be read"
 
 
 @pytest.mark.parametrize("mode", [MaskMode.BURN, MaskMode.OPEN])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
-from beffroi_common.contracts import Codec, DrawnPicture, FrameBatch, MaskDecision
+from beffroi_common.contracts import Codec, DrawnPicture, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.media.encoding import Quality
 from beffroi_masker.pictures import planes
 from beffroi_masker.stream import Limits, MaskedStream, Reason
@@ -147,3 +147,25 @@ def test_a_camera_that_sends_a_few_columns_more_shows_nothing_of_what_is_private
 def _grey(luma: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> VideoFrame:
     height, width = luma.shape
     return VideoFrame.from_ndarray(np.vstack([luma, np.full((height // 2, width), 128, np.uint8)]), "yuv420p")
+
+
+@pytest.mark.parametrize("mode", [MaskMode.BURN, MaskMode.OPEN])
+def test_a_decision_drawn_on_no_picture_is_bound_to_the_first_that_it_is_applied_to(
+    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, mode: MaskMode
+) -> None:
+    """Another size of the same shape passes; another crop of the sensor does not, nor after a reconnection."""
+    blind = (
+        burn if mode is MaskMode.BURN else burn.model_copy(update={"mode": mode, "polygons": (), "reason": "a wall"})
+    )
+    first, second, later = (
+        make_raw(noise(10, WIDTH, HEIGHT), pixel_aspect=sar) for sar in (PAL_4_3, PAL_16_9, PAL_4_3)
+    )
+    found = results(stream, after(after(first, second), later), blind)
+    assert [isinstance(each, FrameBatch) for each in found] == [True] * len(first) + [False] * len(second) + [
+        True
+    ] * len(later)
+    assert stream.drawn_blind
+    other = make_raw(noise(10, WIDTH, HEIGHT), pixel_aspect=PAL_16_9, epoch=2)
+    assert set(results(stream, other, blind)) == {Reason.OTHER_SHAPE}
+    again = blind.model_copy(update={"version": blind.version + 1})  # somebody decided anew, on no picture again
+    assert all(isinstance(each, FrameBatch) for each in results(stream, other, again))
