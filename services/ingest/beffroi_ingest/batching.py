@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
-from beffroi_common.contracts.frames import MAX_UNITS
+from beffroi_common.contracts.frames import most_pictures
+from beffroi_common.media.nal import refuse_too_many_parts
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Batcher:
         self._sequence = 0
         self._units: list[AccessUnit] = []
         self._size_bytes = 0
+        self._most_pictures = most_pictures(max(1, info.width), max(1, info.height))
         self._last_dts: int | None = None
         self._limit = Fraction(limits.duration_s) / info.time_base
         self._interval = 1 / (Fraction(info.fps) * info.time_base) if info.fps else Fraction(0)
@@ -82,7 +84,11 @@ class Batcher:
         return done
 
     def flush(self) -> list[FrameBatch]:
-        """Return what is held as a batch, if anything is."""
+        """Return what is held as a batch, if anything is.
+
+        Raises:
+            InvalidMessageError: its readers would refuse it.
+        """
         if not self._units:
             return []
         batch = FrameBatch(
@@ -99,6 +105,7 @@ class Batcher:
             pixel_aspect=self._info.pixel_aspect,
             units=tuple(self._units),
         )
+        refuse_too_many_parts(batch.codec, batch.units)
         self._sequence += 1
         self._units = []
         self._size_bytes = 0
@@ -120,4 +127,4 @@ class Batcher:
         # Counting half of the next picture cuts nearest to the limit, without waiting for that picture to come.
         span = self._units[-1].dts - self._units[0].dts
         long_enough = span + Fraction(3, 2) * self._interval > self._limit
-        return long_enough or len(self._units) >= MAX_UNITS or self._size_bytes >= self._limits.size_bytes
+        return long_enough or len(self._units) >= self._most_pictures or self._size_bytes >= self._limits.size_bytes

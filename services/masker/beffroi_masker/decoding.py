@@ -19,14 +19,20 @@ from fractions import Fraction
 from av import VideoFrame
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch
+from beffroi_common.contracts.frames import MAX_BATCH_PIXELS, pixels
 from beffroi_common.media.cropping import Corner, UnreadableSetError, corner
 from beffroi_common.media.decoding import DecodeError, Decoder
+from beffroi_common.topics import MAX_FRAME_RECORD_BYTES
 
 from .shape import SQUARE, PictureShape
 
 MAX_WAITING = 64
 """Batches held back: half a minute. No reordering needs so many; a decoder that gives nothing back must not fill the
 memory."""
+
+
+MAX_WAITING_BYTES = 2 * MAX_FRAME_RECORD_BYTES
+"""Of those batches together: they are counted nowhere else, and a camera may make each as large as the bus takes."""
 
 
 class Trouble(StrEnum):
@@ -36,6 +42,8 @@ class Trouble(StrEnum):
     """It lies before the first key frame after a start, a gap or damage."""
     DECODER_ERROR = "decoder_error"
     """Its bytes could not be decoded, or only with pieces missing."""
+    TOO_MANY_PIXELS = "too_many_pixels"
+    """Its pictures are larger than it says, and together more than a batch may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +84,14 @@ class _Waiting:
     units: tuple[AccessUnit, ...]
     pictures: list[VideoFrame] = field(default_factory=list)
     shapes: set[PictureShape] = field(default_factory=set)
+    pixels: int = 0
 
     def add(self, picture: VideoFrame, framing: Framing) -> None:
         # A container's word counts before the pictures' own, as in every player.
         pixel_aspect = self.batch.pixel_aspect or framing.pixel_aspect or SQUARE
+        self.pixels += pixels(picture.width, picture.height)
+        if self.pixels > MAX_BATCH_PIXELS:
+            raise _TooManyPixelsError
         self.pictures.append(picture)
         self.shapes.add(PictureShape(picture.width, picture.height, pixel_aspect, framing.corner))
 
@@ -94,6 +106,10 @@ class _Waiting:
 
 class _DamagedError(Exception):
     """A picture has pieces missing, or is missing altogether."""
+
+
+class _TooManyPixelsError(Exception):
+    """The pictures of a batch take too much memory together."""
 
 
 class BatchDecoder:
@@ -141,14 +157,16 @@ class BatchDecoder:
                 self._take(self._put_in(batch.codec, unit, self._decoder))
         except (DecodeError, _DamagedError):
             return self._complete() + self._give_up()
+        except _TooManyPixelsError:
+            return self._complete() + self._give_up(Trouble.TOO_MANY_PIXELS)
         done = self._complete()
-        return done if len(self._waiting) <= MAX_WAITING else done + self._give_up()
+        return done + self._give_up() if self._waits_for_too_much else done
 
     def flush(self) -> list[Decoded]:
         """Return what the decoder still holds back; from then on it waits for a key frame."""
         if self._decoder is None:
             return []
-        with suppress(DecodeError, _DamagedError):  # what is missing is counted below
+        with suppress(DecodeError, _DamagedError, _TooManyPixelsError):  # what is missing is counted below
             self._take(self._decoder.flush())
         return self._complete() + self._give_up()
 
@@ -203,8 +221,13 @@ class BatchDecoder:
             done.append(self._waiting.popleft().decoded())
         return done
 
-    def _give_up(self) -> list[Decoded]:
-        lost = [Decoded(waiting.batch, trouble=Trouble.DECODER_ERROR) for waiting in self._waiting]
+    @property
+    def _waits_for_too_much(self) -> bool:
+        size_bytes = sum(waiting.batch.size_bytes for waiting in self._waiting)
+        return len(self._waiting) > MAX_WAITING or size_bytes > MAX_WAITING_BYTES
+
+    def _give_up(self, trouble: Trouble = Trouble.DECODER_ERROR) -> list[Decoded]:
+        lost = [Decoded(waiting.batch, trouble=trouble) for waiting in self._waiting]
         self._decoder = None
         self._waiting.clear()
         self._expected.clear()

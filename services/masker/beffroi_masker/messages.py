@@ -45,6 +45,11 @@ MESSAGES: dict[Reason, tuple[Level, str]] = {
         "Pictures arrive damaged: none passes until the next key frame. If this lasts, look at the network and at the "
         "camera's encoder settings.",
     ),
+    Reason.TOO_MANY_PIXELS: (
+        Level.ERROR,
+        "The camera sends pictures so large and so fast that they cannot be masked in time: none passes until the next "
+        "key frame. Set a smaller picture size or a lower frame rate on the camera.",
+    ),
     Reason.UNSUPPORTED_PIXEL_FORMAT: (
         Level.ERROR,
         "The camera's pixel format cannot be masked: no picture passes. Set the camera to H.264 with 8 bits and 4:2:0.",

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNREADABLE_CONFIGURATION = "unreadable_configuration"
     AWAITING_KEY = "awaiting_key"
     DECODER_ERROR = "decoder_error"
+    TOO_MANY_PIXELS = "too_many_pixels"
     UNSUPPORTED_PIXEL_FORMAT = "unsupported_pixel_format"
     MIXED_SIZES = "mixed_sizes"
     ENCODER_ERROR = "encoder_error"

@@ -9,7 +9,8 @@ from tests.unit.common.test_contracts import batch
 
 from beffroi_common.bus import InvalidRecord, Record
 from beffroi_common.bus.batches import masked_batch, raw_batch
-from beffroi_common.contracts import FrameBatch, InvalidMessageError
+from beffroi_common.contracts import Codec, FrameBatch, InvalidMessageError
+from beffroi_common.media.nal import MAX_BATCH_PARTS, MAX_PARTS
 from beffroi_common.topics import FRAMES_MASKED, FRAMES_RAW, Topic
 
 
@@ -40,3 +41,15 @@ def test_what_is_no_batch_of_the_camera_it_travels_under_is_refused(read: object
         read(record(good, value=None))
     with pytest.raises(InvalidMessageError, match="cut short"):
         read(record(good, value=good.encode()[:-5]))
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("pictures", [1, 4])
+def test_pictures_made_of_beginnings_alone_are_refused(codec: Codec, pictures: int) -> None:
+    part, most = b"\xff\xda" if codec is Codec.MJPEG else b"\x00\x00\x01\x09", min(MAX_PARTS, MAX_BATCH_PARTS // 4)
+    good = batch(codec=codec)
+    units = [replace(good.units[0], pts=9000 * n, dts=9000 * n, data=part * most) for n in range(pictures)]
+    assert raw_batch(record(replace(good, units=tuple(units)), FRAMES_RAW))
+    units[-1] = replace(units[-1], data=part * (most + 1))
+    with pytest.raises(InvalidMessageError, match="parts"):
+        raw_batch(record(replace(good, units=tuple(units)), FRAMES_RAW))

@@ -234,3 +234,24 @@ def test_a_time_that_is_no_instant_is_refused(ends_at: str, why: str) -> None:
 @pytest.mark.parametrize(("later_ns", "age_s"), [(0, 0.0), (1_500_000_000, 1.5), (-1, 0.0)])
 def test_a_picture_is_never_younger_than_now(later_ns: int, age_s: float) -> None:
     assert AccessUnit(0, 0, 7_000_000_000, True, b"picture").age_s(7_000_000_000 + later_ns) == age_s
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "most"),
+    [
+        (8192, 8192, 2),
+        (8191, 8191, 2),
+        (8192, 4320, 3),
+        (3840, 2160, 16),
+        (1920, 1080, 64),
+        (1001, 523, 255),
+        (1, 1, 256),
+    ],
+)
+def test_a_batch_holds_so_many_pixels_that_it_is_done_with_in_seconds(width: int, height: int, most: int) -> None:
+    units = tuple(AccessUnit(n, n, 1, True, b"x") for n in range(most + 1))
+    whole = batch(width=width, height=height, units=units[:most])
+    masked = replace(whole, width=width + width % 2, height=height + height % 2)  # encoders take even sides
+    assert FrameBatch.decode(masked.encode()) == masked
+    with pytest.raises(InvalidMessageError, match=f"{most + 1} pictures, more than {most}"):
+        batch(width=width, height=height, units=units)

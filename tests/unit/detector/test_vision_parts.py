@@ -160,3 +160,12 @@ def test_damage_is_said_and_waits_for_a_key_frame() -> None:
     with pytest.raises(DecodeError):
         decoder.decode(batch(0))
     assert not decoder.in_step
+
+
+def test_pictures_larger_than_a_batch_says_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = PictureDecoder(1_000_000)
+    assert len(decoder.decode(batch(0))) == 5
+    monkeypatch.setattr("beffroi_detector.vision.decoding.MAX_BATCH_PIXELS", 4 * SIZE_WH[0] * SIZE_WH[1])
+    with pytest.raises(DecodeError):
+        decoder.decode(batch(1))
+    assert not decoder.in_step

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, InvalidMessageError, Stream
+from beffroi_common.media.nal import MAX_PARTS
 from beffroi_ingest.batching import Batcher, BatchLimits, Stamp, StreamInfo
 
 TIME_BASE = Fraction(1, 90_000)
@@ -106,3 +107,15 @@ def test_each_batch_says_what_the_container_says_of_its_pixels() -> None:
     batcher.add(AccessUnit(0, 0, 1, True, b"picture"))
     (batch,) = batcher.flush()
     assert batch.pixel_aspect == Fraction(16, 11)
+
+
+def test_large_pictures_that_come_fast_are_cut_shorter() -> None:
+    info = StreamInfo(Codec.H264, 3840, 2160, TIME_BASE, 60)
+    cutter = Batcher(Stamp("gate", Stream.MAIN, 1, 7), info, LIMITS)
+    batches = [batch for n in range(60) for batch in cutter.add(unit(n, 60, key=n == 0))] + cutter.flush()
+    assert [len(batch.units) for batch in batches] == [16, 16, 16, 12]
+
+
+def test_what_every_reader_refuses_is_not_sent() -> None:
+    with pytest.raises(InvalidMessageError, match="parts"):
+        cut([AccessUnit(0, 0, 1_000, True, b"\x00\x00\x01\x09" * (MAX_PARTS + 1))])

@@ -352,3 +352,26 @@ def test_a_picture_larger_than_allowed_is_refused_before_decoding(
 ) -> None:
     stream = MaskedStream(replace(limits, max_pixels=WIDTH * HEIGHT - 1), quality)
     assert results(stream, make_raw(noise(5, WIDTH, HEIGHT)), burn) == [Reason.DECODER_ERROR]
+
+
+def test_pictures_larger_than_a_batch_says_do_not_fill_the_memory(
+    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beffroi_masker.decoding.MAX_BATCH_PIXELS", 5 * WIDTH * HEIGHT)
+    raw = [replace(batch, width=2, height=2) for batch in make_raw(noise(11, WIDTH, HEIGHT), gop=6, per_batch=6)]
+    assert results(stream, raw[:1], burn) == [Reason.TOO_MANY_PIXELS]
+    (out,) = masked_ones(results(stream, raw[1:], burn))
+    assert len(out.units) == 5
+
+
+def test_batches_held_back_are_bounded_in_bytes(
+    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beffroi_masker.decoding.MAX_WAITING_BYTES", 10_000)
+    (batch,) = make_raw(noise(1, WIDTH, HEIGHT), per_batch=1)
+    units = [
+        replace(batch.units[0], pts=n * 9_000, dts=n * 9_000, data=b"\x00\x00\x00\x01\x0a" + bytes(6_000))
+        for n in (0, 1)
+    ]
+    assert results(stream, [replace(batch, units=(units[0],))], burn) == []
+    assert results(stream, [replace(batch, sequence=1, units=(units[1],))], burn) == [Reason.DECODER_ERROR] * 2

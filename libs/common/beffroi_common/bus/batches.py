@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.errors import InvalidRecord
+from beffroi_common.media.nal import refuse_too_many_parts
 
 from .interfaces import Record
 from .of_camera import decode_of_camera
@@ -16,7 +17,7 @@ def raw_batch(record: Record) -> FrameBatch:
         InvalidMessageError: it breaks its contract.
         InvalidRecord: it belongs to another camera, or says that it is masked.
     """
-    batch = decode_of_camera(record, FrameBatch.decode)
+    batch = decode_of_camera(record, _readable)
     if batch.mask_version != 0:
         raise InvalidRecord(f"a raw batch says that it is masked with version {batch.mask_version}")
     return batch
@@ -29,7 +30,13 @@ def masked_batch(record: Record) -> FrameBatch:
         InvalidMessageError: it breaks its contract.
         InvalidRecord: it belongs to another camera, or passed no masker.
     """
-    batch = decode_of_camera(record, FrameBatch.decode)
+    batch = decode_of_camera(record, _readable)
     if batch.mask_version < 1:
         raise InvalidRecord(f"this batch passed no masker: find out who else writes to {record.topic}")
+    return batch
+
+
+def _readable(payload: bytes) -> FrameBatch:
+    batch = FrameBatch.decode(payload)
+    refuse_too_many_parts(batch.codec, batch.units)
     return batch

@@ -14,12 +14,16 @@ from google.protobuf.message import DecodeError
 from pydantic import TypeAdapter, ValidationError
 
 from . import base, frames_pb2
-from .base import LATEST, MAX_EXACT_INTEGER, CameraId, InvalidMessageError, explain
+from .base import LATEST, MAX_EXACT_INTEGER, MAX_SIDE, CameraId, InvalidMessageError, explain
 
 NS_PER_S = 1_000_000_000
 
 MAX_UNITS = 256
 """A batch is at most about a second: more pictures than any camera sends in one."""
+
+MAX_BATCH_PIXELS = 2 * MAX_SIDE * MAX_SIDE
+"""Of all pictures of a batch together: half a second of 4K at 32 pictures a second. Decoded and covered they take some
+400 MB, and whoever works on them is done in seconds, whatever they show."""
 
 TICKS_PER_S = 90_000
 """RTP's clock for video, on which pictures are recorded: every camera's times fit without rounding."""
@@ -123,8 +127,9 @@ class FrameBatch:
         _check_pixel_aspect(self.pixel_aspect)
         if not self.units:
             raise InvalidMessageError("FrameBatch: at least one access unit is needed")
-        if len(self.units) > MAX_UNITS:
-            raise InvalidMessageError(f"FrameBatch: {len(self.units)} pictures, more than {MAX_UNITS}")
+        most = most_pictures(self.width, self.height)
+        if len(self.units) > most:
+            raise InvalidMessageError(f"FrameBatch: {len(self.units)} pictures, more than {most}")
         if any(not unit.data for unit in self.units):
             raise InvalidMessageError("FrameBatch: an access unit is empty")
         _check_times(self.units, self.time_base)
@@ -233,6 +238,16 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
     "cropped_left": TypeAdapter(base.Offcut),
     "cropped_top": TypeAdapter(base.Offcut),
 }
+
+
+def pixels(width: int, height: int) -> int:
+    """Of one picture, as it is encoded once masked: with sides that are even."""
+    return (width + width % 2) * (height + height % 2)
+
+
+def most_pictures(width: int, height: int) -> int:
+    """How many pictures of this size, sides from 1 to `MAX_SIDE`, one batch may hold: two at least."""
+    return min(MAX_UNITS, MAX_BATCH_PIXELS // pixels(width, height))
 
 
 def _check(name: str, kind: TypeAdapter[Any], value: object) -> None:

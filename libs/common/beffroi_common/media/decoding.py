@@ -13,8 +13,21 @@ from beffroi_common.contracts import Codec
 from beffroi_common.contracts.base import MAX_SIDE
 from beffroi_common.errors import InvalidRecord
 
+from .nal import MAX_PARTS, parts
+from .sequence_sets import UnreadableSetError, sequence_sets
+
 MAX_PIXELS = MAX_SIDE * MAX_SIDE
 """Of one picture: the largest that a batch may speak of."""
+
+MAX_HELD_PIXELS = 696_320 * 256
+"""Of all pictures that a decoder holds for later, those that it leans on and those to be shown later: as many as the
+highest level of H.264 allows (6.2, table A-1). FFmpeg holds up to sixteen of any size, a gigabyte of memory for 8K."""
+
+PARTS_A_PICTURE = 64
+"""In the mean. Each slice may be as large as its picture, though it has a dozen bytes: FFmpeg decodes them all. A
+camera that makes a slice of what fits into one packet sends thirty."""
+BURST_PIXELS = 2**31
+"""By which all slices together may go beyond it, as a key picture does: a thousand of 1080p."""
 
 
 class DecodeError(InvalidRecord):
@@ -41,6 +54,9 @@ class Decoder:
         # To the column: FFmpeg would else show up to 63 columns on the left that the camera cropped away.
         self._context.flags |= Flags.unaligned
         self._context.thread_count = threads
+        self._codec = codec
+        self._held = 0
+        self._parts_left = MAX_PARTS
         self._context.options = {"max_pixels": str(max_pixels)} | ({"strict": "strict"} if reordered else {})
 
     @property
@@ -59,6 +75,7 @@ class Decoder:
         Raises:
             DecodeError: see there. Pictures with pieces missing raise nothing; they say so by `is_corrupt`.
         """
+        self._refuse_too_much(data)
         packet: Packet[Any] = Packet(data)
         packet.pts, packet.dts = pts, dts
         return self._decoded(packet)
@@ -71,6 +88,20 @@ class Decoder:
         """
         return self._decoded(None)
 
+    def _refuse_too_much(self, data: bytes) -> None:
+        """See, before anything is decoded, that it takes no more memory and time than pictures do."""
+        try:
+            sets = sequence_sets(self._codec, data)
+        except UnreadableSetError as error:
+            raise DecodeError(str(error)) from None
+        if any(each.held_pixels > MAX_HELD_PIXELS for each in sets):
+            raise DecodeError("the stream leans on more pictures than a decoder may hold")
+        pixels = max([1, self._context.width * self._context.height, *(each.pixels for each in sets)])
+        most = max(PARTS_A_PICTURE, BURST_PIXELS // pixels)
+        self._parts_left = min(most, self._parts_left + PARTS_A_PICTURE) - parts(self._codec, data)
+        if self._parts_left < 0:
+            raise DecodeError("its pictures come in too many parts")
+
     def _decoded(self, packet: Packet[Any] | None) -> list[VideoFrame]:
         try:
             pictures = self._context.decode(packet)
@@ -78,4 +109,7 @@ class Decoder:
             raise DecodeError(error.strerror) from None
         if any(max(picture.width, picture.height) > MAX_SIDE for picture in pictures):
             raise DecodeError(f"a picture is wider or higher than {MAX_SIDE} pixels")
+        self._held += (packet is not None) - len(pictures)
+        if self._held * self._context.width * self._context.height > MAX_HELD_PIXELS:
+            raise DecodeError("more pictures are held back than a decoder may hold")
         return pictures

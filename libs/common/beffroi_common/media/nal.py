@@ -6,17 +6,24 @@ stops after `MAX_NAL_UNITS`.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
-from beffroi_common.contracts import Codec
+from beffroi_common.contracts import AccessUnit, Codec, InvalidMessageError
 
 START_CODE = b"\x00\x00\x00\x01"
 SHORT_START_CODE = b"\x00\x00\x01"
+START_OF_SCAN = b"\xff\xda"
+"""Of JPEG (ITU-T T.81, table B.1): a picture may be sent in several scans."""
 
 MAX_NAL_UNITS = 4096
 """In one access unit. H.265 allows 600 slices in a picture, cameras send a few dozen; what lies behind so many units is
-not looked at, so that bytes made of start codes alone cost no more time than a picture."""
+not looked at."""
+
+MAX_PARTS = 4096
+"""In one encoded picture, and `MAX_BATCH_PARTS` in a batch. What is made of start codes alone would keep a reader busy
+for minutes: whoever hands pictures on, or takes them, refuses it."""
+MAX_BATCH_PARTS = 16_384
 
 SEARCHED_BYTES = 1024
 """Trailing zeros are looked for in steps of this size: a slice as large as the unit would be a copy of the picture."""
@@ -113,6 +120,22 @@ class ParameterSets:
 def is_annex_b(data: bytes) -> bool:
     """Whether an access unit begins with a start code."""
     return data.startswith((SHORT_START_CODE, START_CODE))
+
+
+def parts(codec: Codec, data: bytes) -> int:
+    """How many parts a picture is coded in: NAL units, or scans (JPEG). Each may be as large as the picture."""
+    return data.count(SHORT_START_CODE if codec in SYNTAX else START_OF_SCAN)
+
+
+def refuse_too_many_parts(codec: Codec, units: Sequence[AccessUnit]) -> None:
+    """See that reading the pictures of a batch takes no longer than pictures do.
+
+    Raises:
+        InvalidMessageError: they have more parts than any camera sends.
+    """
+    counts = [parts(codec, unit.data) for unit in units]
+    if max(counts) > MAX_PARTS or sum(counts) > MAX_BATCH_PARTS:
+        raise InvalidMessageError(f"FrameBatch: a picture in more than {MAX_PARTS} parts, or all in {MAX_BATCH_PARTS}")
 
 
 def nal_units(codec: Codec, data: bytes, before: Container[int] = ()) -> Iterator[NalUnit]:

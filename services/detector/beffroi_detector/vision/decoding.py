@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from av import VideoFrame
 
 from beffroi_common.contracts import AccessUnit, FrameBatch
+from beffroi_common.contracts.frames import MAX_BATCH_PIXELS, pixels
 from beffroi_common.media.decoding import DecodeError, Decoder
 
 MOST_WAITING = 64
@@ -50,10 +51,21 @@ class PictureDecoder:
             self.reset()
             self._decoder = Decoder(batch.codec, max_pixels=self._max_pixels)
         try:
-            return [picture for unit in batch.units for picture in self._decode(self._decoder, unit)]
+            return self._pictures(batch, self._decoder)
         except DecodeError:
             self.reset()
             raise
+
+    def _pictures(self, batch: FrameBatch, decoder: Decoder) -> list[Picture]:
+        pictures: list[Picture] = []
+        decoded_pixels = 0
+        for unit in batch.units:
+            for picture in self._decode(decoder, unit):
+                decoded_pixels += pixels(picture.frame.width, picture.frame.height)
+                if decoded_pixels > MAX_BATCH_PIXELS:
+                    raise DecodeError("its pictures are larger than it says, and too much together")
+                pictures.append(picture)
+        return pictures
 
     def _decode(self, decoder: Decoder, unit: AccessUnit) -> list[Picture]:
         self._waiting[unit.pts] = unit

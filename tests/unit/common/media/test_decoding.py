@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import suppress
 
 import av
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.common.media.footage import FPS, SIZE, TIME_BASE, film, numbers, picture
 
 from beffroi_common.contracts import AccessUnit, Codec
-from beffroi_common.media.decoding import DecodeError, Decoder
+from beffroi_common.media.decoding import MAX_HELD_PIXELS, PARTS_A_PICTURE, DecodeError, Decoder
 
 STEP = TIME_BASE.denominator // FPS
 
@@ -83,3 +84,59 @@ def test_hostile_bytes_give_pictures_or_that_one_error(codec: Codec, units: list
         for number, data in enumerate(units):
             decoder.decode(b"\x00\x00\x00\x01" + data, number, number)
         decoder.flush()
+
+
+def large(side: int, references: int) -> bytes:
+    """One key picture, of a stream in which later ones may lean on so many."""
+    encoder = av.VideoCodecContext.create("libx264", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = side, side, "yuv420p", TIME_BASE
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": f"ref={references}"}
+    flat = av.VideoFrame(side, side, "yuv420p")
+    for plane in flat.planes:
+        plane.update(bytes(plane.buffer_size))
+    return b"".join(bytes(packet) for packet in encoder.encode(flat))
+
+
+def test_a_stream_that_leans_on_more_pictures_than_memory_holds_is_refused_before_decoding() -> None:
+    assert 3 * 4096 * 4096 < MAX_HELD_PIXELS < 17 * 4096 * 4096
+    assert Decoder(Codec.H264).decode(large(4096, references=2))
+    with pytest.raises(DecodeError, match="leans on more pictures"):
+        Decoder(Codec.H264).decode(large(4096, references=16))
+
+
+def test_pictures_held_back_are_bounded_in_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    units = reordered(12)
+    monkeypatch.setattr("beffroi_common.media.decoding.MAX_HELD_PIXELS", 6 * SIZE[0] * SIZE[1])
+    decoder = Decoder(Codec.H264, reordered=True)
+    assert all(len(decoder.decode(unit.data, unit.pts, unit.dts)) <= 2 for unit in units)
+    monkeypatch.setattr("beffroi_common.media.decoding.MAX_HELD_PIXELS", SIZE[0] * SIZE[1])
+    decoder = Decoder(Codec.H264, reordered=True)
+    with pytest.raises(DecodeError, match="held back"):
+        [decoder.decode(unit.data, unit.pts, unit.dts) for unit in units]
+
+
+def test_slices_one_upon_the_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beffroi_common.media.decoding.BURST_PIXELS", 0)
+    first, second, *_ = film(1)[0].units
+    start = second.data.rindex(b"\x00\x00\x01")
+    decoder = Decoder(Codec.H264)
+    assert decoder.decode(first.data)
+    assert decoder.decode(second.data)
+    with pytest.raises(DecodeError, match="too many parts"):
+        decoder.decode(second.data + second.data[start:] * PARTS_A_PICTURE)
+
+
+def test_scans_one_upon_the_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beffroi_common.media.decoding.BURST_PIXELS", 0)
+    written = io.BytesIO()
+    with av.open(written, "w", format="mjpeg") as container:
+        stream = container.add_stream("mjpeg", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuvj420p"
+        for packet in (*stream.encode(picture(0).reformat(format="yuvj420p")), *stream.encode(None)):
+            container.mux(packet)
+    whole = written.getvalue()
+    scan = whole[whole.rindex(b"\xff\xda") : -2]
+    assert Decoder(Codec.MJPEG).decode(whole)
+    with pytest.raises(DecodeError, match="too many parts"):
+        Decoder(Codec.MJPEG).decode(whole[:-2] + scan * PARTS_A_PICTURE + whole[-2:])
