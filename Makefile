@@ -4,6 +4,8 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+# Tests against real parts mostly wait. A file is never split: its tests share one broker.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix services/api/console
 # What the formatter, linter and type checker look at.
 SOURCES := libs services tools local tests bench
@@ -31,7 +33,7 @@ unit: install-test ## Run the fast tests alone (a minute or two)
 test: install-test ## Run all tests, against the real Kafka, MinIO, RTSP, PostgreSQL and Chromium
 	@$(PYTEST) -q tests/unit
 	@$(NPM) test
-	@$(PYTEST) -q tests/contract tests/integration
+	@$(PYTEST) -q $(SIDE_BY_SIDE) tests/contract tests/integration
 	@$(PYTEST) -q tests/e2e
 
 chaos: install-test ## Take the broker and the store away for five minutes each, frozen and killed (half an hour)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 
 LOOPBACK = "127.0.0.1"
@@ -11,18 +12,34 @@ class PortTakenError(RuntimeError):
     """A port that the configuration names belongs to another program."""
 
 
+_CHOICE = range(10_000, 32_768)
+"""Below the ports that Linux gives to outgoing connections: one of those would take a port between choice and use."""
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment, and that was not returned before."""
+    """Return a port that nobody listens on at this moment, and that was not returned before.
+
+    By chance, so that processes that choose at the same time (tests run side by side) hardly choose the same.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
+        port = _CHOICE[secrets.randbelow(len(_CHOICE))]
+        if port not in _given and not is_taken(port):
             _given.add(port)
             return port
 
 
 _given: set[int] = set()
+
+
+def is_taken(port: int, host: str = LOOPBACK) -> bool:
+    """Say whether a server could not listen on `port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
 
 
 def is_open(port: int, host: str = LOOPBACK, timeout_s: float = 1.0) -> bool:

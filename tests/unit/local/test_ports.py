@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,8 @@ def test_one_port_for_two_parts_is_said() -> None:
 
 def test_free_ports_pass() -> None:
     require_free({"Kafka": ("BEFFROI_KAFKA_PORT", free_port())})
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_may_take_meanwhile() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(free_port() < first for _ in range(20))
