@@ -20,8 +20,9 @@ from av import VideoFrame
 
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch
 from beffroi_common.contracts.frames import MAX_BATCH_PIXELS, pixels
-from beffroi_common.media.cropping import Corner, UnreadableSetError, corner
+from beffroi_common.media.cropping import Cropping
 from beffroi_common.media.decoding import DecodeError, Decoder
+from beffroi_common.media.sequence_sets import Corner
 from beffroi_common.topics import MAX_FRAME_RECORD_BYTES
 
 from .shape import SQUARE, PictureShape
@@ -128,7 +129,7 @@ class BatchDecoder:
         self._started = False
         self._reorders = False
         self._expected: list[int] = []
-        self._corner: Corner | None = (0, 0)
+        self._cropping = Cropping(Codec.MJPEG)
         self._framings: dict[int, Framing] = {}
         self._waiting: deque[_Waiting] = deque()
 
@@ -148,13 +149,13 @@ class BatchDecoder:
         if self._decoder is None:
             if not batch.starts_with_key:
                 return [Decoded(batch, trouble=Trouble.AWAITING_KEY)]
-            self._decoder, self._corner = self._open(batch), (0, 0)
+            self._decoder, self._cropping = self._open(batch), Cropping(batch.codec)
             self._start_pts, self._started = batch.units[0].pts, False
         shown = tuple(unit for unit in batch.units if unit.pts >= self._start_pts)
         self._waiting.append(_Waiting(batch, shown))
         try:
             for unit in batch.units:
-                self._take(self._put_in(batch.codec, unit, self._decoder))
+                self._take(self._put_in(unit, self._decoder))
         except (DecodeError, _DamagedError):
             return self._complete() + self._give_up()
         except _TooManyPixelsError:
@@ -170,28 +171,21 @@ class BatchDecoder:
             self._take(self._decoder.flush())
         return self._complete() + self._give_up()
 
-    def _put_in(self, codec: Codec, unit: AccessUnit, decoder: Decoder) -> list[VideoFrame]:
+    def _put_in(self, unit: AccessUnit, decoder: Decoder) -> list[VideoFrame]:
         if unit.pts in self._framings:
             raise _DamagedError  # two pictures of one instant: nobody could tell which is which
         expected = unit.pts >= self._start_pts
         if expected:
             insort(self._expected, unit.pts)
         pictures = decoder.decode(unit.data, unit.pts, unit.dts)
-        framing = self._framing(codec, unit, decoder)
+        # Its parameter sets are in force by now; its picture may come out later.
+        framing = Framing(decoder.pixel_aspect, self._cropping.corner(unit.data))
         if expected:
             self._framings[unit.pts] = framing
         return pictures
 
     def _open(self, batch: FrameBatch) -> Decoder:
         return Decoder(batch.codec, threads=self._threads, max_pixels=self._max_pixels, reordered=self._reorders)
-
-    def _framing(self, codec: Codec, unit: AccessUnit, decoder: Decoder) -> Framing:
-        """Of the unit put in last: its parameter sets are in force by now, its picture may come out later."""
-        try:
-            self._corner = corner(codec, unit.data) or self._corner
-        except UnreadableSetError:
-            self._corner = None
-        return Framing(decoder.pixel_aspect, self._corner)
 
     def _take(self, pictures: Iterable[VideoFrame]) -> None:
         for picture in pictures:

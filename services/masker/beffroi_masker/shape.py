@@ -14,7 +14,7 @@ from fractions import Fraction
 from pydantic import ValidationError
 
 from beffroi_common.contracts import DrawnPicture, MaskDecision
-from beffroi_common.media.cropping import Corner
+from beffroi_common.media.sequence_sets import Corner
 
 TOLERANCE = 0.03
 """Cameras round a rescaled picture to 16 pixels: 640×368 for 640×360 is 2.2 %, and shows the same. 5:4 and 4:3, the

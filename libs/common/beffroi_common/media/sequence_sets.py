@@ -22,6 +22,9 @@ MAX_SET_BYTES = 2048
 MAX_SETS = 32
 """Different ones in one access unit: H.264 tells so many apart."""
 
+MOST_SETS = {Codec.H264: (32, 256), Codec.HEVC: (16, 64)}
+"""How many sequence and picture parameter sets a stream may have (7.4.2.1 and 7.4.2.2; 7.4.3.2 and 7.4.3.3)."""
+
 MAX_ZEROS = 32
 """Of an Exp-Golomb code (9.1): longer ones are no number that a parameter set may hold."""
 
@@ -36,7 +39,7 @@ _READ_SETS = 256
 
 
 class UnreadableSetError(InvalidRecord):
-    """A sequence parameter set ends too early, or holds what none may hold; or several contradict each other."""
+    """A parameter set, or what names one, ends too early or holds what none may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,13 @@ class SequenceSet:
     """What one set says.
 
     Attributes:
+        number: its own: a stream may have several.
         corner: at which the shown window begins.
         pixels: of one picture.
         held_pixels: of the picture at work and all that it may lean on, together.
     """
 
+    number: int
     corner: Corner
     pixels: int
     held_pixels: int
@@ -66,42 +71,50 @@ def sequence_sets(codec: Codec, data: bytes) -> frozenset[SequenceSet]:
     found = {
         data[unit.begin : min(unit.end, unit.begin + MAX_SET_BYTES)]
         for unit in nal_units(codec, data, before=syntax.slices)
-        if unit.kind == syntax.sequence and not (codec is Codec.HEVC and _layer(data, unit))
+        if unit.kind == syntax.sequence and not (codec is Codec.HEVC and layer(data, unit))
     }
     if len(found) > MAX_SETS:
         raise UnreadableSetError(f"more than {MAX_SETS} sequence parameter sets")
-    return frozenset(_read(codec, each) for each in found)
+    return frozenset(read_sequence_set(codec, each) for each in found)
 
 
 @lru_cache(_READ_SETS)
-def _read(codec: Codec, sequence_set: bytes) -> SequenceSet:
+def read_sequence_set(codec: Codec, sequence_set: bytes) -> SequenceSet:
+    """What one set says, given from its header on, `MAX_SET_BYTES` of it.
+
+    Raises:
+        UnreadableSetError: see there.
+    """
     return (_h265 if codec is Codec.HEVC else _h264)(sequence_set)
 
 
-def _layer(data: bytes, unit: NalUnit) -> int:
+def layer(data: bytes, unit: NalUnit) -> int:
     """`nuh_layer_id`: sets of layers above the first are written differently, and no decoder here reads them."""
     return (data[unit.begin] & 1) << 5 | data[unit.begin + 1 : unit.begin + 2].ljust(1, b"\0")[0] >> 3
 
 
 @dataclass
-class _Bits:
+class Bits:
     """Reads a payload bit by bit."""
 
     value: int
     left: int
 
     @classmethod
-    def of(cls, payload: bytes) -> _Bits:
+    def of(cls, payload: bytes) -> Bits:
+        """A payload behind its header, of which a bounded part is given: it is one number."""
         plain = payload.replace(b"\x00\x00\x03", b"\x00\x00")  # emulation prevention, 7.4.1
         return cls(int.from_bytes(plain, "big"), len(plain) * 8)
 
     def take(self, count: int) -> int:
+        """So many bits, as a number."""
         if count > self.left:
             raise UnreadableSetError("it ends too early")
         self.left -= count
         return self.value >> self.left & ((1 << count) - 1)
 
     def flag(self) -> bool:
+        """One bit."""
         return self.take(1) == 1
 
     def number(self) -> int:
@@ -114,6 +127,7 @@ class _Bits:
         return (1 << zeros) - 1 + self.take(zeros)
 
     def skip_numbers(self, count: int) -> None:
+        """Leave out so many of them."""
         for _ in range(count):
             self.number()
 
@@ -123,11 +137,22 @@ class _Bits:
         return (number + 1) // 2 if number % 2 else -(number // 2)
 
 
+def checked(number: int, most: int) -> int:
+    """The number of a parameter set, of which there are so many.
+
+    Raises:
+        UnreadableSetError: none may have it.
+    """
+    if number >= most:
+        raise UnreadableSetError("no number of a parameter set")
+    return number
+
+
 def _h264(sequence_set: bytes) -> SequenceSet:
-    bits = _Bits.of(sequence_set[1:])
+    bits = Bits.of(sequence_set[1:])
     profile = bits.take(8)
     bits.take(16)  # constraints and level
-    bits.number()
+    number = checked(bits.number(), MOST_SETS[Codec.H264][0])
     unit_x, unit_y = _h264_chroma(bits) if profile in _H264_WITH_CHROMA else _UNITS[1]
     bits.number()
     _skip_picture_order(bits)
@@ -141,10 +166,10 @@ def _h264(sequence_set: bytes) -> SequenceSet:
     bits.flag()
     corner = _window(bits, unit_x, unit_y if frames_only else unit_y * 2)
     pixels = macroblocks * 16 * 16
-    return SequenceSet(corner, pixels, (references + 1) * pixels)
+    return SequenceSet(number, corner, pixels, (references + 1) * pixels)
 
 
-def _h264_chroma(bits: _Bits) -> tuple[int, int]:
+def _h264_chroma(bits: Bits) -> tuple[int, int]:
     chroma, units = _chroma(bits)
     bits.skip_numbers(2)  # depths
     bits.flag()
@@ -155,7 +180,7 @@ def _h264_chroma(bits: _Bits) -> tuple[int, int]:
     return units
 
 
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
+def _skip_scaling_list(bits: Bits, size: int) -> None:
     """See 7.3.2.1.1.1."""
     last = following = 8
     for _ in range(size):
@@ -164,7 +189,7 @@ def _skip_scaling_list(bits: _Bits, size: int) -> None:
         last = following or last
 
 
-def _skip_picture_order(bits: _Bits) -> None:
+def _skip_picture_order(bits: Bits) -> None:
     kind = bits.number()
     if kind == 0:
         bits.number()
@@ -175,20 +200,20 @@ def _skip_picture_order(bits: _Bits) -> None:
 
 
 def _h265(sequence_set: bytes) -> SequenceSet:
-    bits = _Bits.of(sequence_set[2:])
+    bits = Bits.of(sequence_set[2:])
     bits.take(4)
     sub_layers = bits.take(3)
     bits.flag()
     _skip_profiles(bits, sub_layers)
-    bits.number()
+    number = checked(bits.number(), MOST_SETS[Codec.HEVC][0])
     _, (unit_x, unit_y) = _chroma(bits)
     pixels = bits.number() * bits.number()
     corner = _window(bits, unit_x, unit_y)
     bits.skip_numbers(3)  # depths, and how far pictures are counted
-    return SequenceSet(corner, pixels, _h265_held(bits, sub_layers) * pixels)
+    return SequenceSet(number, corner, pixels, _h265_held(bits, sub_layers) * pixels)
 
 
-def _h265_held(bits: _Bits, sub_layers: int) -> int:
+def _h265_held(bits: Bits, sub_layers: int) -> int:
     """Pictures that are held at once, the one at work among them."""
     held = []
     for _ in range(sub_layers + 1 if bits.flag() else 1):
@@ -197,7 +222,7 @@ def _h265_held(bits: _Bits, sub_layers: int) -> int:
     return max(held)
 
 
-def _skip_profiles(bits: _Bits, sub_layers: int) -> None:
+def _skip_profiles(bits: Bits, sub_layers: int) -> None:
     """See 7.3.3."""
     profile_bits, level_bits = 88, 8
     bits.take(profile_bits + level_bits)
@@ -208,7 +233,7 @@ def _skip_profiles(bits: _Bits, sub_layers: int) -> None:
         bits.take(profile_bits * profile + level_bits * level)
 
 
-def _chroma(bits: _Bits) -> tuple[int, tuple[int, int]]:
+def _chroma(bits: Bits) -> tuple[int, tuple[int, int]]:
     chroma = bits.number()
     if chroma not in _UNITS:
         raise UnreadableSetError("no chroma format")
@@ -217,7 +242,7 @@ def _chroma(bits: _Bits) -> tuple[int, tuple[int, int]]:
     return chroma, _UNITS[chroma]
 
 
-def _window(bits: _Bits, unit_x: int, unit_y: int) -> Corner:
+def _window(bits: Bits, unit_x: int, unit_y: int) -> Corner:
     if not bits.flag():
         return (0, 0)
     left, _right, top = bits.number(), bits.number(), bits.number()
