@@ -9,7 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from beffroi_common.contracts import Alert, AlertState, CloseReason, InvalidMessageError, LegalBasis, Tracks
+from beffroi_common.contracts import (
+    Alert,
+    AlertState,
+    CloseReason,
+    InvalidMessageError,
+    LegalBasis,
+    TrackedObject,
+    Tracks,
+)
 
 from .events import closed
 from .fitting import FittedRule, Plan, RestReason
@@ -33,6 +41,17 @@ EPOCHS = 16
 
 class ClockJumpedBackError(InvalidMessageError):
     """A new message carries an earlier capture time: an error of the input, never a negative dwell."""
+
+
+MAX_PRESENT = 128
+"""Objects of one picture that are looked at: more cannot be told apart on it, and each is compared with each visit."""
+
+MAX_VISITS = 512
+"""Remembered of one camera, by all its rules together. With `MAX_PRESENT` it bounds how long one picture takes and how
+much is written down, whatever is on it: else one crowd, or one camera that sees ghosts, keeps the rules of all busy."""
+
+MAX_KNOWN = 1024
+"""Identities remembered."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +101,13 @@ def advance(state: CameraState | None, message: Tracks, plan: Plan) -> tuple[Cam
     if state is not None and now_us - state.last_us > seconds(_longest_gap_s(plan)):
         alerts.extend(_without_picture(state))
         state = None
+    known = {} if state is None else state.seen_us
     picture = _Picture(
         message=message,
         now_us=now_us,
         first_us=now_us if state is None else state.first_us,
-        present=sightings(message),
-        known={} if state is None else state.seen_us,
+        present=sightings(message, _looked_at(message, known)),
+        known=known,
     )
     watches: dict[str, Watch] = {}
     for name, watch, said in _watch_all({} if state is None else state.watches, picture, plan):
@@ -103,6 +123,14 @@ def advance(state: CameraState | None, message: Tracks, plan: Plan) -> tuple[Cam
         watches=watches,
     )
     return after, tuple(alerts)
+
+
+def _looked_at(message: Tracks, known: Mapping[str, int]) -> tuple[TrackedObject, ...]:
+    """The objects of a picture; of too many those that are followed already, then the surest."""
+    if len(message.objects) <= MAX_PRESENT:
+        return message.objects
+    ranked = sorted(message.objects, key=lambda each: (each.track not in known, -each.confidence, each.track))
+    return tuple(ranked[:MAX_PRESENT])
 
 
 def end_idle(state: CameraState) -> tuple[CameraState, tuple[Alert, ...]]:
@@ -160,7 +188,7 @@ def _watch_one(fitted: FittedRule, watch: Watch | None, picture: _Picture, plan:
         watch, state = None, fitted.rule.state()
     else:
         ended = ()
-    after, alerts = fitted.rule.step(state, _scene(fitted, basis, picture))
+    after, alerts = fitted.rule.step(state, _scene(fitted, basis, picture, plan))
     going_on = _going_on(() if watch is None else watch.open, alerts)
     watch = Watch(rule=fitted.rule.name, fingerprint=fitted.fingerprint, open=going_on, state=after)
     return fitted.id, watch, (*ended, *alerts)
@@ -172,7 +200,7 @@ def _going_on(before: Iterable[Alert], said: Iterable[Alert]) -> tuple[Alert, ..
     return tuple(alert for alert in latest.values() if alert.state is not AlertState.CLOSED)
 
 
-def _scene(fitted: FittedRule, basis: LegalBasis, picture: _Picture) -> Scene[Any]:
+def _scene(fitted: FittedRule, basis: LegalBasis, picture: _Picture, plan: Plan) -> Scene[Any]:
     return Scene(
         camera=picture.message.camera,
         rule=fitted.rule.name,
@@ -188,6 +216,7 @@ def _scene(fitted: FittedRule, basis: LegalBasis, picture: _Picture) -> Scene[An
         aspect=picture.message.width / picture.message.height,
         present={track: each for track, each in picture.present.items() if each.label in fitted.rule.classes},
         known=picture.known,
+        most_visits=MAX_VISITS // len(plan.running),
     )
 
 
@@ -223,4 +252,7 @@ def _longest_gap_s(plan: Plan) -> float:
 def _remember(picture: _Picture, plan: Plan) -> dict[str, int]:
     oldest_us = picture.now_us - seconds(_longest_gap_s(plan))
     kept = {track: at_us for track, at_us in picture.known.items() if at_us >= oldest_us}
-    return kept | dict.fromkeys(picture.present, picture.now_us)
+    kept |= dict.fromkeys(picture.present, picture.now_us)
+    if len(kept) <= MAX_KNOWN:
+        return kept
+    return dict(sorted(kept.items(), key=lambda each: (each[1], each[0]))[-MAX_KNOWN:])

@@ -33,6 +33,7 @@ class Scene(Generic[ParametersT_co]):
         aspect: width of the picture by its height.
         present: objects of the rule's classes by identity.
         known: identities seen before, each with when.
+        most_visits: that the rule may remember.
     """
 
     camera: str
@@ -49,3 +50,4 @@ class Scene(Generic[ParametersT_co]):
     aspect: float
     present: Mapping[str, Sighting]
     known: Mapping[str, int]
+    most_visits: int

@@ -370,3 +370,15 @@ async def test_a_partition_that_is_lost_while_it_is_asked_for_has_no_position(er
 
     app: Any = SimpleNamespace(consumer=SimpleNamespace(position=position))
     assert await _position(app, 1) is None
+
+
+def test_more_to_remember_than_the_broker_takes_is_one_cameras_trouble(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered = bench.processor.process(record(tracks(0, {"a": HERE})), None)
+    monkeypatch.setattr("beffroi_detector.rules.processor.MOST_WRITTEN_BYTES", 1000)
+    people = {f"t{n}": (0.2 + 0.02 * n, 0.5) for n in range(30)}
+    assert bench.processor.process(record(tracks(1, people), offset=1), remembered) is None
+    (letter,) = bench.broker.records(dead_letter_topic(TRACKS))
+    assert "bytes would be remembered" in DeadLetter.decode(letter.value or b"").reason
+    assert bench.processor.process(record(tracks(2, {"a": HERE}), offset=2), remembered) is not None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from tests.unit.detector.pictures import OnePerson, batch, decoded
 from tests.unit.rules.scenes import REGISTRY, START, camera
@@ -15,10 +16,13 @@ from beffroi_common.bus import Record, StatusReporter, TableStaleError, run
 from beffroi_common.bus.keyed import InlineExecutor, KeyedProcessor
 from beffroi_common.contracts import Camera, CameraRule, CameraStatus, DeadLetter, FrameBatch, Level, Tracks
 from beffroi_common.contracts.status import decode_status
+from beffroi_common.contracts.tracks import MAX_OBJECTS
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, STATUS, TRACKS, dead_letter_topic
 from beffroi_detector.vision.camera_stream import CameraStream
 from beffroi_detector.vision.decoding import PictureDecoder
+from beffroi_detector.vision.detections import Detections
+from beffroi_detector.vision.model import Wanted
 from beffroi_detector.vision.processor import Looking, Pace, vision_work
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
 from beffroi_rules.fitting import Plan, plan_of
@@ -309,3 +313,23 @@ def test_what_is_no_masked_batch_goes_to_the_dead_letters_without_pixels(bench: 
     assert reason in letter.reason
     assert letter.payload is None
     assert bench.tracks[0].sequence == 1
+
+
+class Ghosts(OnePerson):
+    """Sees more people than a message holds."""
+
+    def detect(self, wanted: Sequence[Wanted]) -> list[Detections]:
+        count = MAX_OBJECTS + 100
+        left = np.array([(n % 30) * 4.0 for n in range(count)])
+        top = np.array([(n // 30) * 4.0 for n in range(count)])
+        xyxy = np.stack([left, top, left + 3, top + 3], axis=1).astype(np.float32)
+        confidence = np.linspace(0.5, 0.9, count, dtype=np.float32)
+        return [Detections(xyxy, confidence, ("person",) * count) for _ in wanted]
+
+
+def test_of_more_people_than_a_message_holds_the_surest_are_followed(bench: Bench) -> None:
+    bench.finder = Ghosts()
+    for sequence in range(2):
+        bench.give(batch(sequence))
+    assert max(len(message.objects) for message in bench.tracks) == MAX_OBJECTS
+    assert min(each.confidence for message in bench.tracks for each in message.objects) > 0.5 + 0.4 * 99 / 600

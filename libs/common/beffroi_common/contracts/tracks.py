@@ -12,6 +12,10 @@ from .texts import visible
 TrackId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
+MAX_OBJECTS = 500
+"""On one picture."""
+
+
 class TrackedObject(Contract):
     """One object on one picture; its identity holds as long as the tracker follows it."""
 
@@ -32,4 +36,4 @@ class Tracks(Contract):
     capture_time: UtcTime
     width: Side
     height: Side
-    objects: tuple[TrackedObject, ...] = Field(default=(), max_length=500)
+    objects: tuple[TrackedObject, ...] = Field(default=(), max_length=MAX_OBJECTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from beffroi_common.contracts import Box, Point, TrackedObject, Tracks
@@ -30,10 +31,10 @@ class Sighting:
     size: float
 
 
-def sightings(message: Tracks) -> dict[str, Sighting]:
-    """All objects of one picture by identity."""
+def sightings(message: Tracks, objects: Iterable[TrackedObject]) -> dict[str, Sighting]:
+    """Objects of one picture by identity."""
     aspect = message.width / message.height
-    return {each.track: _sighting(each, aspect) for each in message.objects}
+    return {each.track: _sighting(each, aspect) for each in objects}
 
 
 def _sighting(seen: TrackedObject, aspect: float) -> Sighting:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from pydantic import Field
@@ -78,7 +78,20 @@ def step(state: LoiteringState, scene: _Scene) -> tuple[LoiteringState, tuple[Al
         if after is not None:
             kept.append(after)
     kept.extend(_arrivals(scene, followed))
-    return LoiteringState(visits=tuple(kept)), tuple(alerts)
+    lasting, over = _most(kept, scene.most_visits)
+    alerts.extend(said for visit in over for said in _left(visit.alert, scene))
+    return LoiteringState(visits=lasting), tuple(alerts)
+
+
+def _most(visits: Sequence[Stay], most: int) -> tuple[tuple[Stay, ...], tuple[Stay, ...]]:
+    """The visits that are remembered, and those that are one too many: the last to be seen are the first to stay.
+
+    Whoever has an alert goes before everybody else.
+    """
+    if len(visits) <= most:
+        return tuple(visits), ()
+    ranked = sorted(visits, key=lambda each: (each.alert is None, -each.seen_us, each.entered_us, each.first_track))
+    return tuple(ranked[:most]), tuple(ranked[most:])
 
 
 _Present = tuple[Stay, Sighting | None, Takeover | None]

@@ -23,7 +23,7 @@ from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 
 from .changelog import ChangelogPlaces, ForwardTable
 from .idle import IdleCameras
-from .processor import TracksProcessor
+from .processor import MAX_STATE_BYTES, TracksProcessor
 from .settings import RulesSettings
 
 log = structlog.get_logger(__name__)
@@ -32,9 +32,6 @@ APP = "rules"
 """Name of the consumer group, and the beginning of the changelog's name."""
 
 TABLE = "cameras"
-
-MAX_STATE_BYTES = 4 * 1024 * 1024
-"""Of one camera's state: 500 people with every anchor are 2 MB."""
 
 HEARTBEATS = 3
 """In one session time-out, as Kafka advises."""

@@ -24,6 +24,12 @@ from beffroi_rules.state import CameraState
 
 log = structlog.get_logger(__name__)
 
+MAX_STATE_BYTES = 4 * 1024 * 1024
+"""Of one camera's state on the changelog: with every visit, anchor and alert that the rules remember it is 3 MB."""
+
+MOST_WRITTEN_BYTES = MAX_STATE_BYTES - 64 * 1024
+"""Of it as text: key and framing count, too, and that it is said to be idle."""
+
 
 @dataclass
 class TracksProcessor:
@@ -93,10 +99,11 @@ class TracksProcessor:
         after, alerts = advance(before, tracks, plan)
         if after is before:
             return None
+        written = _to_be_written(after)
         for alert in alerts:
             self._say(alert, record.partition)
         self._report(tracks, configured, plan)
-        return self._written(tracks.camera, after)
+        return self._remember(tracks.camera, written, after)
 
     def end_idle(self, camera: str, partition: int, remembered: str) -> str | None:
         """End what is open of a camera that gives no tracks any more; return what to remember, None: nothing new.
@@ -112,7 +119,7 @@ class TracksProcessor:
             return None
         for alert in alerts:
             self._say(alert, partition)
-        return self._written(camera, after)
+        return self._remember(camera, _json(after), after)
 
     def flush(self, timeout_s: float) -> int:
         """Wait until the broker has what was said; return how many messages it has not.
@@ -137,8 +144,7 @@ class TracksProcessor:
         self.plans.forget(camera)
         camera_series.forget(camera)
 
-    def _written(self, camera: str, after: CameraState) -> str:
-        written = after.model_dump_json(exclude_defaults=True)
+    def _remember(self, camera: str, written: str, after: CameraState) -> str:
         self._recalled[camera] = (written, after)
         return written
 
@@ -172,6 +178,22 @@ class TracksProcessor:
         metrics.CAPTURE_AGE_SECONDS.labels(camera=tracks.camera).observe(max(0.0, age_s))
         situation = _situation(configured, plan, tracks.capture_time)
         self.status.camera(tracks.camera, *situation, resting_rules=plan.reasons)
+
+
+def _to_be_written(after: CameraState) -> str:
+    """What is remembered, as JSON.
+
+    Raises:
+        InvalidRecord: it is more than the broker takes; the camera stays where it was, and begins anew after a gap.
+    """
+    written = _json(after)
+    if len(written.encode()) > MOST_WRITTEN_BYTES:
+        raise InvalidRecord(f"after it {len(written)} bytes would be remembered, more than {MOST_WRITTEN_BYTES}")
+    return written
+
+
+def _json(state: CameraState) -> str:
+    return state.model_dump_json(exclude_defaults=True)
 
 
 def _situation(configured: Camera | Absent, plan: Plan, at: datetime) -> tuple[Level, str, str]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from beffroi_common.contracts import Camera, Codec, FrameBatch, InvalidMessageError, TrackedObject, Tracks
 from beffroi_common.contracts.frames import from_ns
+from beffroi_common.contracts.tracks import MAX_OBJECTS
 from beffroi_common.media.decoding import DecodeError
 from beffroi_common.media.encoding import EncodeError, Quality, encode
 from beffroi_rules.fitting import Plan
@@ -122,7 +123,8 @@ class CameraStream:
         drawn = []
         for picture in pictures:
             if id(picture) in found:
-                self._shown = tuple(self.tracker.follow(found[id(picture)], picture.unit.capture_time_ns))
+                detections = found[id(picture)].surest(MAX_OBJECTS)
+                self._shown = tuple(self.tracker.follow(detections, picture.unit.capture_time_ns))
                 tracks.append(_tracks(batch, picture, self._shown))
             if work.annotate:
                 drawn.append(_drawn(picture, self._shown, work.plan.camera))

@@ -40,3 +40,10 @@ class Detections:
     def __len__(self) -> int:
         """Number of objects."""
         return len(self.confidence)
+
+    def surest(self, most: int) -> Detections:
+        """These, and of more than `most` the surest."""
+        if len(self) <= most:
+            return self
+        kept = np.argsort(-self.confidence, kind="stable")[:most]
+        return Detections(self.xyxy[kept], self.confidence[kept], tuple(self.labels[index] for index in kept))
