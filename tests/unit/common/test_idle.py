@@ -8,7 +8,10 @@ import pytest
 
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, Stream
+from beffroi_common.topics import FRAMES_MASKED
 from beffroi_testing import ManualClock
+
+HERE, ELSEWHERE = (FRAMES_MASKED.name, 0), (FRAMES_MASKED.name, 1)
 
 
 @pytest.fixture
@@ -44,27 +47,47 @@ def listen(idle: IdleTracker, clock: ManualClock, turns: int, turn_s: float = 1.
 
 
 def test_a_camera_that_says_nothing_for_longer_than_it_may_is_idle(idle: IdleTracker, clock: ManualClock) -> None:
-    observed_at_s = idle.observe(batch(clock))
+    observed_at_s = idle.observe(batch(clock), HERE)
     listen(idle, clock, 10)
-    assert not idle.is_idle(observed_at_s)
+    assert not idle.is_idle(HERE, observed_at_s)
     listen(idle, clock, 1)
-    assert idle.is_idle(observed_at_s)
-    assert idle.idle_for_s(observed_at_s) == 11
+    assert idle.is_idle(HERE, observed_at_s)
+    assert idle.idle_for_s(HERE, observed_at_s) == 11
 
 
 def test_a_long_turn_is_not_time_spent_listening(idle: IdleTracker, clock: ManualClock) -> None:
-    observed_at_s = idle.observe(batch(clock))
+    observed_at_s = idle.observe(batch(clock), HERE)
     listen(idle, clock, 5, turn_s=300)
-    assert not idle.is_idle(observed_at_s)
+    assert not idle.is_idle(HERE, observed_at_s)
     listen(idle, clock, 6)
-    assert idle.is_idle(observed_at_s)
+    assert idle.is_idle(HERE, observed_at_s)
 
 
 def test_nobody_is_idle_while_a_backlog_is_worked_off(idle: IdleTracker, clock: ManualClock) -> None:
-    observed_at_s = idle.observe(batch(clock))
+    observed_at_s = idle.observe(batch(clock), HERE)
     for _ in range(100):
         listen(idle, clock, 1)
-        idle.observe(batch(clock, age_s=60))
-    assert not idle.is_idle(observed_at_s)
+        idle.observe(batch(clock, age_s=60), HERE)
+    assert not idle.is_idle(HERE, observed_at_s)
     listen(idle, clock, 11)
-    assert idle.is_idle(observed_at_s)
+    assert idle.is_idle(HERE, observed_at_s)
+
+
+def test_a_backlog_of_one_partition_holds_up_no_other(idle: IdleTracker, clock: ManualClock) -> None:
+    here, there = (idle.observe(batch(clock), each) for each in (HERE, ELSEWHERE))
+    for _ in range(11):
+        listen(idle, clock, 1)
+        idle.observe(batch(clock, age_s=60), ELSEWHERE)
+    assert idle.is_idle(HERE, here)
+    assert not idle.is_idle(ELSEWHERE, there)
+
+
+def test_a_partition_that_is_not_read_holds_up_its_own_cameras_alone(idle: IdleTracker, clock: ManualClock) -> None:
+    here, there = (idle.observe(batch(clock), each) for each in (HERE, ELSEWHERE))
+    for _ in range(11):
+        clock.advance(1)
+        idle.tick(unread=[ELSEWHERE])
+    assert idle.is_idle(HERE, here)
+    assert not idle.is_idle(ELSEWHERE, there)
+    listen(idle, clock, 11)
+    assert idle.is_idle(ELSEWHERE, there)

@@ -471,3 +471,25 @@ def test_a_loss_commits_nothing_and_what_was_not_committed_is_handled_again(
     assert processor.seen == [0, 0]
     assert done == ["drop", "commit", "drop"], "at the loss; at the end; at the leaving"
     assert broker.committed(GROUP, (VIEWERS.name, 0)) == 1
+
+
+def test_a_processor_is_told_of_which_partitions_there_is_more_to_read() -> None:
+    """It may be full of one: then nobody hears what else that one has, and all that the other has was heard."""
+    broker = MemoryBroker(slots=2)
+    for number in range(2):
+        broker.append(VIEWERS.name, "gate", b"{}", number, {})
+    told: list[list[int]] = []
+
+    class Told(Scripted):
+        def unread(self, partitions: Collection[Partition]) -> None:
+            told.append(sorted(number for _, number in partitions))
+            if len(told) == 6:
+                self.stop.set()
+
+        def full_partitions(self) -> Collection[Partition]:
+            return [(VIEWERS.name, 1)] if len(told) < 4 else []
+
+    processor = Told(lambda _record, _count: None, last=10)
+    drive(broker, processor)
+    assert told[2] == [1]
+    assert told[-1] == []

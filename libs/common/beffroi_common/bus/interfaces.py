@@ -148,8 +148,8 @@ class Processor(Protocol):
     """What a service does with records. The loop drops lost partitions as it does revoked ones, but commits nothing.
 
     A processor that works on records one after the other, each while it is handed over, needs no `is_full`,
-    `full_partitions` nor `settled` of its own. One that works on several at once takes a record, answers `Deferred`,
-    and says later what became of it; meanwhile `needed` holds its offset.
+    `full_partitions`, `unread` nor `settled` of its own. One that works on several at once takes a record, answers
+    `Deferred`, and says later what became of it; meanwhile `needed` holds its offset.
     """
 
     def handle(self, record: Record) -> Deferred | None:
@@ -170,6 +170,10 @@ class Processor(Protocol):
     def full_partitions(self) -> Collection[Partition]:
         """Partitions of which no record may be handed over at present, while others' may."""
         return ()
+
+    def unread(self, partitions: Collection[Partition]) -> None:  # noqa: ARG002
+        """Told about once a second: the broker has more of these than was handed over; of all others it has not."""
+        return
 
     def settled(self) -> Sequence[Settled]:
         """What became of deferred records since this was asked last, in the order in which they were done.

@@ -196,8 +196,9 @@ class _Loop:
         return replace(record, overtaken=record.offset - due)
 
     def _measure(self) -> None:
-        """Take stock of what is not done with."""
+        """Take stock of what is not read yet, and of what is not done with."""
         ends = self._consumer.ends()
+        self._processor.unread([each for each, offsets in ends.items() if self._due.get(each, 0) < offsets.end])
         self._backlog.measure(self._safe(self._consumer.assignment()), ends)
 
     def _regulate(self) -> None:

@@ -134,6 +134,10 @@ class Recorder(Processor):
         """Those of which so many batches wait that reading them must."""
         return self._cameras.full_partitions()
 
+    def unread(self, partitions: Collection[Partition]) -> None:
+        """The broker has more of these than was handed over."""
+        self._cameras.unread(partitions)
+
     def settled(self) -> Sequence[Settled]:
         """What became of batches since this was asked last."""
         return self._cameras.settled()

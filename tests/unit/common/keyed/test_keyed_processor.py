@@ -143,6 +143,26 @@ def test_while_the_bytes_are_used_up_no_camera_is_idle() -> None:
     assert (stage.said("calm"), stage.needed) == ([], {0: 0, 1: 3})
 
 
+def test_a_partition_with_a_backlog_keeps_no_camera_of_another_from_being_idle() -> None:
+    """The busy one fills its share for ever; a camera of its own partition is not idle, since nobody reads of it."""
+    steps = Stepped()
+    stage = Stage(steps, queue_bytes=LARGEST_ITEM_BYTES + 10_000)
+    stage.processor.assigned([(FRAMES_MASKED.name, number) for number in range(2)])
+    now_ns = stage.broker.clock.now_ns()
+    stage.give(batch("calm", 0, at_ns=now_ns), 3, partition=1)
+    stage.give(batch("shadowed", 0, at_ns=now_ns), 0)
+    steps.work(2)
+    for number in range(2):
+        stage.give(batch("busy", number, at_ns=now_ns, data=bytes(2000)), 1 + number)
+    assert list(stage.processor.full_partitions()) == [(FRAMES_MASKED.name, 0)]
+    assert not stage.processor.is_full()
+    turns(stage, int(IDLE_S) + 1)
+    calm, shadowed = stage.streams
+    state = {key.camera: each for key, each in stage.processor._schedule._states.items()}
+    assert (state["calm"].rest_due, state["shadowed"].rest_due) == (True, False)
+    assert (calm.needed_offset, shadowed.needed_offset) == (3, 0)
+
+
 def test_a_camera_that_comes_back_before_a_worker_lets_it_rest_goes_on() -> None:
     steps = Stepped()
     stage = Stage(steps)
@@ -245,7 +265,7 @@ def test_a_record_costs_the_same_however_many_cameras_there_are(monkeypatch: pyt
         stage.give(batch(f"camera-{number}", 0, at_ns=stage.broker.clock.now_ns()), number)
     looked_at: list[float] = []
 
-    def is_idle(observed_at_s: float) -> bool:
+    def is_idle(_partition: tuple[str, int], observed_at_s: float) -> bool:
         looked_at.append(observed_at_s)
         return False
 

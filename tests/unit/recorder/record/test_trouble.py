@@ -274,11 +274,13 @@ def test_a_camera_behind_the_backlog_of_others_keeps_its_segment_open(site: Site
     life = start()
     life.work_off()
     site.put_on_bus(square, slot=1)
+    site.put_on_bus(gate[10:], slot=0)
+    life.recorder.unread([(FRAMES_MASKED.name, number) for number in range(2)])
     for record in site.broker.log((FRAMES_MASKED.name, 1)):
         life.recorder.handle(record)
         site.clock.advance(1)
         life.tick()
-    site.put_on_bus(gate[10:], slot=0)
+    life.recorder.unread([])
     life.work_off()
     life.go_idle()
     assert sorted((each.camera, each.frames) for each in site.recordings) == [("gate", 80), ("square", 200)]

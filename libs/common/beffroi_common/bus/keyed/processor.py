@@ -74,6 +74,7 @@ class KeyedProcessor(Processor):
         self._on_assignment = on_assignment
         self._partitions: set[Partition] = set()
         self._holes: dict[Partition, int] = {}
+        self._unread: frozenset[Partition] = frozenset()
         self._schedule = Schedule(clock, queue_bytes, hang_s)
         self._series = CameraSeries(clock)
         metrics.QUEUE_LIMIT_BYTES.labels(queue="work").set(queue_bytes)
@@ -104,7 +105,7 @@ class KeyedProcessor(Processor):
             return None
         key = Key(batch.camera, batch.stream)
         hole_offset = self._holes.get(record.source, -1)
-        self._schedule.offer(key, Item.of(record, batch), self._idle.observe(batch), hole_offset)
+        self._schedule.offer(key, Item.of(record, batch), self._idle.observe(batch, record.source), hole_offset)
         self._work_waits()
         return Deferred.SETTLED_LATER
 
@@ -115,8 +116,10 @@ class KeyedProcessor(Processor):
             BaseException: what ended a worker.
         """
         self._schedule.raise_failure()
-        waits = self._schedule.is_full() or self._schedule.full_partitions(self._partitions)
-        self._idle.tick(listening=not (waits or self._schedule.any_unsent))
+        self._idle.tick(
+            listening=not (self._schedule.is_full() or self._schedule.any_unsent),
+            unread=self._unread | self._schedule.full_partitions(self._partitions),
+        )
         now_s = self._clock.monotonic_s()
         if now_s < self._round_at_s:
             return
@@ -131,6 +134,10 @@ class KeyedProcessor(Processor):
     def is_full(self) -> bool:
         """Whether the bytes are used up."""
         return self._schedule.is_full()
+
+    def unread(self, partitions: Collection[Partition]) -> None:
+        """Their cameras are not idle because nothing came: there is more to read."""
+        self._unread = frozenset(partitions)
 
     def full_partitions(self) -> Collection[Partition]:
         """Those with a backlog that leaves the rest of the bytes to others."""

@@ -66,7 +66,7 @@ class Schedule:
         Args:
             key: whose it is.
             item: the batch.
-            observed_at_s: now, in the time of `IdleTracker`.
+            observed_at_s: now, in the time of its partition, see `IdleTracker`.
             hole_offset: of the last record of its partition before which others had gone from the broker unread.
         """
         with self._changed:
@@ -77,7 +77,7 @@ class Schedule:
             state.items.append(replace(item, overtaken=True) if overtaken else item)
             state.offered_offset = item.record.offset
             # It is not idle any more: to rest between two batches would cost a decoder its place in the group.
-            state.observed_at_s, state.rest_due = observed_at_s, False
+            state.observed_in, state.observed_at_s, state.rest_due = item.record.source, observed_at_s, False
             self._room.take(item.record.source, item.size_bytes)
             self._wake(state)
 
@@ -119,8 +119,10 @@ class Schedule:
             for state in list(self._states.values()):
                 if state.phase is Phase.DEFERRED and state.backoff.is_due():
                     self._wake(state)
-                elif state.phase is Phase.WAITING and not state.has_work and idle.is_idle(state.observed_at_s):
-                    self._let_rest(state, forgotten=idle.idle_for_s(state.observed_at_s) >= forget_s)
+                elif state.phase is Phase.WAITING and not state.has_work:
+                    observed = state.observed_in, state.observed_at_s
+                    if idle.is_idle(*observed):
+                        self._let_rest(state, forgotten=idle.idle_for_s(*observed) >= forget_s)
 
     def drop(self, partitions: Collection[Partition]) -> None:
         """Forget what came from these partitions, once whoever works on it is done with the batch at hand.

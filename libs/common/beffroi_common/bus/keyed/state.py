@@ -65,7 +65,8 @@ class KeyState:
         needed: what the stream said when it was worked on last.
         last_offset: of the batch handled last.
         offered_offset: of the last batch that was put into its queue.
-        observed_at_s: when its last batch was read, in the time of `IdleTracker`.
+        observed_in: the partition that its last batch was read from.
+        observed_at_s: when that was, in the time of that partition, see `IdleTracker`.
         rested: it was idle, and its stream was asked to rest; until its next batch the stream holds no offset back.
         frozen: its partition is leaving: nothing more is begun.
         unsent_bytes: of the batches that the unsent outputs were made of.
@@ -81,6 +82,7 @@ class KeyState:
     needed: int | None = None
     last_offset: int = -1
     offered_offset: int = -1
+    observed_in: Partition = ("", -1)
     observed_at_s: float = 0.0
     rest_due: bool = False
     rested: bool = False
