@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import cycle
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,6 +34,9 @@ from beffroi_testing import MemoryBroker, MemoryBus, MemoryStore
 
 SAYING = ("ingest", "masker", "recorder", "rules")
 """Services that say something of each camera."""
+
+SAID_EVERY_S = 5.0
+"""As they do."""
 
 FILLER_BYTES = 100_000
 """Of each of five pictures a second: 4 Mbit/s."""
@@ -82,6 +86,11 @@ class Visitor:
             self.cookie = set_cookie.split(";")[0]
         return answer.status
 
+    def read(self, path: str) -> Any:
+        """What is answered, as JSON."""
+        self._connection.request("GET", API_PREFIX + path, headers={"Cookie": self.cookie})
+        return json.load(self._connection.getresponse())
+
     def times_s(self, path: str, count: int) -> list[float]:
         """How long it takes to get an answer, sorted."""
         found = []
@@ -129,7 +138,7 @@ def _serve(database_url: str, folder: Path, cameras: int, changes: dict[str, Any
         health = Health(clock, settings.heartbeat_timeout_s)
         return Services(settings, bus, Stores(around.stores), clock, health, lambda bug: print(f"bug: {bug!r}"))
 
-    _say(bus, cameras)
+    threading.Thread(target=_say, args=(bus, cameras), daemon=True).start()
     threading.Thread(target=_play, args=(bus,), daemon=True).start()
     served = config(settings, create_app(settings, services, folder))
     served.port = 0  # a free one
@@ -145,13 +154,15 @@ def _tell_port(server: uvicorn.Server, started: Connection) -> None:
 
 
 def _say(bus: MemoryBus, cameras: int) -> None:
-    producer, now = bus.producer(), SystemClock().now()
-    for number in range(cameras):
+    """What services say of their cameras, again and again."""
+    producer, clock = bus.producer(), SystemClock()
+    for number in cycle(range(cameras)):
         for service in SAYING:
             status = CameraStatus(
-                camera=camera_name(number), service=service, level=Level.OK, code="running", message="", at=now
+                camera=camera_name(number), service=service, level=Level.OK, code="running", message="", at=clock.now()
             )
             producer.send(STATUS, status.key, status)
+        time.sleep(SAID_EVERY_S / cameras)
 
 
 def _play(bus: MemoryBus) -> None:

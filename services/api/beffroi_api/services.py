@@ -107,7 +107,7 @@ class Services(ProcessServices):
             settings.addresses,
             self.rules,
             self.statuses.of_camera,
-            lambda camera, said: summary(camera, said, clock.now()),
+            summary,
             self.outbox,
         )
         self.account = Account(self.database, self.trail, self.passwords, clock, self.sessions.throttle, second_factors)
@@ -139,7 +139,7 @@ class Services(ProcessServices):
         self.playing = Pool("playing", "videos", PLAYING)
         self.signing_in = Pool("sign-in", "sign-ins", Limits(settings.session.parallel_hashes, per_key=1))
         self._probe = StoreProbe(stores.every(), clock)
-        self.health = HealthReport(self.statuses, self._probe, self.cameras.every)
+        self.health = HealthReport(self.statuses, self._probe, self.cameras.names)
         self._announcements = self._announce()
         self.news = self.follower(
             {

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from structlog.testing import capture_logs
-from tests.application import NS, SYSTEM, Running, eventually, film, number_of
+from tests.application import NS, Running, eventually, film, number_of
 
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
@@ -160,7 +160,7 @@ def test_why_there_is_no_picture(place: Any, app: Running, make_camera: Make) ->
         assert reason(live) == "no_mask_decision"
     assert "Nobody decided" in app.operator.get(f"{GATE}/still").json()["detail"]
     app.administrator.put(f"{GATE}/masking", json=BURN).raise_for_status()
-    eventually(lambda: app.services.health.now(SYSTEM).broker.reachable)
+    eventually(lambda: app.services.statuses.broker().reachable)
     with app.operator.websocket_connect(LIVE) as live:
         assert reason(live) == "waiting"
     with app.operator.websocket_connect(f"{LIVE}?view=annotated") as live:

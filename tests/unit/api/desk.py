@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from beffroi_api.db.tables import AuditTableRow, CameraRow
 from beffroi_api.modules.audit.service import Trail
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
+from beffroi_api.modules.cameras.registry.said import Said
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.rules.service import Rules
@@ -30,7 +31,7 @@ from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.workers import Worker
 from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.bus import Producer
-from beffroi_common.contracts import Camera, CameraSource, CameraStatus, Level, MaskDecision, MaskMode
+from beffroi_common.contracts import Camera, CameraSource, Level, MaskDecision, MaskMode
 from beffroi_common.topics import CAMERAS
 from beffroi_rules import registry
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
@@ -141,8 +142,8 @@ def open_desk(folder: Path) -> Iterator[Desk]:
     database = Database(f"sqlite:///{folder / 'api.sqlite3'}")
     migrations.upgrade(database)
 
-    def fine(_camera: Camera, _said: list[CameraStatus]) -> StatusSummary:
-        return StatusSummary(level=Level.OK, code="fine", message="", service=None, at=None)
+    def fine(_camera: Camera, _said: Sequence[Said]) -> StatusSummary:
+        return StatusSummary(level=Level.OK, code="fine", message="", service=None)
 
     rules = Rules(registry.load())
     cameras = Cameras(

@@ -104,6 +104,7 @@ Read = Callable[[ScopedSession], set[str]]
 READS: dict[str, Read] = {
     "cameras.find": lambda session: {name for name in COMMUNES if cameras.find(session, name)},
     "cameras.present": lambda session: {row.id for row in cameras.present(session)},
+    "cameras.names": lambda session: set(cameras.names(session)),
     "cameras.every": lambda session: {row.id for row in cameras.every(session)},
     "cameras.communes": lambda session: set(cameras.communes(session)),
     "cameras.unpublished": lambda session: {row.id for row in cameras.unpublished(session)},
@@ -115,6 +116,9 @@ READS: dict[str, Read] = {
     "recordings.find": lambda session: {name for name in COMMUNES if recordings.find(session, name)},
     "recordings.overlapping": lambda session: {
         row.id for name in COMMUNES for row in recordings.overlapping(session, name, OLD, NOW)
+    },
+    "recordings.listed": lambda session: {
+        row.id for name in COMMUNES for row in recordings.listed(session, name, OLD, NOW)
     },
     "recordings.known": lambda session: recordings.known(session, COMMUNES),
     "recordings.there_until": lambda session: {row.id for row in recordings.there_until(session, NOW, "", 10)},

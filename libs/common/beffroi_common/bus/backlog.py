@@ -140,7 +140,7 @@ class Backlog:
             return None
         return (
             f"{lost[1]} messages of {lost[0]} were gone before they were read, as was seen at {lost[2]:%H:%M:%S} UTC: "
-            "those pictures are lost. Was this service stopped, frozen or too slow?"
+            "what they said is lost to this service. Was it stopped, frozen or too slow?"
         )
 
     @property

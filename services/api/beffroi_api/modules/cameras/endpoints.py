@@ -26,10 +26,10 @@ IfMatch = Annotated[
 CHANGE = problems(NotFound, ChangedInBetween)
 
 
-@router.get("")
-def list_cameras(who: AnyConsole, services: ServicesOf) -> list[CameraView]:
+@router.get("", response_model=list[CameraView])
+def list_cameras(who: AnyConsole, services: ServicesOf) -> Response:
     """All cameras by id."""
-    return services.cameras.views(who)
+    return Response(services.cameras.views(who), media_type="application/json")
 
 
 @router.get("/{camera}", responses=problems(NotFound))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import CameraRow
+from beffroi_api.remembered import Remembered
 from beffroi_common.contracts import Camera, InvalidMessageError
 from beffroi_common.contracts.texts import cleaned
 
@@ -22,7 +23,17 @@ NOWHERE = "rtsp://unreadable.invalid/"
 """Address of a camera whose own cannot be read any more (RFC 2606: nobody answers there)."""
 
 REMEMBERED = 2048
-"""Documents that need not be read again: those of a large installation, which every list of cameras looks at."""
+"""Cameras whose documents need not be read again: those of a large installation, which every list looks at."""
+
+
+class Stored(NamedTuple):
+    """A row of a camera, to be read and not changed: a list of a thousand of them is made in a few milliseconds."""
+
+    id: str
+    slot: int
+    version: int
+    published_version: int
+    document: str
 
 
 def find(session: ScopedSession, camera: str, *, for_change: bool = False) -> CameraRow | None:
@@ -31,9 +42,19 @@ def find(session: ScopedSession, camera: str, *, for_change: bool = False) -> Ca
     return session.scalars(query.with_for_update() if for_change else query).first()
 
 
-def present(session: ScopedSession) -> list[CameraRow]:
+def present(session: ScopedSession) -> list[Stored]:
     """All cameras that are not removed, by id."""
-    return list(session.scalars(select(CameraRow).where(CameraRow.removed_at.is_(None)).order_by(CameraRow.id)))
+    query = (
+        select(CameraRow.id, CameraRow.slot, CameraRow.version, CameraRow.published_version, CameraRow.document)
+        .where(CameraRow.removed_at.is_(None))
+        .order_by(CameraRow.id)
+    )
+    return [Stored(*row) for row in session.execute(query)]
+
+
+def names(session: ScopedSession) -> list[str]:
+    """All cameras that are not removed, by id."""
+    return list(session.scalars(select(CameraRow.id).where(CameraRow.removed_at.is_(None)).order_by(CameraRow.id)))
 
 
 def every(session: ScopedSession) -> list[CameraRow]:
@@ -71,17 +92,24 @@ def write(row: CameraRow, camera: Camera) -> None:
     row.document = camera.model_dump_json()
 
 
-def document(row: CameraRow) -> Camera:
+def stored(row: CameraRow) -> Stored:
+    """What a row says at present."""
+    return Stored(row.id, row.slot, row.version, row.published_version, row.document)
+
+
+def document(row: CameraRow | Stored) -> Camera:
     """The camera as the services see it; of one that a release with wider bounds wrote, what is readable of it."""
     try:
-        return _decoded(row.document)
+        return _read.of(row.id, row.document, _decoded)
     except InvalidMessageError as reason:
         return _readable_part(row.id, row.slot, row.version, row.document, str(reason))
 
 
-@lru_cache(REMEMBERED)
+_read = Remembered[str, Camera](REMEMBERED)
+"""Nothing changes a camera once it is made, so that one is made of each document."""
+
+
 def _decoded(document: str) -> Camera:
-    """Nothing changes a camera once it is made, so that one is made of each document."""
     return Camera.decode(document.encode())
 
 

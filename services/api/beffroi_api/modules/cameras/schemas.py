@@ -19,7 +19,7 @@ from beffroi_common.contracts import (
     Polygon,
     Zone,
 )
-from beffroi_common.contracts.base import Prose, ShortText, UtcTime
+from beffroi_common.contracts.base import Prose, ShortText
 from beffroi_common.contracts.camera import MAX_ASPECT
 
 
@@ -65,7 +65,6 @@ class StatusSummary(BaseModel):
     code: str
     message: str
     service: str | None
-    at: UtcTime | None
 
 
 class CameraView(BaseModel):

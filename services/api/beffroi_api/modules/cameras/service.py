@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from beffroi_api.authz.policies import may_configure, may_place, may_see_source,
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
+from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import CameraRow
 from beffroi_api.errors import ChangedInBetween, Invalid, no_camera
 from beffroi_api.modules.audit.schemas import Action
@@ -21,6 +22,7 @@ from beffroi_api.modules.rules.schemas import ZonesInput
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
+from beffroi_api.remembered import Remembered
 from beffroi_common.addresses import AddressNotAllowedError, AllowedAddresses, read_address
 from beffroi_common.contracts import Camera, CameraSource, CameraStatus, LegalBasis
 from beffroi_common.contracts.base import explain
@@ -29,10 +31,14 @@ from beffroi_common.topics import CAMERAS
 
 from . import repository
 from .registry.changes import changes
+from .registry.said import Said
 from .registry.slots import least_loaded
 from .schemas import CameraInput, CameraView, MaskingInput, StatusSummary
 
 log = structlog.get_logger(__name__)
+
+LISTED = 2 * repository.REMEMBERED
+"""Of each camera two listings: with its source and without."""
 
 NEWS = Scope.system("news of a camera are filtered by whoever receives them")
 
@@ -47,6 +53,15 @@ Change = Callable[[Camera], dict[str, Any]]
 """Fields of a camera that become different."""
 
 
+class Basis(NamedTuple):
+    """All that the view of a camera is made of."""
+
+    row: repository.Stored
+    shows_source: bool
+    said: tuple[Said, ...]
+    """The worst first."""
+
+
 @dataclass(frozen=True)
 class CameraReader:
     """The cameras of this installation, as the database has them."""
@@ -57,6 +72,11 @@ class CameraReader:
         """All cameras in scope."""
         with self.database.read(scope) as session:
             return [repository.document(row) for row in repository.present(session)]
+
+    def names(self, scope: Scope) -> list[str]:
+        """Every camera in scope, by id."""
+        with self.database.read(scope) as session:
+            return repository.names(session)
 
     def communes(self, scope: Scope) -> dict[str, str]:
         """Whose each camera in scope is, removed ones included."""
@@ -106,14 +126,16 @@ class Cameras(CameraReader):
     allowed: AllowedAddresses
     rules: Rules
     said_of: Callable[[str], list[CameraStatus]]
-    summarise: Callable[[Camera, list[CameraStatus]], StatusSummary]
+    summarise: Callable[[Camera, Sequence[Said]], StatusSummary]
     outbox: NewsOutbox
     listeners: list[Listener] = field(default_factory=list)
+    _listed: Remembered[Basis, bytes] = field(default_factory=lambda: Remembered(LISTED))
 
-    def views(self, who: Identity) -> list[CameraView]:
-        """All cameras as `who` may see them."""
+    def views(self, who: Identity) -> bytes:
+        """All cameras as `who` may see them: a `list[CameraView]` in JSON."""
         with self.database.read(Scope.of(who)) as session:
-            return [self._view(row, who) for row in repository.present(session)]
+            rows = repository.present(session)
+        return b"[%b]" % b",".join([self._listing(row, who) for row in rows])
 
     def view(self, camera: str, who: Identity) -> CameraView:
         """One camera as `who` may see it.
@@ -122,7 +144,7 @@ class Cameras(CameraReader):
             NotFound: there is none in scope.
         """
         with self.database.read(Scope.of(who)) as session:
-            return self._view(_present(repository.find(session, camera), camera), who)
+            return self._made(self._basis(_stored(session, camera), who))
 
     def news(self, camera: str) -> CameraView:
         """One camera as everybody may see it in whose scope it is.
@@ -131,7 +153,7 @@ class Cameras(CameraReader):
             NotFound: there is none.
         """
         with self.database.read(NEWS) as session:
-            return self._view(_present(repository.find(session, camera), camera), None)
+            return self._made(self._basis(_stored(session, camera), None))
 
     def save(self, who: Identity, camera: str, wanted: CameraInput, expected: int | None) -> None:
         """Make a camera, or replace what an administrator says of it.
@@ -253,30 +275,44 @@ class Cameras(CameraReader):
         for listener in self.listeners:
             listener(camera.id, camera.version, None if removed else camera)
 
-    def _view(self, row: CameraRow, who: Identity | None) -> CameraView:
-        """A camera as `who` may see it; None: everybody in whose scope it is."""
-        camera = repository.document(row)
-        said = self.said_of(camera.id)
+    def _listing(self, row: repository.Stored, who: Identity) -> bytes:
+        basis = self._basis(row, who)
+        return self._listed.of((row.id, basis.shows_source), basis, self._json)
+
+    def _basis(self, row: repository.Stored, who: Identity | None) -> Basis:
+        """Of a camera as `who` may see it; None: everybody in whose scope it is."""
+        shows_source = who is not None and may_see_source(who, repository.document(row))
+        return Basis(row, shows_source, tuple(map(Said.of, self.said_of(row.id))))
+
+    def _json(self, basis: Basis) -> bytes:
+        return self._made(basis).model_dump_json().encode()
+
+    def _made(self, basis: Basis) -> CameraView:
+        row, camera = basis.row, repository.document(basis.row)
         return CameraView(
             id=camera.id,
             name=camera.name,
             commune=camera.commune,
             slot=camera.slot,
             enabled=camera.enabled,
-            source=camera.source if who is not None and may_see_source(who, camera) else None,
+            source=camera.source if basis.shows_source else None,
             nominal_fps=camera.nominal_fps,
             masking=camera.masking,
             zones=camera.zones,
-            rules=self.rules.on(camera, said),
+            rules=self.rules.on(camera, basis.said),
             legal_bases=camera.legal_bases,
             version=camera.version,
             published=row.published_version >= row.version,
-            status=self.summarise(camera, said),
+            status=self.summarise(camera, basis.said),
         )
 
 
 def _state(row: CameraRow) -> State:
     return row.id, row.version, None if row.removed_at is not None else repository.document(row)
+
+
+def _stored(session: ScopedSession, camera: str) -> repository.Stored:
+    return repository.stored(_present(repository.find(session, camera), camera))
 
 
 def _present(row: CameraRow | None, camera: str) -> CameraRow:

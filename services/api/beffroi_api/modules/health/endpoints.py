@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.http.access import AnyConsole
@@ -13,7 +13,7 @@ from .schemas import HealthView
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-@router.get("")
-def read_health(who: AnyConsole, services: ServicesOf) -> HealthView:
+@router.get("", response_model=HealthView)
+def read_health(who: AnyConsole, services: ServicesOf) -> Response:
     """How services, cameras, broker and store are."""
-    return services.health.now(Scope.of(who))
+    return Response(services.health.now(Scope.of(who)), media_type="application/json")

@@ -8,16 +8,21 @@ from beffroi_common.contracts import CameraId, CameraStatus, ServiceStatus
 from beffroi_common.contracts.base import UtcTime
 
 
-class ServiceHealth(ServiceStatus):
-    """What an instance said last, and whether that is too long ago to believe."""
+class Heard(BaseModel):
+    """What we know of a message besides what it says. `at` is by the clock of whoever sent it, which may be wrong."""
 
     stale: bool
+    """It is too long ago to believe."""
+    silent_s: float
+    """How long ago we heard it, by our own clock."""
 
 
-class CameraServiceHealth(CameraStatus):
-    """What a service said last of a camera, and whether that is too long ago to believe."""
+class ServiceHealth(ServiceStatus, Heard):
+    """What an instance said last."""
 
-    stale: bool
+
+class CameraServiceHealth(CameraStatus, Heard):
+    """What a service said last of a camera."""
 
 
 class CameraHealth(BaseModel):
@@ -38,6 +43,8 @@ class Dependency(BaseModel):
 class HealthView(BaseModel):
     """Everything at a glance."""
 
+    now: UtcTime
+    """By the api's clock, as `silent_s` and `checked_at` are."""
     services: list[ServiceHealth]
     cameras: list[CameraHealth]
     broker: Dependency

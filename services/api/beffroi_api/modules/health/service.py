@@ -6,26 +6,41 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from pydantic_core import to_json
 
 from beffroi_api.authz.scope import Scope
+from beffroi_api.modules.cameras.registry.said import Said
 from beffroi_api.modules.cameras.schemas import StatusSummary
+from beffroi_api.remembered import Remembered
 from beffroi_common.bus import Absent, Table
 from beffroi_common.contracts import Camera, CameraStatus, Level, ServiceStatus
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectStore, StoreDenied, StoreUnavailable
 
-from .schemas import CameraHealth, CameraServiceHealth, Dependency, HealthView, ServiceHealth
+from .schemas import CameraServiceHealth, Dependency, ServiceHealth
 
 Status = CameraStatus | ServiceStatus
 
 PROBE_OBJECT = "beffroi-api-probe"
 """Asked for to see that the store answers; it is not there, which is an answer."""
 
-WORST_FIRST = (Level.ERROR, Level.WARNING, Level.OK)
+WORST_FIRST = {Level.ERROR: 0, Level.WARNING: 1, Level.OK: 2}
+
+REMEMBERED = 16_384
+"""Statuses whose JSON need not be made again: of a large installation with each service that speaks of cameras."""
 
 SHOWN_FOR = timedelta(minutes=10)
 """An instance that says nothing is shown for so long beside one of its service that does: whoever looks must see that
 it is missing, and a day later must not."""
+
+
+class Moment(NamedTuple):
+    """The time, read once for many statuses."""
+
+    now: datetime
+    monotonic_s: float
 
 
 @dataclass
@@ -42,9 +57,13 @@ class Statuses:
     _heard_s: dict[str, float] = field(default_factory=dict)
     """When each came that came since the topic was read to its end: whoever says it may have a clock that is wrong."""
     _by_camera: dict[str, dict[str, CameraStatus]] = field(default_factory=dict)
-    """By key, for `of_camera`, which is asked of each camera of a list. What is in it is replaced and never changed."""
+    """By key, in the order of services, for what is asked of each camera of a list. What is in it is replaced and never
+    changed."""
     _camera_of: dict[str, str] = field(default_factory=dict)
     """By key."""
+    _services: dict[str, ServiceStatus] = field(default_factory=dict)
+    """By key."""
+    _json: Remembered[Status, str] = field(default_factory=lambda: Remembered(REMEMBERED))
     _since_s: float = field(init=False)
     """When we began to listen."""
 
@@ -69,29 +88,24 @@ class Statuses:
 
     def of_camera(self, camera: str) -> list[CameraStatus]:
         """What may be believed of one camera, the worst first."""
-        found = [each for each in self._by_camera.get(camera, {}).values() if not self.is_stale(each)]
-        return sorted(found, key=lambda each: WORST_FIRST.index(each.level))
+        said = self._by_camera.get(camera)
+        if said is None:
+            return []
+        moment = self._moment()
+        found = [each for key, each in said.items() if not self._is_stale(key, each, moment)]
+        return sorted(found, key=lambda each: WORST_FIRST[each.level])
 
     def all_services(self) -> list[ServiceHealth]:
         """Every instance of every service that has not left."""
-        found = [each for each in self._values() if isinstance(each, ServiceStatus)]
+        found = tuple(self._services.values())
         gone = left(found, self.silent_for, SHOWN_FOR)
         present = (each for each in found if each.key not in gone)
-        judged = (ServiceHealth(**each.model_dump(), stale=self.is_stale(each)) for each in present)
-        return sorted(judged, key=lambda each: (each.service, each.instance))
+        return sorted(map(self._service, present), key=lambda each: (each.service, each.instance))
 
-    def all_cameras(self, cameras: list[Camera]) -> list[CameraHealth]:
-        """Every camera that is configured, and what is said of it."""
-        said: dict[str, list[CameraServiceHealth]] = {camera.id: [] for camera in cameras}
-        for each in self._values():
-            if isinstance(each, CameraStatus) and each.camera in said:
-                # It was read as what it is: nothing is checked a second time, of some thousand at once.
-                judged = CameraServiceHealth.model_construct(**dict(each), stale=self.is_stale(each))
-                said[each.camera].append(judged)
-        return [
-            CameraHealth(camera=camera, statuses=sorted(found, key=lambda each: each.service))
-            for camera, found in said.items()
-        ]
+    def all_cameras(self, cameras: Iterable[str]) -> bytes:
+        """These cameras, and what is said of each: a `list[CameraHealth]` in JSON."""
+        moment = self._moment()
+        return ("[" + ",".join([self._camera(camera, moment) for camera in cameras]) + "]").encode()
 
     def is_stale(self, status: Status) -> bool:
         """Whether it was said too long ago to be believed.
@@ -99,18 +113,11 @@ class Statuses:
         What came while we listened counts from then. What was on the topic before goes by its own time, until it is
         repeated: a time to come is that of a clock that was wrong, and no younger.
         """
-        heard_s = self._heard_s.get(status.key)
-        if heard_s is not None:
-            return self.clock.monotonic_s() - heard_s > self.stale_after.total_seconds()
-        return abs(self.clock.now() - status.at) > self.stale_after
+        return self._is_stale(status.key, status, self._moment())
 
     def silent_for(self, status: Status) -> timedelta:
         """How long ago it was said: see `is_stale`. What did not come while we listened is at least as old as that."""
-        now_s = self.clock.monotonic_s()
-        heard_s = self._heard_s.get(status.key)
-        if heard_s is not None:
-            return timedelta(seconds=now_s - heard_s)
-        return max(self.clock.now() - status.at, timedelta(seconds=now_s - self._since_s))
+        return timedelta(seconds=self._silent_s(status.key, status, self._moment()))
 
     def broker(self) -> Dependency:
         """Whether our own status came back lately."""
@@ -126,13 +133,47 @@ class Statuses:
             return Dependency(reachable=False, message=message, checked_at=own.at)
         return Dependency(reachable=True, message="", checked_at=own.at)
 
+    def _moment(self) -> Moment:
+        return Moment(self.clock.now(), self.clock.monotonic_s())
+
+    def _is_stale(self, key: str, status: Status, moment: Moment) -> bool:
+        heard_s = self._heard_s.get(key)
+        if heard_s is not None:
+            return moment.monotonic_s - heard_s > self.stale_after.total_seconds()
+        return abs(moment.now - status.at) > self.stale_after
+
+    def _silent_s(self, key: str, status: Status, moment: Moment) -> float:
+        heard_s = self._heard_s.get(key)
+        if heard_s is not None:
+            return moment.monotonic_s - heard_s
+        return max((moment.now - status.at).total_seconds(), moment.monotonic_s - self._since_s)
+
     def _judged(self, status: Status) -> ServiceHealth | CameraServiceHealth:
-        fields = status.model_dump()
+        """One that came just now."""
         if isinstance(status, ServiceStatus):
-            return ServiceHealth(**fields, stale=False)
-        return CameraServiceHealth(**fields, stale=False)
+            return self._service(status)
+        return CameraServiceHealth(**status.model_dump(), stale=False, silent_s=0.0)
+
+    def _service(self, status: ServiceStatus) -> ServiceHealth:
+        silent_s = self.silent_for(status).total_seconds()
+        return ServiceHealth(**status.model_dump(), stale=self.is_stale(status), silent_s=silent_s)
+
+    def _camera(self, camera: str, moment: Moment) -> str:
+        """A `CameraHealth` in JSON."""
+        said = [self._heard(key, each, moment) for key, each in self._by_camera.get(camera, {}).items()]
+        return f'{{"camera":{to_json(camera).decode()},"statuses":[{",".join(said)}]}}'
+
+    def _heard(self, key: str, status: CameraStatus, moment: Moment) -> str:
+        """A `CameraServiceHealth` in JSON: what was said, which stays as it is, and how long ago that was."""
+        said = self._json.of(key, status, _open_json)
+        stale = "true" if self._is_stale(key, status, moment) else "false"
+        return f'{said},"stale":{stale},"silent_s":{self._silent_s(key, status, moment):.1f}}}'
 
     def _sort(self, key: str, now: Status | Absent) -> None:
+        if isinstance(now, ServiceStatus):
+            self._services[key] = now
+        else:
+            self._services.pop(key, None)
         camera = now.camera if isinstance(now, CameraStatus) else None
         before = self._camera_of.get(key)
         if before is not None and before != camera:
@@ -144,10 +185,8 @@ class Statuses:
                 del self._by_camera[before]
         if isinstance(now, CameraStatus):
             self._camera_of[key] = now.camera
-            self._by_camera[now.camera] = {**self._by_camera.get(now.camera, {}), key: now}
-
-    def _values(self) -> list[Status]:
-        return list(self.table.values().values()) if self.table is not None else []
+            said = {**self._by_camera.get(now.camera, {}), key: now}
+            self._by_camera[now.camera] = dict(sorted(said.items(), key=lambda each: each[1].service))
 
 
 class StoreProbe:
@@ -187,30 +226,37 @@ class HealthReport:
 
     statuses: Statuses
     store: StoreProbe
-    cameras: Callable[[Scope], list[Camera]]
+    cameras: Callable[[Scope], Iterable[str]]
+    """Those in scope, by id."""
 
-    def now(self, scope: Scope) -> HealthView:
-        """How everything is at present: all services, and the cameras in scope."""
-        return HealthView(
-            services=self.statuses.all_services(),
-            cameras=self.statuses.all_cameras(self.cameras(scope)),
-            broker=self.statuses.broker(),
-            store=self.store.found(),
+    def now(self, scope: Scope) -> bytes:
+        """How everything is at present, all services and the cameras in scope: a `HealthView` in JSON."""
+        return b'{"now":%b,"services":%b,"cameras":%b,"broker":%b,"store":%b}' % (
+            to_json(self.statuses.clock.now()),
+            to_json(self.statuses.all_services()),
+            self.statuses.all_cameras(self.cameras(scope)),
+            to_json(self.statuses.broker()),
+            to_json(self.store.found()),
         )
 
 
-def summary(camera: Camera, said: list[CameraStatus], now: datetime) -> StatusSummary:
+def summary(camera: Camera, said: Sequence[Said]) -> StatusSummary:
     """The worst of what is said of a camera; what its configuration says comes first."""
     if not camera.enabled:
-        return StatusSummary(level=Level.OK, code="disabled", message="Switched off.", service=None, at=now)
+        return StatusSummary(level=Level.OK, code="disabled", message="Switched off.", service=None)
     if camera.masking is None:
         message = "Nobody decided on the masks yet: nothing is shown or recorded."
-        return StatusSummary(level=Level.ERROR, code="no_mask_decision", message=message, service=None, at=now)
+        return StatusSummary(level=Level.ERROR, code="no_mask_decision", message=message, service=None)
     if not said:
         message = "No service has said anything of this camera lately."
-        return StatusSummary(level=Level.WARNING, code="unknown", message=message, service=None, at=None)
+        return StatusSummary(level=Level.WARNING, code="unknown", message=message, service=None)
     worst = said[0]
-    return StatusSummary(level=worst.level, code=worst.code, message=worst.message, service=worst.service, at=worst.at)
+    return StatusSummary(level=worst.level, code=worst.code, message=worst.message, service=worst.service)
+
+
+def _open_json(status: Status) -> str:
+    """As JSON without the last brace, so that more can follow."""
+    return status.model_dump_json()[:-1]
 
 
 def left(said: Iterable[ServiceStatus], silent_for: Callable[[ServiceStatus], timedelta], after: timedelta) -> set[str]:

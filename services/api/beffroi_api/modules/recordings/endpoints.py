@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from beffroi_api.authz.roles import Identity
@@ -32,16 +32,16 @@ VIDEO = {
 }
 
 
-@router.get("")
+@router.get("", response_model=SegmentPage)
 def list_recordings(
     camera: CameraId,
     who: AnyConsole,
     services: ServicesOf,
     since: Annotated[Moment | None, Query(alias="from")] = None,
     until: Annotated[Moment | None, Query(alias="to")] = None,
-) -> SegmentPage:
+) -> Response:
     """Segments that overlap a span of at most two days (the last day where nothing is said), oldest first."""
-    return services.recordings.page(Scope.of(who), camera, since, until)
+    return Response(services.recordings.page(Scope.of(who), camera, since, until), media_type="application/json")
 
 
 @router.get("/{segment}/video", response_class=StreamingResponse, responses=VIDEO)

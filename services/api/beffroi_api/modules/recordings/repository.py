@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import RecordingRow
+from beffroi_api.db.types import as_text
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings.naming import segment_id
 
 LONGEST_SEGMENT = timedelta(hours=1)
 """The recorder cuts after ten minutes at most (`segment_s`), or later where no key picture comes. The index goes by
 beginnings: without a bound all of a camera's past would be looked through for what overlaps a moment."""
+
+
+class Listed(NamedTuple):
+    """What a list says of a segment. A day has 1,440 of them."""
+
+    id: str
+    store: str
+    object_name: str
+    camera: str
+    starts_at: datetime
+    ends_at: datetime
+    frames: int
+    missing_batches: int
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    codec: str
+    mask_versions: str
+    """As JSON: see `versions`."""
+
 
 THERE = (RecordingState.STORED.value, RecordingState.HELD.value)
 
@@ -51,17 +76,34 @@ def known(session: ScopedSession, recordings: Collection[str]) -> set[str]:
 
 def overlapping(session: ScopedSession, camera: str, since: datetime, until: datetime) -> list[RecordingRow]:
     """Segments that are there and overlap a span, oldest first."""
+    query = select(RecordingRow).where(*_overlap(camera, since, until)).order_by(RecordingRow.starts_at)
+    return list(session.scalars(query))
+
+
+def listed(session: ScopedSession, camera: str, since: datetime, until: datetime) -> list[Listed]:
+    """The same, to be read and not changed."""
+    columns = (getattr(RecordingRow, name) for name in Listed._fields[:-1])
     query = (
-        select(RecordingRow)
-        .where(
-            RecordingRow.camera == camera,
-            RecordingRow.starts_at.between(since - LONGEST_SEGMENT, until),
-            RecordingRow.ends_at >= since,
-            RecordingRow.state.in_(THERE),
-        )
+        select(*columns, as_text(RecordingRow.mask_versions))
+        .where(*_overlap(camera, since, until))
         .order_by(RecordingRow.starts_at)
     )
-    return list(session.scalars(query))
+    return [Listed._make(row) for row in session.execute(query)]
+
+
+@lru_cache
+def versions(text: str) -> tuple[int, ...]:
+    """Mask versions, as a row of a list says them."""
+    return tuple(json.loads(text))
+
+
+def _overlap(camera: str, since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        RecordingRow.camera == camera,
+        RecordingRow.starts_at.between(since - LONGEST_SEGMENT, until),
+        RecordingRow.ends_at >= since,
+        RecordingRow.state.in_(THERE),
+    )
 
 
 def there_until(session: ScopedSession, until: datetime, after: str, limit: int) -> list[RecordingRow]:

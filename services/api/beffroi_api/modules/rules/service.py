@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from functools import lru_cache
 
 from beffroi_api.errors import Invalid
-from beffroi_common.contracts import Camera, CameraRule, CameraStatus, Zone
+from beffroi_api.modules.cameras.registry.said import Said
+from beffroi_api.remembered import Remembered
+from beffroi_common.contracts import Camera, CameraRule, Zone
 from beffroi_rules.fitting import Fault, RestReason, UnfitError, fit, plan_of
 from beffroi_rules.registry import Registry
 from beffroi_rules.rule import AnyRule, ZoneKind
@@ -34,15 +35,15 @@ class Rules:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self._resting = lru_cache(REMEMBERED)(self._find_resting)
+        self._resting = Remembered[Camera, Mapping[str, RestView]](REMEMBERED)
 
     def catalogue(self) -> list[RuleView]:
         """All rules by name."""
         return [_view(rule) for rule in self.registry.rules.values()]
 
-    def on(self, camera: Camera, said: Iterable[CameraStatus]) -> list[CameraRuleView]:
+    def on(self, camera: Camera, said: Iterable[Said]) -> list[CameraRuleView]:
         """A camera's rules, each with why it rests if it does: as seen here, or else by the services that run it."""
-        resting = _said_to_rest(said) | dict(self._resting(camera.encode()))
+        resting = _said_to_rest(said) | dict(self._resting.of(camera.id, camera, self._find_resting))
         return [CameraRuleView(**rule.model_dump(), rests=resting.get(rule.id)) for rule in camera.rules]
 
     def settled(self, before: Camera, wanted: ZonesInput) -> tuple[CameraRule, ...]:
@@ -67,9 +68,8 @@ class Rules:
             raise _invalid(faults)
         return tuple(kept)
 
-    def _find_resting(self, encoded: bytes) -> Mapping[str, RestView]:
-        """By the rule's id, of a camera as it travels: as such it can be looked up."""
-        camera = Camera.decode(encoded)
+    def _find_resting(self, camera: Camera) -> Mapping[str, RestView]:
+        """By the rule's id."""
         return {
             each.id: RestView(code=each.reason.value, message=each.message, fields=list(each.fields))
             for each in plan_of(camera, self.registry).resting
@@ -107,12 +107,12 @@ class Rules:
             return rule
 
 
-def _said_to_rest(said: Iterable[CameraStatus]) -> dict[str, RestView]:
+def _said_to_rest(said: Iterable[Said]) -> dict[str, RestView]:
     """What is only known where rules run: the classes of the detection model, and the rules of that release."""
     return {
-        rule: RestView(code=code, message=status.message, fields=[])
-        for status in said
-        for rule, code in status.resting_rules.items()
+        rule: RestView(code=code, message=each.message, fields=[])
+        for each in said
+        for rule, code in each.resting_rules.items()
     }
 
 

@@ -685,9 +685,13 @@ export interface components {
         };
         /**
          * CameraServiceHealth
-         * @description What a service said last of a camera, and whether that is too long ago to believe.
+         * @description What a service said last of a camera.
          */
         CameraServiceHealth: {
+            /** Stale */
+            stale: boolean;
+            /** Silent S */
+            silent_s: number;
             /**
              * Kind
              * @default camera
@@ -716,8 +720,6 @@ export interface components {
             resting_rules?: {
                 [key: string]: string;
             };
-            /** Stale */
-            stale: boolean;
         };
         /**
          * CameraSource
@@ -843,6 +845,11 @@ export interface components {
          * @description Everything at a glance.
          */
         HealthView: {
+            /**
+             * Now
+             * Format: date-time
+             */
+            now: string;
             /** Services */
             services: components["schemas"]["ServiceHealth"][];
             /** Cameras */
@@ -1320,9 +1327,13 @@ export interface components {
         };
         /**
          * ServiceHealth
-         * @description What an instance said last, and whether that is too long ago to believe.
+         * @description What an instance said last.
          */
         ServiceHealth: {
+            /** Stale */
+            stale: boolean;
+            /** Silent S */
+            silent_s: number;
             /**
              * Kind
              * @default service
@@ -1352,8 +1363,6 @@ export interface components {
             counters?: {
                 [key: string]: number;
             };
-            /** Stale */
-            stale: boolean;
         };
         /**
          * SessionView
@@ -1399,8 +1408,6 @@ export interface components {
             message: string;
             /** Service */
             service: string | null;
-            /** At */
-            at: string | null;
         };
         /**
          * View

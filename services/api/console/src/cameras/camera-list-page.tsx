@@ -1,7 +1,7 @@
 import { Link } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 
-import { coded } from "../i18n/coded";
+import { codedOf } from "../i18n/coded";
 import { cameraPath, PATHS } from "../shell/paths";
 import { useTitle } from "../shell/title";
 import { LevelMark } from "../ui/level-mark";
@@ -51,7 +51,9 @@ export function CameraListPage() {
                 <td>{camera.zones.length}</td>
                 <td>
                   <LevelMark level={camera.status.level} />{" "}
-                  {camera.enabled ? coded("status", camera.status.code, camera.status.message) : t("cameras.disabled")}
+                  {camera.enabled
+                    ? codedOf(camera.status.service, camera.status.code, camera.status.message)
+                    : t("cameras.disabled")}
                   <RestingLine camera={camera} />
                 </td>
               </tr>

@@ -3,7 +3,7 @@ import { useTranslation } from "react-i18next";
 import { useParams } from "react-router";
 
 import type { Camera } from "../api/types";
-import { coded } from "../i18n/coded";
+import { codedOf } from "../i18n/coded";
 import { livePath, PATHS } from "../shell/paths";
 import { useTitle } from "../shell/title";
 import { LevelMark } from "../ui/level-mark";
@@ -48,7 +48,8 @@ function Sections({ camera }: { camera: Camera }) {
   return (
     <>
       <p>
-        <LevelMark level={camera.status.level} /> {coded("status", camera.status.code, camera.status.message)}{" "}
+        <LevelMark level={camera.status.level} />{" "}
+        {codedOf(camera.status.service, camera.status.code, camera.status.message)}{" "}
         {!camera.published && t("cameras.notPublished")}{" "}
         <Link className="text-link" href={livePath(camera.id)}>
           {t("alerts.toLive")}

@@ -2,11 +2,12 @@ import { useTranslation } from "react-i18next";
 
 import type { Health, Level } from "../api/types";
 import { useCameras } from "../cameras/queries";
-import { coded } from "../i18n/coded";
+import { codedOf } from "../i18n/coded";
 import { useFormats } from "../i18n/formats";
 import { useTitle } from "../shell/title";
 import { LevelMark } from "../ui/level-mark";
 import { ProblemNote } from "../ui/problem-note";
+import { checked, heard } from "./clocks";
 import { measuresOf, type Measure } from "./measures";
 import { useHealth } from "./queries";
 import { RestingRulesSection } from "./resting-rules-section";
@@ -18,7 +19,9 @@ interface Row {
   readonly level: Level | "stale";
   readonly code: string;
   readonly message: string;
-  readonly at: string | null;
+  readonly service: string | null;
+  readonly ageS: number | null;
+  readonly aheadS: number | null;
   readonly measures: readonly Measure[];
 }
 
@@ -35,12 +38,13 @@ export function HealthPage() {
       {health.data !== undefined && (
         <>
           <RestingRulesSection cameras={cameras} />
-          <StatusTable title={t("health.services")} rows={serviceRows(health.data)} at={health.dataUpdatedAt} />
-          <StatusTable title={t("health.cameras")} rows={cameraRows(health.data, nameOf)} at={health.dataUpdatedAt} />
+          <StatusTable title={t("health.services")} rows={serviceRows(health.data)} />
+          <StatusTable title={t("health.cameras")} rows={cameraRows(health.data, nameOf)} />
           <StatusTable
             title={t("health.dependencies")}
-            rows={(["broker", "store"] as const).map((name) => dependencyRow(t(`health.${name}`), health.data[name]))}
-            at={health.dataUpdatedAt}
+            rows={(["broker", "store"] as const).map((name) =>
+              dependencyRow(t(`health.${name}`), health.data[name], health.data.now),
+            )}
           />
         </>
       )}
@@ -48,7 +52,7 @@ export function HealthPage() {
   );
 }
 
-function StatusTable({ title, rows, at }: { title: string; rows: readonly Row[]; at: number }) {
+function StatusTable({ title, rows }: { title: string; rows: readonly Row[] }) {
   const { t } = useTranslation();
   const formats = useFormats();
   return (
@@ -77,8 +81,8 @@ function StatusTable({ title, rows, at }: { title: string; rows: readonly Row[];
                     <LevelMark level={row.level} />
                   </td>
                   <td>
-                    {coded("status", row.code, row.message)}
-                    {row.level !== "ok" && coded("status", row.code, "") !== "" && (
+                    {codedOf(row.service, row.code, row.message)}
+                    {row.level !== "ok" && codedOf(row.service, row.code, "") !== "" && (
                       <span className="muted small status-words" lang="en">
                         {row.message}
                       </span>
@@ -88,10 +92,15 @@ function StatusTable({ title, rows, at }: { title: string; rows: readonly Row[];
                         {t(`health.measure.${name}`, { age: formats.age(seconds) })}
                       </span>
                     ))}
+                    {row.aheadS !== null && (
+                      <span className="muted small status-words">
+                        {t(row.aheadS > 0 ? "health.clockAhead" : "health.clockBehind", {
+                          age: formats.age(Math.abs(row.aheadS)),
+                        })}
+                      </span>
+                    )}
                   </td>
-                  <td className="number">
-                    {row.at === null ? "–" : formats.age(Math.max(0, Math.floor((at - Date.parse(row.at)) / 1000)))}
-                  </td>
+                  <td className="number">{row.ageS === null ? "–" : formats.age(Math.floor(row.ageS))}</td>
                 </tr>
               ))}
             </tbody>
@@ -102,7 +111,7 @@ function StatusTable({ title, rows, at }: { title: string; rows: readonly Row[];
   );
 }
 
-function serviceRows({ services }: Health): Row[] {
+function serviceRows({ services, now }: Health): Row[] {
   return services.map((status) => ({
     key: `${status.service}/${status.instance}`,
     name: status.service,
@@ -110,12 +119,13 @@ function serviceRows({ services }: Health): Row[] {
     level: status.stale ? "stale" : status.level,
     code: status.code,
     message: status.message,
-    at: status.at,
+    service: status.service,
+    ...heard(now, status),
     measures: measuresOf(status.counters ?? {}),
   }));
 }
 
-function cameraRows({ cameras }: Health, nameOf: (id: string) => string): Row[] {
+function cameraRows({ cameras, now }: Health, nameOf: (id: string) => string): Row[] {
   return cameras.flatMap(({ camera, statuses }) =>
     statuses.map((status) => ({
       key: `${camera}/${status.service}`,
@@ -124,13 +134,15 @@ function cameraRows({ cameras }: Health, nameOf: (id: string) => string): Row[] 
       level: status.stale ? ("stale" as const) : status.level,
       code: status.code,
       message: status.message,
-      at: status.at,
+      service: status.service,
+      ...heard(now, status),
       measures: measuresOf(status.counters ?? {}),
     })),
   );
 }
 
-function dependencyRow(name: string, { reachable, message, checked_at }: Health["broker"]): Row {
+function dependencyRow(name: string, found: Health["broker"], now: string): Row {
+  const { reachable, message } = found;
   return {
     key: name,
     name,
@@ -138,7 +150,9 @@ function dependencyRow(name: string, { reachable, message, checked_at }: Health[
     level: reachable ? "ok" : "error",
     code: reachable ? "dependency_reachable" : "dependency_away",
     message,
-    at: checked_at,
+    service: null,
+    ageS: checked(now, found),
+    aheadS: null,
     measures: [],
   };
 }
