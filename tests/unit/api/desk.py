@@ -23,11 +23,11 @@ from beffroi_api.db.tables import AuditTableRow, CameraRow
 from beffroi_api.modules.audit.service import Trail
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
-from beffroi_api.modules.cameras.registry.said import Said
 from beffroi_api.modules.cameras.schemas import CameraInput, MaskingInput, StatusSummary
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.rules.service import Rules
 from beffroi_api.news.outbox import NewsOutbox
+from beffroi_api.said import Said
 from beffroi_api.workers import Worker
 from beffroi_common.addresses import AllowedAddresses
 from beffroi_common.bus import Producer

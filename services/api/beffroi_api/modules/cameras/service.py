@@ -23,6 +23,7 @@ from beffroi_api.modules.rules.service import Rules
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
 from beffroi_api.remembered import Remembered
+from beffroi_api.said import Said
 from beffroi_common.addresses import AddressNotAllowedError, AllowedAddresses, read_address
 from beffroi_common.contracts import Camera, CameraSource, CameraStatus, LegalBasis
 from beffroi_common.contracts.base import explain
@@ -31,7 +32,6 @@ from beffroi_common.topics import CAMERAS
 
 from . import repository
 from .registry.changes import changes
-from .registry.said import Said
 from .registry.slots import least_loaded
 from .schemas import CameraInput, CameraView, MaskingInput, StatusSummary
 

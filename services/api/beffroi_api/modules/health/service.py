@@ -11,9 +11,9 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from beffroi_api.authz.scope import Scope
-from beffroi_api.modules.cameras.registry.said import Said
 from beffroi_api.modules.cameras.schemas import StatusSummary
 from beffroi_api.remembered import Remembered
+from beffroi_api.said import Said
 from beffroi_common.bus import Absent, Table
 from beffroi_common.contracts import Camera, CameraStatus, Level, ServiceStatus
 from beffroi_common.runtime.clock import Clock

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 from beffroi_api.errors import Invalid
-from beffroi_api.modules.cameras.registry.said import Said
 from beffroi_api.remembered import Remembered
+from beffroi_api.said import Said
 from beffroi_common.contracts import Camera, CameraRule, Zone
 from beffroi_rules.fitting import Fault, RestReason, UnfitError, fit, plan_of
 from beffroi_rules.registry import Registry
