@@ -142,6 +142,9 @@ class Parts:
             self.service_memory_mb,
         )
 
+    def _journal(self, service: str) -> dict[str, str]:
+        return {"JOURNAL_FOLDER": str(self.folder / service / "journal")}
+
     def _own_settings(self) -> Mapping[str, Mapping[str, str]]:
         recorder, api = (_variables(self.store.settings(each)) for each in (Service.RECORDER, Service.API))
         where = {
@@ -153,7 +156,11 @@ class Parts:
         return {
             "ingest": addresses | {"SECRETS_DIR": str(self.secrets_folder)},
             "rules": {"DATA_FOLDER": str(self.folder / "rules" / "faust")},
-            "recorder": _beneath("STORE", recorder) | {"WORK_DIR": str(self.folder / "recorder" / "work")},
+            "masker": self._journal("masker"),
+            "vision": self._journal("vision"),
+            "recorder": _beneath("STORE", recorder)
+            | {"WORK_DIR": str(self.folder / "recorder" / "work")}
+            | self._journal("recorder"),
             "api": _beneath("STORES__RECORDINGS", api)
             | addresses
             | {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from beffroi_common.bus import Producer, run
+from beffroi_common.bus.journal import Journal, journal_in
 from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.bus.reporter import StatusReporter
@@ -44,7 +45,10 @@ def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime
     producer = bus.producer()
     status = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
     try:
-        with _processor(settings, decisions, producer, status, runtime) as processor:
+        with (
+            journal_in(settings.journal_folder, runtime.clock) as journal,
+            _processor(settings, decisions, producer, status, runtime, journal) as processor,
+        ):
             run(
                 bus,
                 processor,
@@ -55,13 +59,19 @@ def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime
                 clock=runtime.clock,
                 beat=runtime.health.beat,
                 backlog=status.backlog,
+                journal=journal,
             )
     finally:
         producer.close()
 
 
 def _processor(
-    settings: MaskerSettings, decisions: Decisions, producer: Producer, status: StatusReporter, runtime: Runtime
+    settings: MaskerSettings,
+    decisions: Decisions,
+    producer: Producer,
+    status: StatusReporter,
+    runtime: Runtime,
+    journal: Journal,
 ) -> KeyedProcessor:
     masking = Masking(
         decisions=decisions,
@@ -79,6 +89,7 @@ def _processor(
         queue_bytes=settings.work_queue_bytes,
         hang_s=settings.heartbeat_timeout_s,
         on_assignment=lambda _held: runtime.health.set_ready("assigned"),
+        journal=journal,
     )
 
 

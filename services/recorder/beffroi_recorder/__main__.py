@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from beffroi_common.bus import Partition, Producer, StatusReporter, run
+from beffroi_common.bus.journal import journal_in
 from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.contracts import Level
 from beffroi_common.runtime.backoff import Backoff
@@ -70,7 +71,10 @@ def _record(
     backoff = _backoff(settings, runtime)
     troubles = Troubles()
     runtime.health.set_ready("partitions", False)
-    with WorkDir(settings.work_dir, settings.work_bytes) as work:
+    with (
+        WorkDir(settings.work_dir, settings.work_bytes) as work,
+        journal_in(settings.journal_folder, runtime.clock) as journal,
+    ):
         if not open_bucket(
             store,
             settings.retention_days,
@@ -113,6 +117,7 @@ def _record(
             clock=runtime.clock,
             sweep=destroyer.sweep,
             owned=owned,
+            journal=journal,
         )
         with closing(destroyer), RetentionThread(retention.turn, runtime.health, runtime.stop):
             run(
@@ -125,6 +130,7 @@ def _record(
                 clock=runtime.clock,
                 beat=runtime.health.beat,
                 backlog=reporter.backlog,
+                journal=journal,
             )
 
 

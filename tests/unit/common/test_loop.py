@@ -27,6 +27,7 @@ from beffroi_common.bus import (
 from beffroi_common.bus.crashes import MAX_IN_A_ROW, TRIES, RecordCrashError
 from beffroi_common.bus.dead_letters import DeadLetterLimit, TooManyDeadLettersError
 from beffroi_common.bus.interfaces import Refusal
+from beffroi_common.bus.journal import Death, Ending, Journal, NoJournal
 from beffroi_common.contracts import DeadLetter, InvalidMessageError, Viewers
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.topics import FRAMES_RAW, VIEWERS, Topic
@@ -98,11 +99,17 @@ def fill(
         broker.append(topic.name, keys[number % len(keys)], payload, 0, {})
 
 
-def drive(broker: MemoryBroker, processor: Scripted, topic: Topic = VIEWERS, options: LoopOptions = FAST) -> None:
+def drive(
+    broker: MemoryBroker,
+    processor: Scripted,
+    topic: Topic = VIEWERS,
+    options: LoopOptions = FAST,
+    journal: Journal | None = None,
+) -> None:
     bus = MemoryBus(broker)
     run(
         bus, processor, group=GROUP, service="test", topics=[topic], producer=bus.producer(), stop=processor.stop,
-        clock=SystemClock(), options=options,
+        clock=SystemClock(), options=options, journal=journal,
     )  # fmt: skip
 
 
@@ -493,3 +500,20 @@ def test_a_processor_is_told_of_which_partitions_there_is_more_to_read() -> None
     drive(broker, processor)
     assert told[2] == [1]
     assert told[-1] == []
+
+
+class Remembered(NoJournal):
+    """Says that the process before hung with the record at offset 0 of a camera."""
+
+    def deaths(self) -> tuple[Death, ...]:
+        return (Death(VIEWERS.name, 0, 0, "bad", Ending.HUNG, SystemClock().now_ns() // 1_000_000),)
+
+
+def test_a_camera_that_ended_the_process_before_is_left_out_however_many_its_records_are() -> None:
+    broker = MemoryBroker(slots=1)
+    fill(broker, VIEWERS, 12, keys=("bad",) * 5 + ("good",))
+    processor = Scripted(accept, last=2)
+    drive(broker, processor, journal=Remembered())  # more in a row than a release may refuse
+    assert processor.seen == [5, 11]
+    assert len(broker.records(VIEWERS.dead_letters)) == 10
+    assert broker.committed(GROUP, (VIEWERS.name, 0)) == 12

@@ -7,13 +7,16 @@ what was held, and the record gets a second try. Then it is a dead letter, loudl
 What one camera sends may make every record of it end so. A camera of which a second record is given up within a minute
 is left out for a while, the longer the more often it happens: so it costs the others a pause now and then, and no more.
 
+What ended the process itself is recalled at its next start (see `journal`): then its camera is left out at once, and
+for longer, since each try costs all others a start of the process.
+
 An error of the machine is not the record's: it ends the process, as does a row of records none of which can be handled.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,6 +27,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import RECORD_CRASHES
 
 from .interfaces import Partition, Record
+from .journal import Death, Ending
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +43,22 @@ MAX_REMEMBERED = 10_000
 ONCE_S = 60.0
 """A camera of which one record is given up in so long goes on as if nothing had been."""
 
+DEATHS_FIRST_S = 600.0
+DEATHS_MOST_S = 6 * 3600.0
+"""How long a camera is left out of which a record ended the process: doubled each time within a day."""
+
+WEIGHT = {Ending.HUNG: 10, Ending.CRASHED: 5, Ending.KILLED: 2}
+TOO_HEAVY = 10
+"""A record is given up that hung once, or crashed twice, or was at work at each of five kills: a process is killed for
+many reasons, and mostly the record is innocent."""
+
 LEFT_OUT_FIRST_S = 10.0
 LEFT_OUT_MOST_S = 600.0
 """How long a camera is left out: doubled each time, for each time costs the others two beginnings."""
+
+
+class GivenUpError(InvalidRecord):
+    """It is not handed over, for what its like did to the process. That says nothing of how this release reads it."""
 
 
 class RecordCrashError(Fatal):
@@ -88,6 +105,22 @@ class Crashes:
         self._keys: dict[tuple[str, str], _Key] = {}
         self._in_a_row = 0
 
+    def recall(self, deaths: Iterable[Death]) -> None:
+        """Take into account what ended processes before this one, in order."""
+        weights: Counter[tuple[Partition, int]] = Counter()
+        times: Counter[tuple[str, str]] = Counter()
+        for death in deaths:
+            tried, name = (death.source, death.offset), (death.topic, death.key)
+            weights[tried] += WEIGHT[death.ending]
+            if weights[tried] < TOO_HEAVY or self._tries[tried] > TRIES:
+                continue
+            self._tries[tried], self._errors[tried] = TRIES + 1, f"the process {death.ending.value}"
+            times[name] += 1
+            left_out_s = min(DEATHS_FIRST_S * 2 ** (times[name] - 1), DEATHS_MOST_S)
+            at_s = self._clock.monotonic_s() - max(0.0, self._clock.now_ns() / 1e9 - death.at_ms / 1e3)
+            self._keys[name] = _Key(at_s, left_out_s, at_s + left_out_s)
+            log.error("left out since it ended the process", topic=death.topic, key=death.key, seconds=left_out_s)
+
     def note(self, crash: RecordCrashError) -> None:
         """Count one, and say it.
 
@@ -123,20 +156,20 @@ class Crashes:
         """See that a record has not had its tries, and that its camera is not left out.
 
         Raises:
-            InvalidRecord: it has, or it is.
+            GivenUpError: it has, or it is.
         """
         tried = (record.source, record.offset)
         if self._tries[tried] >= TRIES:
             if self._tries[tried] == TRIES:  # it is read again until it is committed, and counts once
                 self._tries[tried] += 1
                 self._give_up(record)
-            raise InvalidRecord(
+            raise GivenUpError(
                 f"its handling ended {TRIES} times in an unexpected error ({self._errors[tried]}), which the log has: "
                 "it is a bug; report it"
             )
         key = self._keys.get((record.topic, record.key))
         if key is not None and self._clock.monotonic_s() < key.until_s:
-            raise InvalidRecord(
+            raise GivenUpError(
                 f"{record.key} is left out for {key.left_out_s:.0f} s, since several of its records ended in "
                 "an unexpected error, which the log has: it is a bug; report it"
             )

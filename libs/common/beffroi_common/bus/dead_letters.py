@@ -153,8 +153,10 @@ class Refusals:
         RECORDS_HANDLED.labels(topic=partition[0], outcome="ok").inc()
         self._count.accepted(partition)
 
-    def refuse(self, record: Record, reason: str) -> None:
+    def refuse(self, record: Record, reason: str, *, of_release: bool = True) -> None:
         """Send `record` to its dead letters: where from, why, size and digest, and the message where it may be quoted.
+
+        What is refused for its camera alone, and not since this release cannot read it, says nothing of the release.
 
         Raises:
             RetryLater: the producer's queue is full, or too many dead letters wait for the broker. Nothing was done;
@@ -169,7 +171,8 @@ class Refusals:
         DEAD_LETTERS.labels(topic=record.topic).inc()
         log.warning("dead letter", record=repr(record), reason=reason)
         RECORDS_HANDLED.labels(topic=record.topic, outcome="dead_letter").inc()
-        self._count.refused(record.source)
+        if of_release:
+            self._count.refused(record.source)
 
     def drop(self, partitions: Collection[Partition]) -> None:
         """Somebody else has these from now on, or they are read anew."""

@@ -17,10 +17,11 @@ from beffroi_common.runtime.tracing import span_of
 from beffroi_common.topics import Topic
 
 from .backlog import Backlog
-from .crashes import Crashes, RecordCrashError, about
+from .crashes import Crashes, GivenUpError, RecordCrashError, about
 from .dead_letters import DeadLetterLimit, Refusals
 from .errors import TooLarge
 from .interfaces import Bus, Consumer, OffsetStore, Partition, Processor, Producer, Record, Settled
+from .journal import Journal
 
 log = structlog.get_logger(__name__)
 
@@ -54,12 +55,13 @@ def run(
     backlog: Backlog | None = None,
     options: LoopOptions | None = None,
     offsets: OffsetStore | None = None,
+    journal: Journal | None = None,
 ) -> None:
     """Hand every record of `topics` to `processor` until `stop` is set; commits, then leaves the group.
 
     The group bears the name of the service, unless another is given. Offsets are kept by the broker, unless there is
-    another store of them. After an unexpected error about one record the loop begins anew, from what is committed: see
-    `crashes`.
+    another store of them. After an unexpected error about one record the loop begins anew, from what is committed; a
+    camera that ended the process before is left out, if there is a journal of it: see `crashes`.
 
     Raises:
         RecordCrashError: so many records in a row are not to blame.
@@ -68,6 +70,7 @@ def run(
     """
     options, backlog = options or LoopOptions(), backlog or Backlog(clock)
     refusals, crashes = Refusals(producer, service, topics, clock, options.dead_letters), Crashes(clock)
+    crashes.recall(() if journal is None else journal.deaths())
     while not stop.is_set():
         loop = _Loop(
             bus,
@@ -255,7 +258,7 @@ class _Loop:
             with about(record.source, record.offset):
                 deferred = self._processor.handle(record)
         except InvalidRecord as reason:
-            self._refusals.refuse(record, str(reason))
+            self._refusals.refuse(record, str(reason), of_release=not isinstance(reason, GivenUpError))
         else:
             if deferred is None:
                 self._accept(record.source, record.offset)

@@ -117,6 +117,10 @@ class KeyedSettings(ServiceSettings):
     """Bound of the batches that wait to be worked on, as records and as what was read from them: some twenty seconds of
     four cameras of 4 Mbit/s, beside room for a record of the largest size. Fuller, and reading is paused."""
 
+    journal_folder: Path | None = None
+    """Where it is written down on what is worked, of this instance alone and kept when it starts again: a camera whose
+    batch ended the process is left out then. None: nothing is, and it may end the process again and again."""
+
 
 class ParallelSettings(KeyedSettings):
     """Settings of a service that works on several cameras at once."""

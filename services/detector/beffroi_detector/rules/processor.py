@@ -10,7 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from beffroi_common.bus import Absent, InvalidRecord, Producer, Record, RetryLater, StatusReporter
-from beffroi_common.bus.crashes import Crashes, RecordCrashError, about
+from beffroi_common.bus.crashes import Crashes, GivenUpError, RecordCrashError, about
 from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.deliveries import Deliveries
 from beffroi_common.bus.of_camera import decode_of_camera
@@ -74,7 +74,7 @@ class TracksProcessor:
         try:
             after = self._tried(record, remembered)
         except InvalidRecord as reason:
-            self.refusals.refuse(record, str(reason))
+            self.refusals.refuse(record, str(reason), of_release=not isinstance(reason, GivenUpError))
             return None
         self.refusals.accept(record.source)
         self.crashes.handled(record.source, record.offset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from beffroi_common.bus import StatusReporter, run
+from beffroi_common.bus.journal import journal_in
 from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
 from beffroi_common.media.encoding import Quality
@@ -97,18 +98,21 @@ def _look(
         ),
         max_rewind_batches=settings.max_rewind_batches,
     )
-    vision = KeyedProcessor(
-        vision_work(looking),
-        producer,
-        runtime.clock,
-        ThreadExecutor(settings.workers, SERVICE),
-        idle_s=settings.idle_s,
-        queue_bytes=settings.work_queue_bytes,
-        hang_s=settings.heartbeat_timeout_s,
-        on_assignment=lambda _held: runtime.health.set_ready("assigned"),
-    )
     try:
-        with vision:
+        with (
+            journal_in(settings.journal_folder, runtime.clock) as journal,
+            KeyedProcessor(
+                vision_work(looking),
+                producer,
+                runtime.clock,
+                ThreadExecutor(settings.workers, SERVICE),
+                idle_s=settings.idle_s,
+                queue_bytes=settings.work_queue_bytes,
+                hang_s=settings.heartbeat_timeout_s,
+                on_assignment=lambda _held: runtime.health.set_ready("assigned"),
+                journal=journal,
+            ) as vision,
+        ):
             run(
                 bus,
                 vision,
@@ -119,6 +123,7 @@ def _look(
                 clock=runtime.clock,
                 beat=runtime.health.beat,
                 backlog=status.backlog,
+                journal=journal,
             )
     finally:
         producer.close()

@@ -17,6 +17,7 @@ from beffroi_common.bus import (
     StatusReporter,
 )
 from beffroi_common.bus.batches import masked_batch
+from beffroi_common.bus.journal import Journal
 from beffroi_common.bus.keyed import InlineExecutor, Key, KeyedProcessor, KeyedWork
 from beffroi_common.contracts import Codec, FrameBatch, Level, Recording, StoreName, Stream
 from beffroi_common.recordings.heads import Head
@@ -63,6 +64,7 @@ class Recorder(Processor):
         clock: Clock,
         sweep: Sweep,
         owned: Callable[[Collection[Partition]], None] = lambda _partitions: None,
+        journal: Journal | None = None,
     ) -> None:
         """Wire it.
 
@@ -81,6 +83,7 @@ class Recorder(Processor):
             clock: time.
             sweep: how the destroying goes, which the same status says.
             owned: is called with the partitions held, whenever they change.
+            journal: is told on what is worked.
         """
         self._work = work
         self._heads = heads
@@ -104,6 +107,7 @@ class Recorder(Processor):
             queue_bytes=queue_bytes,
             hang_s=math.inf,  # it works in the loop, which has a heartbeat
             on_assignment=owned,
+            journal=journal,
         )
 
     def handle(self, record: Record) -> Deferred | None:

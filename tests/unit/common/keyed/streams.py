@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from beffroi_common.bus import InvalidRecord, LoopOptions, Partition, Producer, Record, TooLarge, run
 from beffroi_common.bus.batches import masked_batch
+from beffroi_common.bus.journal import Journal, NoJournal
 from beffroi_common.bus.keyed import Executor, Key, KeyedProcessor, KeyedWork, Output
 from beffroi_common.bus.keyed.executors import Step
 from beffroi_common.bus.sequences import SequenceTracker
@@ -131,6 +132,7 @@ class Stage:
     broker: MemoryBroker = field(default_factory=lambda: MemoryBroker(slots=2))
     queue_bytes: int = QUEUE_BYTES
     hang_s: float = HANG_S
+    journal: Journal = field(default_factory=NoJournal)
     streams: list[HeldBack] = field(default_factory=list)
     reports: list[Mapping[str, float]] = field(default_factory=list)
     processor: KeyedProcessor = field(init=False)
@@ -145,6 +147,7 @@ class Stage:
             idle_s=IDLE_S,
             queue_bytes=self.queue_bytes,
             hang_s=self.hang_s,
+            journal=self.journal,
         )
 
     def _new_stream(self, _key: Key, _source: Partition) -> HeldBack:

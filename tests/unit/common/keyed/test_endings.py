@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.unit.common.keyed.streams import (
@@ -20,6 +21,7 @@ from tests.unit.common.keyed.streams import (
 
 from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, RetryLater
 from beffroi_common.bus.crashes import RecordCrashError
+from beffroi_common.bus.journal import Ending, FileJournal
 from beffroi_common.bus.keyed import Executor, InlineExecutor, Output, ThreadExecutor
 from beffroi_common.bus.keyed.processor import NoRecordToRefuseError
 from beffroi_common.bus.keyed.schedule import WorkerHungError
@@ -146,15 +148,16 @@ def test_a_stream_that_cannot_rest_blames_the_last_batch() -> None:
     stage.processor.tick()
 
 
-def test_a_worker_that_hangs_ends_the_process() -> None:
-    begun, go_on = threading.Event(), threading.Event()
+def test_a_worker_that_hangs_ends_the_process_and_its_record_is_known_at_the_next_start(tmp_path: Path) -> None:
+    begun, go_on, clock = threading.Event(), threading.Event(), ManualClock()
 
     def work(_one: FrameBatch) -> None:
         begun.set()
         wait(go_on)
 
-    stage = Stage(ThreadExecutor(1, "test"), work)
-    with stage.processor:
+    journal = FileJournal(tmp_path, clock)
+    stage = Stage(ThreadExecutor(1, "test"), work, journal=journal)
+    with journal, stage.processor:
         stage.give(batch("gate", 0), 0)
         wait(begun)
         turns(stage, 60)
@@ -163,6 +166,8 @@ def test_a_worker_that_hangs_ends_the_process() -> None:
         with pytest.raises(WorkerHungError):
             stage.processor.revoked([(FRAMES_MASKED.name, 0)])
         go_on.set()
+    with FileJournal(tmp_path, clock) as left:
+        assert {(each.key, each.offset, each.ending) for each in left.deaths()} == {("gate", 0, Ending.HUNG)}
 
 
 @pytest.mark.parametrize("slot", [0, 1], ids=["idle", "moved to another slot"])

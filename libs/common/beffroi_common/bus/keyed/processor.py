@@ -15,6 +15,7 @@ from beffroi_common.bus.deliveries import lost
 from beffroi_common.bus.errors import DeliveryError, TooLarge
 from beffroi_common.bus.idle import IdleTracker
 from beffroi_common.bus.interfaces import Deferred, Partition, Processor, Producer, Record, Settled
+from beffroi_common.bus.journal import Journal, NoJournal
 from beffroi_common.errors import Fatal, InvalidRecord, RetryLater
 from beffroi_common.runtime import metrics
 from beffroi_common.runtime.camera_series import CameraSeries
@@ -52,6 +53,7 @@ class KeyedProcessor(Processor):
         queue_bytes: int,
         hang_s: float,
         on_assignment: Callable[[Collection[Partition]], None] = lambda _held: None,
+        journal: Journal | None = None,
     ) -> None:
         """Wire it, and let the executor begin.
 
@@ -64,6 +66,7 @@ class KeyedProcessor(Processor):
             queue_bytes: of everything that waits; see `KeyedSettings`.
             hang_s: a batch that is worked on for so long will never end, and the process does.
             on_assignment: called with the partitions held, whenever they change.
+            journal: is told on what workers work, for whoever starts after this process.
         """
         self._work = work
         self._producer = producer
@@ -75,7 +78,8 @@ class KeyedProcessor(Processor):
         self._partitions: set[Partition] = set()
         self._holes: dict[Partition, int] = {}
         self._unread: frozenset[Partition] = frozenset()
-        self._schedule = Schedule(clock, queue_bytes, hang_s)
+        self._journal = journal or NoJournal()
+        self._schedule = Schedule(clock, queue_bytes, hang_s, self._journal.hung)
         self._series = CameraSeries(clock)
         metrics.QUEUE_LIMIT_BYTES.labels(queue="work").set(queue_bytes)
         executor.start(self._step)
@@ -199,7 +203,8 @@ class KeyedProcessor(Processor):
         item = self._schedule.first_item(state)
         if item is not None:
             with span_of(item.record), about(item.record.source, item.record.offset):
-                self._take(state, item)
+                with self._journal.at_work(item.record):
+                    self._take(state, item)
                 self._send(state)
         elif state.rest_due and state.stream is not None:
             with about(state.source, state.last_offset):

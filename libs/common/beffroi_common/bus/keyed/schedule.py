@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from beffroi_common.bus.idle import IdleTracker
-from beffroi_common.bus.interfaces import Partition, Refusal, Settled
+from beffroi_common.bus.interfaces import Partition, Record, Refusal, Settled
 from beffroi_common.errors import Fatal
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
@@ -36,17 +36,21 @@ class WorkerHungError(Fatal):
 class Schedule:
     """Shared by the loop's thread and the workers; everything in it is behind one lock."""
 
-    def __init__(self, clock: Clock, limit_bytes: int, hang_s: float) -> None:
+    def __init__(
+        self, clock: Clock, limit_bytes: int, hang_s: float, on_hung: Callable[[Record], None] = lambda _record: None
+    ) -> None:
         """Begin empty.
 
         Args:
             clock: for waits.
             limit_bytes: of everything that waits; never exceeded.
             hang_s: a worker that is not done with a batch after so long hangs.
+            on_hung: is told of its record, before the process ends for it.
         """
         self._clock = clock
         self._room = Room(limit_bytes - LARGEST_ITEM_BYTES)
         self._hang_s = hang_s
+        self._on_hung = on_hung
         self._changed = threading.Condition()
         self._states: dict[Key, KeyState] = {}
         self._ready: deque[KeyState] = deque()
@@ -356,6 +360,8 @@ class Schedule:
         now_s = self._clock.monotonic_s()
         for state in self._at_work.values():
             if now_s - state.at_work_since_s > self._hang_s:
+                if state.items:
+                    self._on_hung(state.items[0].record)
                 raise WorkerHungError(
                     f"a batch of camera {state.key.camera} has been worked on for {self._hang_s:g} s and does not end"
                 )
