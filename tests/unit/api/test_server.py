@@ -13,7 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from tests.application import eventually
+from tests.unit.api.listening import listening
 
+from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.http.connections import prompt_requests
 from beffroi_api.http.server import Server
 from beffroi_common.runtime.health import Health
@@ -68,20 +70,20 @@ def test_a_stop_that_was_asked_for_before_the_server_ran_is_heard() -> None:
     ids=["nothing", "half a head", "half a body", "half a second one"],
 )
 def test_a_request_that_does_not_come_is_not_waited_for(begun: bytes) -> None:
-    with listening(0.2) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
+    with slow_app(0.2) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
         visitor.sendall(begun)
         answer = visitor.makefile("rb").read()  # until it is closed
     assert answer.startswith(b"HTTP/1.1 404" if b"\r\n\r\n" in begun else b"")
 
 
 def test_a_request_that_is_whole_has_all_the_time_to_be_answered() -> None:
-    with listening(0.2) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
+    with slow_app(0.2) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
         visitor.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert visitor.makefile("rb").read().endswith(b"at last")
 
 
 @contextmanager
-def listening(request_timeout_s: float) -> Iterator[int]:
+def slow_app(request_timeout_s: float) -> Iterator[int]:
     app = FastAPI()
 
     @app.get("/slow")
@@ -89,16 +91,9 @@ def listening(request_timeout_s: float) -> Iterator[int]:
         await asyncio.sleep(3 * request_timeout_s)
         return PlainTextResponse("at last")
 
-    config = uvicorn.Config(app, port=0, log_config=None, ws="none", http=prompt_requests(request_timeout_s, 10.0))
-    server = Server(config, app, health := Health(ManualClock(), 60.0), threading.Event())
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        eventually(lambda: health.ready() == {"listening": True})
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
+    enter = Turns("connections", Limits(at_once=9, per_key=9)).enter
+    with listening(app, http=prompt_requests(request_timeout_s, 10.0, enter)) as port:
+        yield port
 
 
 def test_it_does_not_start_and_says_so_where_its_parts_do_not() -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from shapely import Polygon as ShapelyPolygon
 from shapely.validation import explain_validity
 
@@ -39,6 +39,9 @@ MAX_ASPECT = 100.0
 MAX_ZONES = 64
 MAX_RULES = 32
 """Of one camera: nobody could tell more apart on one picture, and all of them fit into one message."""
+
+MAX_ROLES = 16
+"""Of a rule, each played by a zone."""
 
 MIN_AREA = 1e-5
 """Smallest polygon: about 4 pixels of a 768×576 picture. A smaller one is a slip of the hand."""
@@ -163,6 +166,17 @@ class Zone(Contract):
     points: Annotated[tuple[Point, ...], Field(min_length=1, max_length=64)]
 
 
+def _few(geometry: object) -> object:
+    # Before they are looked at: to say what is wrong with each of thirty thousand takes a second.
+    if isinstance(geometry, dict) and len(geometry) > MAX_ROLES:
+        raise ValueError(f"a rule has at most {MAX_ROLES} roles")
+    return geometry
+
+
+Geometry = Annotated[dict[Term, Slug], Field(max_length=MAX_ROLES), BeforeValidator(_few)]
+"""Id of the zone that plays each role of a rule."""
+
+
 class CameraRule(Contract):
     """A rule that looks at one camera. Only those who run or offer rules read what it says (`beffroi_rules`)."""
 
@@ -172,7 +186,7 @@ class CameraRule(Contract):
     version: Version = 1
     """Grows when parameters or geometry change: each alert carries the version that raised it."""
     parameters: JsonObject = Field(default_factory=dict)
-    geometry: dict[Term, Slug] = Field(default_factory=dict, max_length=16)
+    geometry: Geometry = Field(default_factory=dict)
     """Id of the zone that plays each role."""
 
 

@@ -17,6 +17,10 @@ with those of strangers they are the forty threads that answer them."""
 
 STRANGERS = Limits(at_once=8, per_key=2)
 
+LARGE_OF_PEOPLE = Limits(at_once=16, per_key=2)
+LARGE_OF_STRANGERS = Limits(at_once=4, per_key=1)
+"""Large requests, from their first byte to their answer: ten megabytes of memory together."""
+
 
 class Admission:
     """Lets requests in, each in its turn.
@@ -28,6 +32,8 @@ class Admission:
     def __init__(self) -> None:
         self.people = Turns("requests", PEOPLE)
         self.strangers = Turns("requests", STRANGERS)
+        self.large_of_people = Turns("large requests", LARGE_OF_PEOPLE)
+        self.large_of_strangers = Turns("large requests", LARGE_OF_STRANGERS)
         self._known: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -50,9 +56,21 @@ class Admission:
         Raises:
             Busy: see `Turns.wait`.
         """
-        with self._lock:
-            person = self._known.get(_hash(token)) if token is not None else None
+        person = self._person(token)
         return await (self.strangers.wait(network) if person is None else self.people.wait(person))
+
+    async def wait_large(self, token: str | None, network: str) -> Turn:
+        """Wait until a large request may be sent.
+
+        Raises:
+            Busy: see `Turns.wait`.
+        """
+        person = self._person(token)
+        return await (self.large_of_strangers.wait(network) if person is None else self.large_of_people.wait(person))
+
+    def _person(self, token: str | None) -> str | None:
+        with self._lock:
+            return self._known.get(_hash(token)) if token is not None else None
 
 
 def _hash(token: str) -> str:

@@ -61,7 +61,7 @@ class Requires:
         if identity.must_change_password and not self._is_account:
             raise PasswordChangeNeeded("Somebody else chose your password: choose one of your own first.")
         if identity.role not in self.roles:
-            authenticator.record_denial(identity, connection.scope.get("method", "WEBSOCKET"), connection.url.path)
+            authenticator.record_denial(identity, connection.scope.get("method", "WEBSOCKET"), connection.scope["path"])
             allowed = ", ".join(sorted(self.roles))
             raise NotAllowed(f"You are {identity.role}; this takes one of: {allowed}. Ask your administrator.")
         return identity

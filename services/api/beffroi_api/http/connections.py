@@ -1,15 +1,38 @@
-"""Connections of people: whoever does not say what they want, or does not take it, is not waited for."""
+"""Connections of people: whoever does not say what they want, or does not take it, is not waited for; nor is anybody
+listened to who says more than there is to say, or has more connections than there is use for.
+
+All connections are read by one thread. So what costs it much more than it costs whoever sends it is refused unread:
+bodies in pieces of a byte, thousands of frames where a browser sends none.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from beffroi_api.bulkheads.turns import Turn
+from beffroi_api.errors import Busy
+
 UNFINISHED = (h11.IDLE, h11.SEND_BODY)
+
+Enter = Callable[[str], Turn]
+"""Takes a place for one more connection of an address.
+
+Raises:
+    Busy: there is none.
+"""
+
+
+MAX_HEAD_BYTES = 16 * 1024
+"""Of a request: address, cookie and what browsers add are two."""
+
+NO_UPGRADE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class PromptReaders(asyncio.Protocol):
@@ -23,6 +46,8 @@ class PromptReaders(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _stalled: asyncio.TimerHandle | None = None
+    place: Turn | None = None
+    """Among all connections; None: it has none of its own."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -42,6 +67,8 @@ class PromptReaders(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self._moves()
+        if self.place is not None:
+            self.place.leave()
         super().connection_lost(exc)
 
     def _moves(self) -> None:
@@ -55,6 +82,30 @@ class PromptViews(PromptReaders, WebSocketsSansIOProtocol):
 
     close_s = 1.0
     """What is left to be sent is a close code."""
+
+    most_said_bytes = 4096
+    said_within_s = 10.0
+    """A browser answers a ping in half a minute, and says nothing else: who says more is no browser."""
+
+    _said_bytes = 0
+    _said_since_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self.handshake_initiated and self._says_too_much(len(data)):
+            self.transport.abort()
+            return
+        super().data_received(data)
+        if not self.handshake_initiated:  # the head comes whole, so this is none
+            self.transport.write(b"".join(self.conn.data_to_send()) or NO_UPGRADE)
+            self.transport.close()
+
+    def _says_too_much(self, size_bytes: int) -> bool:
+        now_s = self.loop.time()
+        if now_s - self._said_since_s > self.said_within_s:
+            self._said_bytes, self._said_since_s = 0, now_s
+        self._said_bytes += size_bytes
+        return self._said_bytes > self.most_said_bytes
 
     async def send(self, message: Any) -> None:
         """See uvicorn, which takes an answer that refuses a view for one that failed, and logs an error for each."""
@@ -72,19 +123,51 @@ class PromptViews(PromptReaders, WebSocketsSansIOProtocol):
         self.loop.call_later(self.close_s, self.transport.abort)
 
 
+class WholeRequests(h11.Connection):
+    """Reads requests whose length is said first. A browser says it, and so does every script that has what it sends."""
+
+    status = HTTPStatus.BAD_REQUEST
+    """Why a request is refused."""
+
+    def next_event(self) -> Any:
+        """See h11.
+
+        Raises:
+            RemoteProtocolError: it is no request, or one that comes in pieces (RFC 9112, 6.1).
+        """
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.status = HTTPStatus(error.error_status_hint)
+            raise
+        if isinstance(event, h11.Request) and any(name == b"transfer-encoding" for name, _ in event.headers):
+            self.status = HTTPStatus.LENGTH_REQUIRED
+            raise h11.RemoteProtocolError("the length must be said first", error_status_hint=self.status)
+        return event
+
+
 class PromptRequests(PromptReaders, H11Protocol):
     """Closes a connection whose request, head and body, is not whole in time. Between two requests uvicorn does."""
 
     request_timeout_s = 20.0
 
+    enter: Enter
+    conn: WholeRequests
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._deadline: asyncio.TimerHandle | None = None
+        self.conn = WholeRequests(h11.SERVER, MAX_HEAD_BYTES)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio."""
         super().connection_made(transport)
-        self._begin()
+        try:
+            self.place = self.enter(self.client[0] if self.client else "")
+        except Busy:
+            transport.abort()
+        else:
+            self._begin()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
@@ -99,6 +182,21 @@ class PromptRequests(PromptReaders, H11Protocol):
         self._end()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """See uvicorn. The connection keeps its place."""
+        super().handle_websocket_upgrade(event)
+        view = self.transport.get_protocol()
+        if isinstance(view, PromptReaders) and view is not self:
+            view.place, self.place = self.place, None
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it says the same of all
+        """See uvicorn, which knows of one thing that can be wrong."""
+        status = self.conn.status
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        for event in (h11.Response(status_code=status, headers=headers, reason=status.phrase), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def _begin(self) -> None:
         if self._deadline is None:
             self._deadline = self.loop.call_later(self.request_timeout_s, self.transport.close)
@@ -109,10 +207,10 @@ class PromptRequests(PromptReaders, H11Protocol):
             self._deadline = None
 
 
-def prompt_requests(request_timeout_s: float, write_timeout_s: float) -> type[PromptRequests]:
-    """The protocol with these times for a request to be whole and for an answer to be taken."""
-    times = {"request_timeout_s": request_timeout_s, "write_timeout_s": write_timeout_s}
-    return type("PromptRequests", (PromptRequests,), times)
+def prompt_requests(request_timeout_s: float, write_timeout_s: float, enter: Enter) -> type[PromptRequests]:
+    """The protocol with these times for a request to be whole and for an answer to be taken, and places to be had."""
+    fields = {"request_timeout_s": request_timeout_s, "write_timeout_s": write_timeout_s, "enter": staticmethod(enter)}
+    return type("PromptRequests", (PromptRequests,), fields)
 
 
 def prompt_views(write_timeout_s: float) -> type[PromptViews]:

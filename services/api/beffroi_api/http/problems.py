@@ -22,6 +22,10 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:beffroi:problem:"
 
+MOST_FIELDS = 20
+MOST_OF_A_NAME = 200
+"""What is said of a request is not many times as long as the request."""
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -97,7 +101,10 @@ async def _api_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError | WebSocketRequestValidationError)  # noqa: S101 - registered for it
-    fields = [{"field": ".".join(str(each) for each in item["loc"]), "message": item["msg"]} for item in error.errors()]
+    fields = [
+        {"field": ".".join(map(str, item["loc"]))[:MOST_OF_A_NAME], "message": item["msg"]}
+        for item in list(error.errors())[:MOST_FIELDS]
+    ]
     detail = "; ".join(f"{each['field']}: {each['message']}" for each in fields)
     return render(Invalid(detail, fields=fields))
 
@@ -115,7 +122,7 @@ async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _database_away(request: Request, error: Exception) -> JSONResponse:
-    log.error("database away", path=request.url.path, reason=type(getattr(error, "orig", error)).__name__)
+    log.error("database away", path=request.scope["path"], reason=type(getattr(error, "orig", error)).__name__)
     body = {
         "type": TYPE_PREFIX + "database_away",
         "title": "The database does not answer",

@@ -5,21 +5,19 @@ Plain ASGI, so that streams stay streams.
 
 from __future__ import annotations
 
-from collections import deque
-
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from beffroi_api.errors import ApiError, ForeignOrigin, TooLarge
+from beffroi_api.errors import ApiError, ForeignOrigin
+from beffroi_api.http import bodies
+from beffroi_api.http.bodies import SAFE
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.http.problems import answer
 from beffroi_common.runtime.metrics import HTTP_REQUESTS
 
 CSRF_HEADER = "x-beffroi-request"
 """Another site's form cannot set this header, and its script may not."""
-
-SAFE = {"GET", "HEAD", "OPTIONS"}
 
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE", "WEBSOCKET"}
 """What is counted by its name."""
@@ -71,12 +69,10 @@ class SecurityMiddleware:
         send = _with_headers(scope, send)
         try:
             _refuse_foreign(HTTPConnection(scope), self._public_origin)
-            _refuse_large(Headers(scope=scope), self._max_body_bytes)
-            receive = await _whole(scope, receive, self._max_body_bytes)
-        except ApiError as error:
+            async with bodies.whole(scope, receive, self._max_body_bytes) as whole:
+                await self._app(scope, whole, send)
+        except ApiError as error:  # of the application's own none comes out here
             await answer(error, scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
 
 def _refuse_foreign(connection: HTTPConnection, public_origin: str | None) -> None:
@@ -95,36 +91,6 @@ def _is_own(origin: str, host: str, public_origin: str | None) -> bool:
     if public_origin is not None:
         return origin == public_origin
     return origin in (f"http://{host}", f"https://{host}")
-
-
-def _refuse_large(headers: Headers, max_body_bytes: int) -> None:
-    length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > max_body_bytes:
-        raise TooLarge(f"A request may have {max_body_bytes} bytes at most.")
-
-
-async def _whole(scope: Scope, receive: Receive, max_body_bytes: int) -> Receive:
-    """Wait for the body, counted as it comes: whoever sends it slowly keeps nobody waiting but themselves.
-
-    Raises:
-        TooLarge: it has more bytes than any honest one.
-    """
-    if scope["type"] != "http" or scope["method"] in SAFE:  # nobody reads it
-        return receive
-    messages, seen = deque[Message](), 0
-    while True:
-        message = await receive()
-        messages.append(message)
-        seen += len(message.get("body", b""))
-        if seen > max_body_bytes:
-            raise TooLarge(f"A request may have {max_body_bytes} bytes at most.")
-        if not message.get("more_body", False):
-            break
-
-    async def again() -> Message:
-        return messages.popleft() if messages else await receive()
-
-    return again
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import resource
 import sys
 import threading
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from typing import TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from beffroi_api.http.connections import prompt_requests, prompt_views
+from beffroi_api.bulkheads.turns import Limits, Turn, Turns
+from beffroi_api.http.connections import Enter, prompt_requests, prompt_views
+from beffroi_api.modules.session.attempts.throttle import network_of
 from beffroi_api.process.services import OnBug, ProcessServices
 from beffroi_api.process.settings import ProcessSettings
 from beffroi_common.runtime import lifecycle
@@ -20,6 +24,9 @@ Services = TypeVar("Services", bound=ProcessServices)
 
 MAX_CLIENT_MESSAGE_BYTES = 4096
 """A live view expects nothing from the browser."""
+
+OTHER_FILES = 512
+"""Of the process beside connections: database, broker, stores, logs."""
 
 LISTENING = "listening"
 """Condition of readiness: the public port accepts requests."""
@@ -74,13 +81,33 @@ def config(wanted: ProcessSettings, app: FastAPI) -> uvicorn.Config:
         proxy_headers=bool(wanted.trusted_proxies),
         forwarded_allow_ips=wanted.trusted_proxies,
         server_header=False,
-        http=prompt_requests(wanted.request_timeout_s, wanted.write_timeout_s),
+        http=prompt_requests(wanted.request_timeout_s, wanted.write_timeout_s, places(wanted)),
         ws=prompt_views(wanted.write_timeout_s),
         ws_max_size=MAX_CLIENT_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # encoded video does not get smaller
         timeout_graceful_shutdown=wanted.shutdown_timeout_s,
         lifespan="on",
     )
+
+
+def places(wanted: ProcessSettings) -> Enter:
+    """Places for connections: so many of a network, so that nobody takes all. A proxy speaks for everybody."""
+    turns = Turns("connections", Limits(wanted.max_connections, wanted.max_connections_per_network))
+    numbers = itertools.count()
+
+    def enter(address: str) -> Turn:
+        return turns.enter(f"proxy {next(numbers)}" if wanted.is_proxy(address) else network_of(address))
+
+    return enter
+
+
+def _allow_files(connections: int) -> None:
+    """Each connection is an open file, and by default a process may have fewer of them than connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def serve(
@@ -97,6 +124,7 @@ def serve(
         create: puts the application together; given what makes its services when it starts.
         build: wires these, given what is to be called with a bug.
     """
+    _allow_files(wanted.max_connections)
     with lifecycle.running(service, wanted) as runtime:
         app = create(lambda: build(runtime, server.fail))
         server = Server(config(wanted, app), app, runtime.health, runtime.stop)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -26,10 +27,23 @@ def _is_drawn(key: SecretStr) -> SecretStr:
     return key
 
 
-def _are_networks(proxies: str) -> str:
-    for each in proxies.split(","):
-        if each.strip():
-            ipaddress.ip_network(each.strip(), strict=False)
+WIDEST_IPV4, WIDEST_IPV6 = 16, 48
+"""Bits of the widest network whose proxies are believed: the pods of a cluster. In a wider one are people, too."""
+
+
+def _networks(proxies: str) -> Iterator[IPv4Network | IPv6Network]:
+    return (ip_network(each) for each in (part.strip() for part in proxies.split(",")) if each)
+
+
+def _are_proxies(proxies: str) -> str:
+    for each in _networks(proxies):
+        if each.prefixlen < (WIDEST_IPV4 if isinstance(each, IPv4Network) else WIDEST_IPV6):
+            raise ValueError(
+                f"{each} is too wide: whoever sends from it could be anybody. Name the proxies, or a network of theirs "
+                f"of /{WIDEST_IPV4} (IPv6: /{WIDEST_IPV6}) at most"
+            )
+        if isinstance(each, IPv6Network) and each.network_address.ipv4_mapped is not None:
+            raise ValueError(f"{each} means addresses of IPv4: write it as one of these")
     return proxies
 
 
@@ -112,7 +126,7 @@ class ProcessSettings(ServiceSettings):
     port: Port = 8080
     public_origin: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")] | None = None
     """`https://host` as browsers see it, behind a proxy. None: the Host header of each request counts."""
-    trusted_proxies: Annotated[str, AfterValidator(_are_networks)] = ""
+    trusted_proxies: Annotated[str, AfterValidator(_are_proxies)] = ""
     """Comma-separated addresses and networks whose X-Forwarded-For and -Proto are believed. None by default: on one
     machine every local account could otherwise be anybody."""
     database_url: DatabaseUrl = "sqlite:///beffroi.sqlite3"
@@ -126,6 +140,11 @@ class ProcessSettings(ServiceSettings):
     """A camera with every zone drawn to the limit is 250 kB."""
     request_timeout_s: float = Field(default=20.0, gt=0)
     """A request has to be whole after so long: half a megabyte comes over a bad line in that time."""
+    max_connections: int = Field(default=2048, ge=16)
+    """Of everybody together: each is an open file, and up to a third of a megabyte while a request comes."""
+    max_connections_per_network: int = Field(default=512, ge=8)
+    """Of one address, or of a /64 of IPv6; a whole control room may sit behind one. One more is refused. Proxies that
+    are trusted speak for many, and are not counted so."""
     write_timeout_s: float = Field(default=10.0, gt=0)
     """Whoever does not take what they asked for in that time is cut off. A live message or a piece of video is half a
     megabyte at most: a line that carries a tenth of its camera is fast enough."""
@@ -135,3 +154,11 @@ class ProcessSettings(ServiceSettings):
     """Open views and downloads get so long to end."""
     session: SessionSettings = SessionSettings()
     live: LiveSettings = LiveSettings()
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether it is the address of a proxy that is trusted."""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in each for each in _networks(self.trusted_proxies))

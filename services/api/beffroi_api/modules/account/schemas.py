@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from beffroi_api.modules.session.schemas import GivenCode, GivenPassword
+from beffroi_api.modules.users.credentials.secrets import Secret
 from beffroi_common.contracts.base import UtcTime
 
 
@@ -60,7 +61,7 @@ class PendingSecondFactor(BaseModel):
 class SecondFactorConfirmation(_Secret):
     """A code of the authenticator that took the secret."""
 
-    pending: Annotated[SecretStr, Field(max_length=2000)]
+    pending: Annotated[Secret, Field(max_length=2000)]
     code: GivenCode
 
 

@@ -41,7 +41,10 @@ async def listen(request: Request, who: WatchingConsole, services: ServicesOf) -
 
 async def _stream(services: Services, who: Identity, presence: Presence) -> AsyncIterator[str]:
     heartbeat_s = services.settings.event_heartbeat_s
-    subscription = services.fanout.subscribe(Scope.of(who), who.username)
+    try:
+        subscription = services.fanout.subscribe(Scope.of(who), who.username)
+    except Busy:  # another of theirs was faster, after this one was told that there is room: a browser comes back
+        return
     now_s = asyncio.get_running_loop().time
     try:
         yield f"retry: {RETRY_MS}\n: listening\n\n"

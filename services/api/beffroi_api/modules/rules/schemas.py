@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from beffroi_common.contracts import JsonObject, Slug, Term, Zone
-from beffroi_common.contracts.camera import MAX_RULES, MAX_ZONES
+from beffroi_common.contracts.camera import MAX_RULES, MAX_ZONES, Geometry
 
 
 class RuleInput(BaseModel):
@@ -19,7 +19,7 @@ class RuleInput(BaseModel):
     rule: Term
     parameters: JsonObject = Field(default_factory=dict)
     """As the rule's own schema says; what is left out takes its default."""
-    geometry: Annotated[dict[Term, Slug], Field(max_length=16)] = Field(default_factory=dict)
+    geometry: Geometry = Field(default_factory=dict)
     """Id of the zone that plays each role."""
 
 

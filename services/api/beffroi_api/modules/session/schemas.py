@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from beffroi_api.authz.roles import Role
+from beffroi_api.modules.users.credentials.secrets import Secret
 
-GivenPassword = Annotated[SecretStr, StringConstraints(min_length=1, max_length=256)]
+GivenPassword = Annotated[Secret, Field(min_length=1, max_length=256)]
 """Bounded, so that hashing is."""
 
-GivenCode = Annotated[SecretStr, StringConstraints(min_length=1, max_length=64)]
+GivenCode = Annotated[Secret, Field(min_length=1, max_length=64)]
 """Of a second factor: six digits, or a recovery code."""
 
 

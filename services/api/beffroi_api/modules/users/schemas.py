@@ -10,6 +10,7 @@ from beffroi_api.authz.roles import Role
 from beffroi_common.contracts.base import ShortText
 
 from .credentials.passwords import MAX_LENGTH, MIN_LENGTH
+from .credentials.secrets import Secret
 
 
 def _lower(name: object) -> object:
@@ -23,7 +24,7 @@ def _long_enough(password: SecretStr) -> SecretStr:
 
 
 Username = Annotated[str, BeforeValidator(_lower), StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Password = Annotated[SecretStr, AfterValidator(_long_enough)]
+Password = Annotated[Secret, AfterValidator(_long_enough)]
 
 
 class NewUser(BaseModel):
