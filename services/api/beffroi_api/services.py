@@ -110,7 +110,15 @@ class Services(ProcessServices):
             summary,
             self.outbox,
         )
-        self.account = Account(self.database, self.trail, self.passwords, clock, self.sessions.throttle, second_factors)
+        self.account = Account(
+            self.database,
+            self.trail,
+            self.passwords,
+            clock,
+            self.sessions.throttle,
+            second_factors,
+            self.sessions.refusals,
+        )
         self.served = ServedRanges(self.database, self.trail, clock)
         self.trail.before_reading.append(self.served.settle_all)
         self.recordings = Recordings(self.database, self.served, stores, clock, retention, self.outbox)

@@ -17,6 +17,7 @@ from beffroi_api.errors import SecondFactorWrong, Throttled
 from beffroi_api.modules.account.service import Account
 from beffroi_api.modules.audit.service import Trail
 from beffroi_api.modules.session import repository as sessions
+from beffroi_api.modules.session.attempts.refusals import Refusals
 from beffroi_api.modules.session.attempts.throttle import Throttle
 from beffroi_api.modules.users import repository as users
 from beffroi_api.modules.users.credentials.passwords import Passwords
@@ -51,8 +52,9 @@ def account(tmp_path: Path) -> Iterator[Account]:
         assert found is not None
         found.second_factor = safe.closed(new_secret())
         sessions.add(session, token_hash="0" * 64, user_id=found.id, address=MARIE.address, agent="", at=clock.now())
-    throttle = Throttle(database, clock, SETTINGS)
-    yield Account(database, Trail(database, clock, SEAL), passwords, clock, throttle, SecondFactors(safe, clock))
+    throttle, trail = Throttle(database, clock, SETTINGS), Trail(database, clock, SEAL)
+    refusals = Refusals(database, trail, clock, SETTINGS.throttle_window_s)
+    yield Account(database, trail, passwords, clock, throttle, SecondFactors(safe, clock), refusals)
     database.close()
 
 

@@ -9,10 +9,19 @@ from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import UserRow
-from beffroi_api.errors import GuessablePassword, Invalid, NotFound, NotSignedIn, SecondFactorWrong, WrongPassword
+from beffroi_api.errors import (
+    GuessablePassword,
+    Invalid,
+    NotFound,
+    NotSignedIn,
+    SecondFactorWrong,
+    Throttled,
+    WrongPassword,
+)
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.session import repository as sessions
+from beffroi_api.modules.session.attempts.refusals import Refusals
 from beffroi_api.modules.session.attempts.throttle import Throttle
 from beffroi_api.modules.users import repository as users
 from beffroi_api.modules.users.credentials.passwords import MIN_LENGTH, Passwords
@@ -34,6 +43,7 @@ class Account:
     clock: Clock
     throttle: Throttle
     second_factors: SecondFactors
+    refusals: Refusals
 
     def change_password(self, who: Identity, current: str, new: str) -> None:
         """Change one's password. All other sessions end.
@@ -130,11 +140,12 @@ class Account:
         Raises:
             SecondFactorWrong: the code is not of this secret, or that waited too long.
         """
-        self.throttle.admit(who.username, who.address)
+        self._admit(who)
         now, safe = self.clock.now(), self.second_factors.safe
         secret = safe.confirmed(who.username, pending, now)
         step = None if secret is None else codes.step_of(secret, codes.bare(code), now, None)
         if secret is None or step is None:
+            self.trail.record(Entry.of(who, Action.SECOND_FACTOR_WRONG))
             raise SecondFactorWrong("That code is not right, or it took too long: begin again.")
         recovery = codes.new_recovery_codes()
         with self.database.write(Scope.of(who)) as session:
@@ -156,15 +167,26 @@ class Account:
         checked = self._authenticated(who, password)
         with self.database.write(Scope.of(who)) as session:
             user = self._held(session, who, checked)
-            if not self.second_factors.take(session, user, code):
-                raise SecondFactorWrong("That code is not right, or was used already: wait for the next one.")
-            users.forget_second_factor(user)
-            repository.replace_recovery_codes(session, user.id, ())
-            self._settled(session, who, Action.SECOND_FACTOR_REMOVED)
+            is_right = self.second_factors.take(session, user, code)
+            if is_right:
+                users.forget_second_factor(user)
+                repository.replace_recovery_codes(session, user.id, ())
+                self._settled(session, who, Action.SECOND_FACTOR_REMOVED)
+            else:
+                self.trail.add(session, Entry.of(who, Action.SECOND_FACTOR_WRONG))
+        if not is_right:
+            raise SecondFactorWrong("That code is not right, or was used already: wait for the next one.")
+
+    def _admit(self, who: Identity) -> None:
+        try:
+            self.throttle.admit(who.username, who.address)
+        except Throttled:
+            self.refusals.note(who.username, who.address)
+            raise
 
     def _authenticated(self, who: Identity, password: str) -> UserRow:
         """The account of whoever gives its password."""
-        self.throttle.admit(who.username, who.address)
+        self._admit(who)
         with self.database.read(Scope.of(who)) as session:
             user = users.by_name(session, who.username)
         if user is None or not self.passwords.matches(user.password_hash, password):

@@ -36,6 +36,8 @@ class Action(StrEnum):
     SESSIONS_ENDED = "sessions_ended"
     SECOND_FACTOR_SET = "second_factor_set"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
+    SECOND_FACTOR_ASKED = "second_factor_asked"
+    SECOND_FACTOR_WRONG = "second_factor_wrong"
     AUDIT_READ = "audit_read"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
+from typing import NoReturn
 
 from beffroi_api.authz.roles import Identity, Role
 from beffroi_api.authz.scope import Scope
@@ -14,7 +16,7 @@ from beffroi_api.authz.territory import Territory
 from beffroi_api.db.database import Database
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import SessionRow, UserRow
-from beffroi_api.errors import SecondFactorNeeded, SignInFailed
+from beffroi_api.errors import SecondFactorNeeded, SignInFailed, Throttled
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.users import repository as users
@@ -24,6 +26,7 @@ from beffroi_api.process.settings import SessionSettings
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
+from .attempts.refusals import UNKNOWN, Refusals
 from .attempts.throttle import Throttle
 from .schemas import SignIn
 
@@ -31,9 +34,16 @@ TOKEN_BYTES = 32
 MAX_TOKEN_CHARACTERS = 100
 MAX_AGENT = 200
 SCOPE = Scope.system("sessions are found before anybody is known")
-UNKNOWN = "(unknown)"
 TOUCH_EVERY = timedelta(seconds=30)
 """A session in use is written down at most so often: reading pages must not mean writing the database."""
+
+
+class Step(StrEnum):
+    """Where a sign-in is refused. The trail says it, and whoever signs in learns only that a code is missing."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a step
+    CODE_MISSING = "code_missing"
+    CODE = "code"
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,12 @@ class Sessions:
     """The territory of a user at present, asked with each request."""
     second_factors: SecondFactors | None = None
     """None: nobody signs in here who has one."""
+    refusals: Refusals = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nobody was refused yet."""
+        refusals = Refusals(self.database, self.trail, self.clock, self.settings.throttle_window_s)
+        object.__setattr__(self, "refusals", refusals)
 
     def sign_in(self, who: SignIn, address: str, agent: str = "") -> tuple[str, Identity]:
         """Check name, password and second factor, and begin a session. Returns the token and whose it is.
@@ -58,16 +74,19 @@ class Sessions:
             SecondFactorNeeded: name and password are right, and a code is missing. It counts as an attempt.
             SignInFailed: wrong name, password or code, or a disabled account; it never says which.
         """
-        self.throttle.admit(who.username, address)
+        try:
+            self.throttle.admit(who.username, address)
+        except Throttled:
+            self.refusals.note(who.username, address)
+            raise
         with self.database.read(SCOPE) as session:
             user = users.by_name(session, who.username)
         usable = user if user is not None and user.disabled_at is None else None
         right = self.passwords.matches(usable.password_hash if usable else None, who.password.get_secret_value())
         code = who.code.get_secret_value() if who.code is not None else None
-        begun = self._begin(usable, code, address, _kept(agent)) if usable is not None and right else None
-        if begun is None:
-            self._record_failure(who.username, address, known=user is not None)
-            raise SignInFailed("User name, password or code is wrong: try again, or ask your administrator.")
+        begun = self._begin(usable, code, address, _kept(agent)) if usable is not None and right else Step.PASSWORD
+        if isinstance(begun, Step):
+            self._record_refusal(who.username if user is not None else UNKNOWN, address, begun)
         return begun
 
     def authenticate(self, token: str | None, address: str, *, is_use: bool) -> Identity | None:
@@ -132,12 +151,16 @@ class Sessions:
             must_change_password=user.password_given,
         )
 
-    def _record_failure(self, account: str, address: str, *, known: bool) -> None:
-        # What is no user's name may be a password typed into the wrong field: it is not kept in the trail.
-        self.trail.record(Entry(account if known else UNKNOWN, address, Action.SIGN_IN_FAILED))
+    def _record_refusal(self, account: str, address: str, step: Step) -> NoReturn:
+        """Write down at which step somebody was refused, and tell them without saying that."""
+        if step is Step.CODE_MISSING:
+            self.trail.record(Entry(account, address, Action.SECOND_FACTOR_ASKED))
+            raise SecondFactorNeeded("Give the code that your authenticator shows, or a recovery code.")
+        self.trail.record(Entry(account, address, Action.SIGN_IN_FAILED, details={"step": step.value}))
+        raise SignInFailed("User name, password or code is wrong: try again, or ask your administrator.")
 
-    def _begin(self, checked: UserRow, code: str | None, address: str, agent: str) -> tuple[str, Identity] | None:
-        """Begin a session; None: the account is not any more what the password was checked against, or a wrong code.
+    def _begin(self, checked: UserRow, code: str | None, address: str, agent: str) -> tuple[str, Identity] | Step:
+        """Begin a session, or say at which step it is refused.
 
         The check waits for its turn, and whoever sets a password or disables an account meanwhile ends the sessions
         that exist, not this one. So the account is looked at again, and held until the session is there to be ended.
@@ -146,9 +169,11 @@ class Sessions:
         with self.database.write(SCOPE) as session:
             user = users.by_name(session, checked.username, for_change=True)
             if user is None or user.disabled_at is not None or user.password_hash != checked.password_hash:
-                return None
-            if user.second_factor is not None and not self._has_second_factor(session, user, code):
-                return None
+                return Step.PASSWORD
+            if user.second_factor is not None and code is None:
+                return Step.CODE_MISSING
+            if user.second_factor is not None and not self._has_second_factor(session, user, code or ""):
+                return Step.CODE
             self._make_room(session, user)
             now = self.clock.now()
             row = repository.add(
@@ -159,9 +184,7 @@ class Sessions:
             self.trail.add(session, Entry.of(identity, Action.SIGNED_IN))
         return token, identity
 
-    def _has_second_factor(self, session: ScopedSession, user: UserRow, code: str | None) -> bool:
-        if code is None:
-            raise SecondFactorNeeded("Give the code that your authenticator shows, or a recovery code.")
+    def _has_second_factor(self, session: ScopedSession, user: UserRow, code: str) -> bool:
         return self.second_factors is not None and self.second_factors.take(session, user, code)
 
     def _make_room(self, session: ScopedSession, user: UserRow) -> None:
