@@ -45,9 +45,9 @@ def test_which_states_go_back(written: str | None, known: str | None, expected: 
     assert goes_back(written, known) is expected
 
 
-def entry(value: str | None) -> Any:
+def entry(value: str | None, partition: int = PARTITION) -> Any:
     """Of the changelog, as Faust reads it."""
-    message = SimpleNamespace(key=b"cam", value=None if value is None else value.encode(), partition=PARTITION)
+    message = SimpleNamespace(key=b"cam", value=None if value is None else value.encode(), partition=partition)
     return SimpleNamespace(key="cam", value=value, message=message)
 
 
@@ -72,6 +72,50 @@ def test_a_camera_that_was_forgotten_begins_anew(in_batches_of: int) -> None:
     entries = (state((1, 2), 3), None, state((1,), 0))
     assert read(*entries, in_batches_of=in_batches_of) == {"cam": state((1,), 0)}
     assert read(*entries[:2], in_batches_of=in_batches_of) == {}
+
+
+Entries = list[tuple[int, str | None]]
+"""Partition and value."""
+
+OLD, NEW = state((1,), 5), state((1, 2), 3)
+HERE_NOW, BEFORE = 1, 0
+"""Partitions of a camera that was given another slot."""
+
+
+@pytest.mark.parametrize("in_batches_of", [1, 1000])
+@pytest.mark.parametrize(
+    ("entries", "known", "places", "late"),
+    [
+        ([(BEFORE, OLD), (HERE_NOW, NEW), (BEFORE, None)], NEW, {HERE_NOW}, set()),
+        ([(BEFORE, OLD), (BEFORE, None), (HERE_NOW, NEW)], NEW, {HERE_NOW}, set()),
+        ([(HERE_NOW, NEW), (BEFORE, OLD), (BEFORE, None)], NEW, {HERE_NOW}, set()),
+        ([(BEFORE, OLD), (HERE_NOW, NEW), (BEFORE, None), (HERE_NOW, None)], None, set(), set()),
+        ([(HERE_NOW, NEW), (HERE_NOW, OLD)], NEW, {HERE_NOW}, {HERE_NOW}),
+        ([(HERE_NOW, NEW), (HERE_NOW, OLD), (HERE_NOW, NEW)], NEW, {HERE_NOW}, set()),
+        ([(HERE_NOW, NEW), (HERE_NOW, OLD), (HERE_NOW, None)], None, set(), set()),
+    ],
+)
+def test_what_is_said_of_a_camera_where_it_was_undoes_nothing_where_it_is(
+    entries: Entries, known: str | None, places: set[int], late: set[int], in_batches_of: int
+) -> None:
+    bench = Bench()
+    (table,) = make_app(SETTINGS, 2, bench.processor, lambda _error: None).tables.values()
+    for first in range(0, len(entries), in_batches_of):
+        table.apply_changelog_batch([entry(value, at) for at, value in entries[first : first + in_batches_of]])
+    assert table.data.get("cam") == known
+    assert table.places.of("cam") == places
+    assert table.places.late == {("cam", at) for at in late}
+
+
+def test_a_state_that_was_written_here_outlives_a_late_end_elsewhere() -> None:
+    """The partition that the camera left is only stood by for, and its owner says late that it is gone from there."""
+    bench = Bench()
+    (table,) = make_app(SETTINGS, 2, bench.processor, lambda _error: None).tables.values()
+    table.apply_changelog_batch([entry(OLD, BEFORE)])
+    table.data["cam"] = NEW
+    table.places.remember("cam", HERE_NOW)
+    table.apply_changelog_batch([entry(None, BEFORE)])
+    assert table.data.get("cam") == NEW
 
 
 def test_whoever_goes_on_after_a_late_write_says_what_would_have_been_said() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY as METRICS
 from tests.unit.detector.test_rules_processor import HERE, SETTINGS, Bench, Stream, record
 from tests.unit.rules.scenes import camera, since, times, tracks
 
 from beffroi_common.bus import Absent, RetryLater
 from beffroi_common.contracts import Alert, AlertState, CloseReason, Tracks
 from beffroi_common.runtime import metrics
-from beffroi_detector.rules.app import _StateWriter
+from beffroi_common.runtime.camera_series import KEEP_S
+from beffroi_detector.rules.app import COMPACTION_LAG_S, WRITE_AGAIN_S, _StateWriter
 from beffroi_detector.rules.changelog import ChangelogPlaces
 from beffroi_detector.rules.idle import IdleCameras
 
@@ -114,7 +116,7 @@ async def test_it_is_said_after_a_restart_too(site: Site) -> None:
     """The next process, or the instance that has the partition now, knows the camera from the changelog alone."""
     after = Site()
     after.table |= site.table
-    await after.places.recall(SimpleNamespace(key="cam", message=SimpleNamespace(partition=HOME, value=b"{}")))
+    after.places.remember("cam", HOME)
     await after.writer.resume({HOME})
     await after.listen(1 + CHECKS, {HOME})
     assert after.said == [ENDED]
@@ -220,11 +222,39 @@ async def test_a_camera_that_moved_within_one_instance_leaves_nothing_behind() -
 
 
 @pytest.mark.asyncio
-async def test_what_was_forgotten_in_the_changelog_is_forgotten() -> None:
-    places = ChangelogPlaces()
-    for value in (b"{}", None):
-        await places.recall(SimpleNamespace(key="cam", message=SimpleNamespace(partition=HOME, value=value)))
-    assert places.of("cam") == frozenset()
+async def test_a_state_over_which_a_late_one_was_written_is_written_again_by_whoever_goes_on(site: Site) -> None:
+    """Else the late one alone is left once the changelog is compacted."""
+    after = Site()
+    after.table |= site.table
+    after.places.remember("cam", HOME, late=True)
+    after.places.remember("other", OTHER, late=True)
+    await after.writer.resume({HOME})
+    assert after.table.changelog == [(HOME, "cam", site.table["cam"])]
+    assert after.places.late == {("other", OTHER)}, "that is for whoever owns it"
+
+
+@pytest.mark.asyncio
+async def test_the_state_of_a_quiet_camera_is_written_again_before_the_changelog_is_compacted(site: Site) -> None:
+    """Who was frozen may write over it at any time, and nobody reads the changelog of a partition that it has."""
+    await site.listen(1 + CHECKS, {HOME})
+    site.table.changelog.clear()
+    turns = math.ceil(WRITE_AGAIN_S / 600)
+    await site.listen(turns - 1, {HOME}, turn_s=600)
+    assert site.table.changelog == []
+    await site.listen(1, {HOME}, turn_s=600)
+    assert site.table.changelog == [(HOME, "cam", site.table["cam"])]
+    assert 2 * WRITE_AGAIN_S < COMPACTION_LAG_S
+
+
+@pytest.mark.asyncio
+async def test_of_cameras_that_another_worker_has_by_now_nothing_stays(site: Site) -> None:
+    series = {"camera": "cam", "rule": "loitering", "state": "opened"}
+    assert METRICS.get_sample_value("beffroi_alerts_total", series)
+    await site.writer.resume(())
+    await site.listen(1, set())
+    assert (site.bench.processor._recalled, site.bench.processor.plans._made) == ({}, {})
+    await site.listen(2, set(), turn_s=KEEP_S)
+    assert METRICS.get_sample_value("beffroi_alerts_total", series) is None
 
 
 @pytest.mark.asyncio

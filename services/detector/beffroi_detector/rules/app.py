@@ -18,6 +18,7 @@ from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
 from beffroi_common.bus import Fatal, Offsets, Record, RetryLater
+from beffroi_common.runtime.camera_series import CameraSeries
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import MAX_SMALL_RECORD_BYTES, TRACKS
 
@@ -32,6 +33,13 @@ APP = "rules"
 """Name of the consumer group, and the beginning of the changelog's name."""
 
 TABLE = "cameras"
+
+COMPACTION_LAG_S = 24 * 3600
+"""So long the changelog keeps what was written, though something was written over it: `tracks.v1` lives as long."""
+
+WRITE_AGAIN_S = 6 * 3600.0
+"""A state is written again so often. Who was frozen may have written an older one over it, and nobody reads the
+changelog of a partition that it has: so it never lies there alone."""
 
 HEARTBEATS = 3
 """In one session time-out, as Kafka advises."""
@@ -91,17 +99,18 @@ def make_app(
         ends: says up to where there is something to read. Without an answer no camera is idle.
     """
     app = RulesApp(**_config(settings, partitions))
-    places = ChangelogPlaces()
     table: Any = app.Table(
         TABLE,
         partitions=partitions,
         key_type=str,
         value_type=str,  # JSON as text: Faust cannot recover a table of plain dictionaries
-        extra_topic_configs={"max.message.bytes": str(MAX_STATE_BYTES)},
-        on_changelog_event=places.recall,
+        extra_topic_configs={
+            "max.message.bytes": str(MAX_STATE_BYTES),
+            "min.compaction.lag.ms": str(COMPACTION_LAG_S * 1000),
+        },
     )
     topic = app.topic(TRACKS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    writer = _StateWriter(settings, processor, table, places)
+    writer = _StateWriter(settings, processor, table, table.places)
     app.on_partitions_assigned.connect(writer.begin, weak=False)
     app.on_partitions_revoked.connect(writer.leave, weak=False)
     app.on_rebalance_complete.connect(lambda *_arguments, **_more: writer.resume(_assigned(app)), weak=False)
@@ -177,6 +186,8 @@ class _StateWriter:
         self._idle = IdleCameras(settings.idle_s, 2 * settings.idle_check_s)
         self._turn = asyncio.Lock()
         """Tracks and idleness of a camera are counted one after the other."""
+        self._written_s: dict[tuple[str, int], float] = {}
+        self._series = CameraSeries(processor.clock)
         self.active: frozenset[int] = frozenset()
         """Partitions whose state was read from the changelog, and is written by this instance alone."""
 
@@ -195,6 +206,9 @@ class _StateWriter:
         """What was remembered of these partitions was read from the changelog."""
         self._idle.begin()
         self.active = frozenset(assigned)
+        self._written_s.clear()
+        for camera, partition in [each for each in self._places.late if each[1] in self.active]:
+            self._write_again(camera, partition)
 
     def next_offset(self, partition: int) -> int | None:
         """The one after that counted last; None: none was since the partition was assigned."""
@@ -236,10 +250,32 @@ class _StateWriter:
         """End what is open of cameras that give no tracks any more, and forget those that are gone from here."""
         await self._acknowledge()
         self._idle.turn(caught_up, self._processor.clock.monotonic_s())
+        self._retain()
         for camera, partition in self._places.within(self.active.intersection(caught_up)):
             async with self._turn:
                 if partition in self.active and self._idle.is_idle(partition, camera):
                     await self._try_to_end(camera, partition)
+
+    def _retain(self) -> None:
+        """Write again what was written long ago, and forget whose cameras are another worker's by now."""
+        now_s = self._processor.clock.monotonic_s()
+        held = list(self._places.within(self.active))
+        for place in held:
+            if now_s - self._written_s.setdefault(place, now_s) >= WRITE_AGAIN_S:
+                self._write_again(*place)
+        cameras = {camera for camera, _ in held}
+        self._series.retain(cameras)
+        self._processor.retain(cameras)
+
+    def _write_again(self, camera: str, partition: int) -> None:
+        remembered = self._table.data.get(camera)
+        if remembered is not None and self._places.of(camera) == {partition}:
+            self._table.send_changelog(partition, camera, remembered)
+            self._note_written(camera, partition)
+
+    def _note_written(self, camera: str, partition: int) -> None:
+        self._places.remember(camera, partition)
+        self._written_s[camera, partition] = self._processor.clock.monotonic_s()
 
     async def _try_to_end(self, camera: str, partition: int) -> None:
         try:
@@ -259,11 +295,12 @@ class _StateWriter:
                 return  # revoked meanwhile: whoever has it now says the same, under the same identity
             self._table.send_changelog(partition, camera, after)
             self._table.data[camera] = after
+            self._note_written(camera, partition)
         if self._processor.is_gone(camera):
             self._forget(camera, partition)
 
     def _remember_here_alone(self, camera: str, partition: int) -> None:
-        self._places.remember(camera, partition)
+        self._note_written(camera, partition)
         for other in (self._places.of(camera) - {partition}) & self.active:
             self._forget(camera, other)
 
@@ -271,6 +308,7 @@ class _StateWriter:
         self._table.send_changelog(partition, camera, None, value_serializer="raw")
         self._idle.forget(partition, camera)
         self._places.forget(camera, partition)
+        self._written_s.pop((camera, partition), None)
         if not self._places.of(camera):
             self._table.data.pop(camera, None)
             self._processor.forget(camera)

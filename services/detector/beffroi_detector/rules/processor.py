@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -143,6 +143,12 @@ class TracksProcessor:
         self._recalled.pop(camera, None)
         self.plans.forget(camera)
         camera_series.forget(camera)
+
+    def retain(self, cameras: Collection[str]) -> None:
+        """Forget what is held of all but these: another worker has them by now."""
+        for camera in self._recalled.keys() - set(cameras):
+            del self._recalled[camera]
+            self.plans.forget(camera)
 
     def _remember(self, camera: str, written: str, after: CameraState) -> str:
         self._recalled[camera] = (written, after)
