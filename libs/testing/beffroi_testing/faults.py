@@ -325,9 +325,11 @@ class FaultyStore:
         """See `ObjectStore.check_retention`."""
         self._do("check_retention", lambda: self._real.check_retention(retention_days))
 
-    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+    def put(
+        self, name: str, file: Path, content_type: str, metadata: Mapping[str, str], *, replaces: str | None = None
+    ) -> None:
         """See `ObjectStore.put`."""
-        self._do("put", lambda: self._real.put(name, file, content_type, metadata))
+        self._do("put", lambda: self._real.put(name, file, content_type, metadata, replaces=replaces))
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See `ObjectStore.read`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from beffroi_common.contracts import StoreName
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.store import ObjectMissing, RetentionError, StoredObject, StoreUnavailable
+from beffroi_common.store import ObjectChanged, ObjectMissing, RetentionError, StoredObject, StoreUnavailable
 
 from .clock import ManualClock
 
@@ -48,12 +49,24 @@ class MemoryStore:
         if self.retention_days != retention_days:
             raise RetentionError(f"objects die after {self.retention_days} days, not after {retention_days}")
 
-    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:  # noqa: ARG002
+    def put(
+        self,
+        name: str,
+        file: Path,
+        content_type: str,  # noqa: ARG002
+        metadata: Mapping[str, str],
+        *,
+        replaces: str | None = None,
+    ) -> None:
         """See `ObjectStore.put`."""
         self._reach()
+        there = self._objects.get(name)
+        if (None if there is None else there.about.version) != replaces:
+            raise ObjectChanged("somebody else stored or removed this object")
         content = file.read_bytes()
         lower = {key.lower(): value for key, value in metadata.items()}
-        self._objects[name] = _Kept(content, StoredObject(name, len(content), self._clock.now(), lower))
+        version = hashlib.sha256(content).hexdigest()
+        self._objects[name] = _Kept(content, StoredObject(name, len(content), self._clock.now(), lower, version))
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See `ObjectStore.read`."""
@@ -78,7 +91,7 @@ class MemoryStore:
         for name in sorted(self._objects):
             if name.startswith(prefix):
                 about = self._objects[name].about
-                yield StoredObject(name, about.size_bytes, about.modified_at, {})
+                yield StoredObject(name, about.size_bytes, about.modified_at, {}, about.version)
 
     def remove(self, name: str) -> None:
         """See `ObjectStore.remove`."""

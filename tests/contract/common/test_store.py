@@ -13,7 +13,7 @@ import pytest
 
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.settings import StoreSettings
-from beffroi_common.store import ClocksDisagree, ObjectMissing, ObjectStore, RetentionError
+from beffroi_common.store import ClocksDisagree, ObjectChanged, ObjectMissing, ObjectStore, RetentionError
 from beffroi_common.store.minio import MinioStore
 from beffroi_testing import MemoryStore
 
@@ -98,12 +98,27 @@ def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: Objec
         list(store.stream("a", 0, 1, 1))
 
 
-def test_an_object_put_twice_is_the_later_one(store: ObjectStore, file: Path) -> None:
+def test_an_object_takes_the_place_of_the_one_that_was_looked_at_and_of_no_other(
+    store: ObjectStore, file: Path
+) -> None:
     store.make_bucket(14)
     store.put("a", file, "video/mp4", {})
+    old = store.stat("a")
+    assert old is not None
     file.write_bytes(b"new")
-    store.put("a", file, "video/mp4", {})
+    with pytest.raises(ObjectChanged):
+        store.put("a", file, "video/mp4", {})  # there is one
+    store.put("a", file, "video/mp4", {}, replaces=old.version)
     assert store.read("a") == b"new"
+    file.write_bytes(b"late")
+    with pytest.raises(ObjectChanged):
+        store.put("a", file, "video/mp4", {}, replaces=old.version)
+    assert store.read("a") == b"new"
+    assert [each.version for each in store.list("a")] == [store.stat("a").version]  # type: ignore[union-attr]
+    store.remove("a")
+    with pytest.raises(ObjectChanged):
+        store.put("a", file, "video/mp4", {}, replaces=old.version)
+    assert store.stat("a") is None
 
 
 def test_the_store_says_what_time_it_is_by_the_clock_that_dates_its_objects(store: ObjectStore, file: Path) -> None:

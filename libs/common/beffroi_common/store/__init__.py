@@ -2,6 +2,7 @@
 
 RetryLater
 └── StoreUnavailable    away or overloaded: try again
+    ├── ObjectChanged   somebody else stored or removed the object: look again
     └── ClocksDisagree  its clock and ours are apart: a person must set one
 Fatal
 ├── StoreDenied         wrong key or missing right: a person must act
@@ -9,11 +10,12 @@ Fatal
 ObjectMissing           no such object
 """
 
-from .errors import ClocksDisagree, ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
+from .errors import ClocksDisagree, ObjectChanged, ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
 from .interfaces import ObjectStore, StoredObject
 
 __all__ = [
     "ClocksDisagree",
+    "ObjectChanged",
     "ObjectMissing",
     "ObjectStore",
     "RetentionError",

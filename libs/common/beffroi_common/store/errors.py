@@ -9,6 +9,10 @@ class StoreUnavailable(RetryLater):
     """It does not answer, or says that it cannot at present. Trying again may help."""
 
 
+class ObjectChanged(StoreUnavailable):
+    """Somebody else stored or removed an object since it was looked at: look again."""
+
+
 class ClocksDisagree(StoreUnavailable):
     """Its clock and ours are apart. What is due, and whether a request is fresh, cannot be told until one is set."""
 

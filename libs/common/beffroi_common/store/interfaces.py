@@ -13,12 +13,16 @@ from beffroi_common.contracts import StoreName
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What the store says of one object. `metadata` names are lower case; empty in listings."""
+    """What the store says of one object. `metadata` names are lower case; empty in listings.
+
+    `version` is another one whenever the object is stored anew with other content.
+    """
 
     name: str
     size_bytes: int
     modified_at: datetime
     metadata: Mapping[str, str]
+    version: str
 
 
 class ObjectStore(Protocol):
@@ -45,8 +49,21 @@ class ObjectStore(Protocol):
             RetentionError: naming what is wrong and what to do.
         """
 
-    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
-        """Store a file whole; an object of that name is replaced."""
+    def put(
+        self, name: str, file: Path, content_type: str, metadata: Mapping[str, str], *, replaces: str | None = None
+    ) -> None:
+        """Store a file whole, unless somebody else was faster.
+
+        Args:
+            name: of the object.
+            file: its content.
+            content_type: of it.
+            metadata: of it.
+            replaces: the version of the object that it takes the place of; None: there is none of that name.
+
+        Raises:
+            ObjectChanged: there is another one, or none any more. Nothing was stored.
+        """
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read bytes of an object into memory.

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import urllib3
 from minio.commonconfig import ENABLED, Filter
+from minio.datatypes import Object
 from minio.error import MinioException, S3Error
 from minio.helpers import check_object_name, genheaders
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
@@ -23,7 +24,7 @@ from beffroi_common.runtime.metrics import STORE_FAILURES
 from beffroi_common.runtime.settings import StoreSettings
 from minio import Minio
 
-from .errors import ClocksDisagree, ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
+from .errors import ClocksDisagree, ObjectChanged, ObjectMissing, RetentionError, StoreDenied, StoreUnavailable
 from .interfaces import StoredObject
 
 RULE_ID = "beffroi-retention"
@@ -36,6 +37,7 @@ DENIED = {
     "RequestTimeTooSkewed",
 }
 MISSING = {"NoSuchKey", "NoSuchObject"}
+CHANGED = {"PreconditionFailed", "ConditionalRequestConflict"}
 CONNECTIONS = 40
 """Kept open: one for each thread of the api that reads recordings (its web framework has 40), far more than the
 recorder's two. urllib3 keeps one by itself, closes every other after one request, and warns of it each time."""
@@ -144,15 +146,21 @@ class MinioStore:
         if wrong:
             raise RetentionError(f"bucket {self._bucket}: {'; '.join(wrong)}")
 
-    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+    def put(
+        self, name: str, file: Path, content_type: str, metadata: Mapping[str, str], *, replaces: str | None = None
+    ) -> None:
         """See `ObjectStore.put`.
 
         In one request, whatever the size (S3 takes 5 GiB): parts of an upload that was broken off are pictures that no
         listing shows and no retention covers. The client's own way to do so would hold the whole file in memory.
         """
         headers = genheaders(dict(metadata), None, None, None, legal_hold=False) | {"Content-Type": content_type}
-        with self._translated_errors("put"), _mapped(file) as content:
-            self._client._put_object(self._bucket, name, content, headers)
+        headers |= {"If-None-Match": "*"} if replaces is None else {"If-Match": f'"{replaces}"'}
+        try:
+            with self._translated_errors("put"), _mapped(file) as content:
+                self._client._put_object(self._bucket, name, content, headers)
+        except ObjectMissing:
+            raise ObjectChanged(f"the object that was to be replaced in bucket {self._bucket} is gone") from None
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See `ObjectStore.read`."""
@@ -189,13 +197,13 @@ class MinioStore:
         marker = "x-amz-meta-"
         headers = {key.lower(): value for key, value in (found.metadata or {}).items()}
         metadata = {key.removeprefix(marker): value for key, value in headers.items() if key.startswith(marker)}
-        return StoredObject(name, found.size or 0, found.last_modified or _EPOCH, metadata)
+        return _stored(name, found, metadata)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See `ObjectStore.list`."""
         with self._translated_errors("list"):
             for found in self._client.list_objects(bucket_name=self._bucket, prefix=prefix, recursive=True):
-                yield StoredObject(str(found.object_name), found.size or 0, found.last_modified or _EPOCH, {})
+                yield _stored(str(found.object_name), found, {})
 
     def remove(self, name: str) -> None:
         """See `ObjectStore.remove`."""
@@ -210,6 +218,8 @@ class MinioStore:
         except S3Error as error:
             if error.code in MISSING:
                 raise ObjectMissing(f"no such object in bucket {self._bucket}") from None
+            if error.code in CHANGED:
+                raise ObjectChanged(f"somebody else stored this object in bucket {self._bucket}") from None
             STORE_FAILURES.labels(operation=operation).inc()
             raise self._explained(error) from None
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -253,6 +263,12 @@ def _mapped(file: Path) -> Iterator[bytes]:
 
 
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
+
+
+def _stored(name: str, found: Object, metadata: Mapping[str, str]) -> StoredObject:
+    return StoredObject(name, found.size or 0, found.last_modified or _EPOCH, metadata, found.etag or "")
+
+
 _ABSENT = {"ReplicationConfigurationNotFoundError", "ObjectLockConfigurationNotFoundError", "NotImplemented"}
 
 

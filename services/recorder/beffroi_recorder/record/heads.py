@@ -21,6 +21,8 @@ class Heads:
     def __init__(self, store: ObjectStore, work: WorkDir) -> None:
         self._store = store
         self._work = work
+        self._versions: dict[str, str] = {}
+        """By camera: of the object that was loaded last."""
 
     def load(self, camera: str) -> Head | None:
         """The head of a camera; None when nothing of it is stored.
@@ -29,6 +31,12 @@ class Heads:
             StoreUnavailable: the store does not answer.
             StoreDenied: it refuses our key.
         """
+        self._versions.pop(camera, None)
+        # The version first: should somebody write in between, it is his that is not replaced.
+        about = self._store.stat(head_name(camera))
+        if about is None:
+            return None
+        self._versions[camera] = about.version
         try:
             return Head.decode(self._store.read(head_name(camera)))
         except ObjectMissing:
@@ -39,10 +47,11 @@ class Heads:
             return None
 
     def save(self, head: Head) -> None:
-        """Write a head down.
+        """Write a head down, in the place of the one that was loaded last.
 
         Raises:
             DiskFull: no room for the file that is sent.
+            ObjectChanged: another recorder wrote one meanwhile. Load it.
             StoreUnavailable: the store is away.
             StoreDenied: it refuses our key.
         """
@@ -50,6 +59,8 @@ class Heads:
         try:
             file.add(head.encode())
             file.write()
-            self._store.put(head_name(head.recording.camera), file.path, heads.CONTENT_TYPE, {})
+            camera = head.recording.camera
+            replaces = self._versions.pop(camera, None)
+            self._store.put(head_name(camera), file.path, heads.CONTENT_TYPE, {}, replaces=replaces)
         finally:
             file.discard()

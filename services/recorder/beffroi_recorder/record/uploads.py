@@ -116,7 +116,10 @@ class UploadQueue:
             self._doubt(segment, "another recorder made this object, with other pictures")
         segment.file.write()
         metadata = segment_format.metadata_of(recording, segment.origin.source[1])
-        self._store.put(recording.object_name, segment.file.path, segment_format.CONTENT_TYPE, metadata)
+        replaces = None if found is None else found.version
+        self._store.put(
+            recording.object_name, segment.file.path, segment_format.CONTENT_TYPE, metadata, replaces=replaces
+        )
         OBJECTS_STORED.labels(camera=recording.camera).inc()
         STORED_BYTES.labels(camera=recording.camera).inc(recording.size_bytes)
         log.info(

@@ -140,7 +140,10 @@ def test_a_clock_that_is_set_during_a_round_does_not_count_in_it(site: Site, tmp
     def stat_and_set(name: str) -> StoredObject | None:
         if not anew:
             anew.append(name)
-            site.store.put(name, tmp_path / "segment.mp4", "video/mp4", {})  # it is kept for another fortnight
+            there = stat(name)
+            assert there is not None
+            # It is kept for another fortnight.
+            site.store.put(name, tmp_path / "segment.mp4", "video/mp4", {}, replaces=there.version)
         site.ours.set(YEARS_S)
         return stat(name)
 

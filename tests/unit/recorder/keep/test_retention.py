@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -55,9 +55,9 @@ class Hanging(MemoryStore):
         self._hang("remove")
         super().remove(name)
 
-    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+    def put(self, name: str, *arguments: Any, **more: Any) -> None:
         self._hang("put")
-        super().put(name, file, content_type, metadata)
+        super().put(name, *arguments, **more)
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.recorder.conftest import Film, Running, Site, Start, frame_numbers, interleaved
@@ -45,9 +46,9 @@ class FusedStore(MemoryStore):
         self.__dict__.update(real.__dict__)
         self._fuse = fuse
 
-    def put(self, name: str, file: Path, content_type: str, metadata: Mapping[str, str]) -> None:
+    def put(self, name: str, *arguments: Any, **more: Any) -> None:
         self._fuse.step()
-        super().put(name, file, content_type, metadata)
+        super().put(name, *arguments, **more)
         self._fuse.step()
 
     def stat(self, name: str) -> StoredObject | None:
@@ -330,6 +331,49 @@ def test_a_recorder_that_was_frozen_undoes_nothing_of_who_went_on(
     assert site.numbers() == list(range(280))
 
 
+class Stalled(MemoryStore):
+    """The same objects as `real`, seen by who stands still right before it puts one, while `meanwhile` happens."""
+
+    def __init__(self, real: MemoryStore, prefix: str, meanwhile: Callable[[], None]) -> None:
+        super().__init__(real._clock)
+        self.__dict__.update(real.__dict__)
+        self._prefix = prefix
+        self._meanwhile: Callable[[], None] | None = meanwhile
+
+    def put(self, name: str, *arguments: Any, **more: Any) -> None:
+        meanwhile = self._meanwhile
+        if name.startswith(self._prefix) and meanwhile is not None:
+            self._meanwhile = None
+            meanwhile()
+        super().put(name, *arguments, **more)
+
+
+@pytest.mark.parametrize("prefix", ["segments/", "heads/"])
+def test_a_recorder_that_was_frozen_between_looking_and_storing_undoes_nothing_of_who_went_on(
+    tmp_path: Path, site: Site, start: Start, film: Film, prefix: str
+) -> None:
+    site.put_on_bus(film(70))
+    before: dict[str, bytes] = {}
+
+    def go_on() -> None:
+        life = start()
+        life.work_off()
+        life.go_idle()
+        before.update({each.name: site.store.read(each.name) for each in site.store.list("")})
+
+    store = Stalled(site.store, prefix, go_on)
+    frozen = Running(replace(site, folder=tmp_path / "frozen", committed={}), store, None)
+    for record in site.broker.log(("frames.masked.v1", 0))[:30]:
+        frozen.recorder.handle(record)
+    frozen.recorder._streams["gate"].rest()
+    frozen.recorder.tick()
+    frozen.recorder.revoked([("frames.masked.v1", 0)])
+    frozen.recorder.tick()
+    frozen.kill()
+    after = {each.name: site.store.read(each.name) for each in site.store.list("")}
+    assert {name: after[name] for name in before} == before
+
+
 def test_the_second_stream_is_not_recorded(site: Site, start: Start, film: Film) -> None:
     main = film(5)
     sub = [replace(batch, stream=type(batch.stream).SUB) for batch in film(5, first_number=500)]
@@ -348,7 +392,8 @@ def test_an_unreadable_head_begins_a_new_chain_and_recording_goes_on(
     start().work_off()
     torn = tmp_path / "torn"
     torn.write_bytes(b"{")
-    site.store.put("heads/gate.json", torn, "application/json", {})
+    (head,) = site.store.list("heads/gate.json")
+    site.store.put("heads/gate.json", torn, "application/json", {}, replaces=head.version)
     site.put_on_bus(batches[65:])
     life = start()
     life.work_off()
