@@ -34,14 +34,20 @@ MAX_HEAD_BYTES = 16 * 1024
 
 NO_UPGRADE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
+LEAST_TAKEN_BYTES = 64 * 1024
+"""In `write_timeout_s`, or all that is left: 50 kbit/s are a line on which nothing of ours is of use."""
+
 
 class PromptReaders(asyncio.Protocol):
-    """Cuts a connection off where what was sent is not taken in time.
+    """Cuts a connection off where what was sent is not taken: less than `LEAST_TAKEN_BYTES` of it in `write_timeout_s`.
 
-    Closing it would not do: a connection is closed after what waits on it was sent, which is never.
+    A slow line that takes what it can is waited for, as long as an answer may be. Closing would not do: a connection is
+    closed after what waits on it was sent, which is never.
     """
 
     write_timeout_s = 10.0
+
+    _left_bytes = 0
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
@@ -57,7 +63,7 @@ class PromptReaders(asyncio.Protocol):
     def pause_writing(self) -> None:
         """See asyncio."""
         super().pause_writing()
-        self._stalled = self.loop.call_later(self.write_timeout_s, self.transport.abort)
+        self._watch()
 
     def resume_writing(self) -> None:
         """See asyncio."""
@@ -70,6 +76,16 @@ class PromptReaders(asyncio.Protocol):
         if self.place is not None:
             self.place.leave()
         super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        self._left_bytes = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(self.write_timeout_s, self._look)
+
+    def _look(self) -> None:
+        if self._left_bytes - self.transport.get_write_buffer_size() < LEAST_TAKEN_BYTES:
+            self.transport.abort()
+        else:
+            self._watch()
 
     def _moves(self) -> None:
         if self._stalled is not None:

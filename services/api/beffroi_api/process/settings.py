@@ -146,8 +146,8 @@ class ProcessSettings(ServiceSettings):
     """Of one address, or of a /64 of IPv6; a whole control room may sit behind one. One more is refused. Proxies that
     are trusted speak for many, and are not counted so."""
     write_timeout_s: float = Field(default=10.0, gt=0)
-    """Whoever does not take what they asked for in that time is cut off. A live message or a piece of video is half a
-    megabyte at most: a line that carries a tenth of its camera is fast enough."""
+    """Whoever takes less than 64 KiB of what waits for them in that time is cut off. A line of 1 Mbit/s takes twenty
+    times as much."""
     stale_after_s: float = Field(default=20.0, gt=0)
     """A status not repeated for so long (it is every 5 s) is not believed any more."""
     shutdown_timeout_s: int = Field(default=5, ge=0)
