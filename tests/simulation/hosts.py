@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -215,7 +216,9 @@ def _vision(host: Host, life: Life) -> None:
 
 
 def _rules(host: Host, life: Life) -> None:
-    cameras = Table(life.bus, CAMERAS_TOPIC, Camera.decode, host.clock, max_age_s=AGE_S, name="rules")
+    cameras = Table(
+        life.bus, CAMERAS_TOPIC, Camera.decode, host.clock, key_of=attrgetter("id"), max_age_s=AGE_S, name="rules"
+    )
     cameras.start()
     while not cameras.wait_caught_up(1.0):
         pass

@@ -5,6 +5,8 @@ Where it is not known what the topic says now, nothing passes either, but what w
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from beffroi_common.bus import Absent, Bus, Table
 from beffroi_common.contracts import Camera, MaskDecision
 from beffroi_common.runtime.clock import Clock
@@ -17,7 +19,9 @@ class Decisions:
     """Follows `cameras.v1`."""
 
     def __init__(self, bus: Bus, clock: Clock, max_age_s: float) -> None:
-        self._cameras = Table(bus, CAMERAS, Camera.decode, clock, max_age_s=max_age_s, name="decisions")
+        self._cameras = Table(
+            bus, CAMERAS, Camera.decode, clock, key_of=attrgetter("id"), max_age_s=max_age_s, name="decisions"
+        )
 
     def start(self) -> None:
         """Begin to follow."""

@@ -260,7 +260,8 @@ def test_people_cannot_tell_which_one_answers(pair: Pair) -> None:
     status = CameraStatus(camera=pair.camera, service="ingest", level=Level.OK, code="connected", message="", at=now)
     pair.send(STATUS, status.key, status)
     _everywhere(consoles, "status", camera=pair.camera, code="connected")
-    pair.send(RECORDINGS, f"segments/{pair.camera}.mp4", recording_of(pair.camera, now))
+    stored = recording_of(pair.camera, now)
+    pair.send(RECORDINGS, stored.key, stored)
     _everywhere(consoles, "recording", camera=pair.camera, state="stored")
 
     both = [pair.directly(number, operator) for number in (0, 1)]

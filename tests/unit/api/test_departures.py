@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import pytest
 
@@ -60,7 +61,9 @@ class Site:
         self.bus = MemoryBus(self.broker)
         self.directory = CameraDirectory()
         self.statuses = Statuses(self.clock, timedelta(seconds=30), lambda _: None, "service/api/a1")
-        self.table = Table(self.bus, STATUS, decode_status, self.clock, on_change=self.statuses.changed)
+        self.table = Table(
+            self.bus, STATUS, decode_status, self.clock, key_of=attrgetter("key"), on_change=self.statuses.changed
+        )
         self.statuses.table = self.table
         self.sender = DeparturesSender(
             self.table, self.directory, self.clock, self.bus.producer(), self.statuses.silent_for

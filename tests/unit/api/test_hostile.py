@@ -50,8 +50,9 @@ def test_no_message_ends_the_intake_and_what_it_took_can_be_shown(tmp_path: Path
                 message = {**message, "id": f"{offset:032x}"}
             elif message.get("object_name") == recording["object_name"]:
                 message = {**message, "object_name": f"segments/{offset}.mp4"}
+            key = "gate" if topic == ALERTS.name else f"{message['store']}/{message['object_name']}"
             with suppress(InvalidRecord):
-                intake.handle(Record(topic, 0, offset, "gate", json.dumps(message).encode(), 0))
+                intake.handle(Record(topic, 0, offset, key, json.dumps(message).encode(), 0))
 
         @FUZZ
         @given(message=changed(alert))

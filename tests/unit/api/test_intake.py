@@ -10,13 +10,14 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
-from tests.messages import recording_of
+from tests.messages import alert_of, recording_of
 
 from beffroi_api.bus.intake import IndexIntake
 from beffroi_api.bus.positions import Positions
 from beffroi_api.db.database import Database
 from beffroi_common.bus import Backlog, InvalidRecord, Record, RetryLater
-from beffroi_common.topics import RECORDINGS
+from beffroi_common.contracts import Alert, Recording
+from beffroi_common.topics import ALERTS, RECORDINGS, Topic
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -51,7 +52,8 @@ def take(do: Callable[[], object]) -> None:
     clock = ManualClock()
     positions = Positions(Database("sqlite://"), clock)
     intake = IndexIntake(MemoryBus(MemoryBroker()), index, index, positions, "api", clock, lambda: None, Backlog(clock))
-    intake.handle(Record(RECORDINGS.name, 0, 0, "key", recording_of("gate", AT).encode(), 0))
+    recording = recording_of("gate", AT)
+    intake.handle(Record(RECORDINGS.name, 0, 0, recording.key, recording.encode(), 0))
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,16 @@ def test_what_it_can_never_keep_is_a_dead_letter() -> None:
 def test_a_bug_is_a_bug() -> None:
     with pytest.raises(ZeroDivisionError):
         take(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("topic", "message"),
+    [(ALERTS, alert_of("gate", AT)), (RECORDINGS, recording_of("gate", AT))],
+    ids=["alert", "recording"],
+)
+def test_what_stands_under_the_key_of_another_is_a_dead_letter(topic: Topic, message: Alert | Recording) -> None:
+    index, clock = cast("Any", Index(lambda: None)), ManualClock()
+    positions = Positions(Database("sqlite://"), clock)
+    intake = IndexIntake(MemoryBus(MemoryBroker()), index, index, positions, "api", clock, lambda: None, Backlog(clock))
+    with pytest.raises(InvalidRecord, match="the key names"):
+        intake.handle(Record(topic.name, 0, 0, "square", message.encode(), 0))

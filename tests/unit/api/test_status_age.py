@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from operator import attrgetter
 
 import pytest
 
@@ -28,7 +29,12 @@ class Place:
         self.came = threading.Event()
         self.statuses = Statuses(self.clock, timedelta(seconds=STALE_S), lambda _: self.came.set(), "service/api/a")
         self.table = Table(
-            MemoryBus(self.broker), STATUS, decode_status, self.broker.clock, on_change=self.statuses.changed
+            MemoryBus(self.broker),
+            STATUS,
+            decode_status,
+            self.broker.clock,
+            key_of=attrgetter("key"),
+            on_change=self.statuses.changed,
         )
         self.statuses.table = self.table
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from tests.messages import recording_of
 from tests.unit.common.test_contracts import batch
 
 from beffroi_common.bus import InvalidRecord, Record
 from beffroi_common.bus.batches import masked_batch, raw_batch
+from beffroi_common.bus.of_camera import recording_of as read_recording
 from beffroi_common.contracts import Codec, FrameBatch, InvalidMessageError
 from beffroi_common.media.nal import MAX_BATCH_PARTS, MAX_PARTS
-from beffroi_common.topics import FRAMES_MASKED, FRAMES_RAW, Topic
+from beffroi_common.topics import FRAMES_MASKED, FRAMES_RAW, RECORDINGS, Topic
 
 
 def record(of: FrameBatch, topic: Topic = FRAMES_MASKED, **changes: object) -> Record:
@@ -53,3 +56,14 @@ def test_pictures_made_of_beginnings_alone_are_refused(codec: Codec, pictures: i
     units[-1] = replace(units[-1], data=part * (most + 1))
     with pytest.raises(InvalidMessageError, match="parts"):
         raw_batch(record(replace(good, units=tuple(units)), FRAMES_RAW))
+
+
+def test_what_is_said_of_one_object_under_the_key_of_another_is_refused() -> None:
+    said = recording_of("gate", datetime(2026, 1, 1, tzinfo=UTC))
+    good = Record(RECORDINGS.name, 0, 0, said.key, said.encode(), 0)
+    assert read_recording(good) == said
+    for key in ("recordings/segments/other.mp4", "", "gate"):
+        with pytest.raises(InvalidMessageError, match="the key names"):
+            read_recording(replace(good, key=key))
+    with pytest.raises(InvalidMessageError):
+        read_recording(replace(good, value=None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from operator import attrgetter
 from queue import Queue
 
 import pytest
@@ -45,7 +46,13 @@ def changes() -> Changes:
 def table(broker: MemoryBroker, changes: Changes) -> Iterator[Table[Viewers]]:
     send(broker, "before", viewers("before").encode())
     made = Table(
-        MemoryBus(broker), VIEWERS, Viewers.decode, broker.clock, max_age_s=MAX_AGE_S, on_change=changes.on_change
+        MemoryBus(broker),
+        VIEWERS,
+        Viewers.decode,
+        broker.clock,
+        key_of=attrgetter("camera"),
+        max_age_s=MAX_AGE_S,
+        on_change=changes.on_change,
     )
     made.start()
     yield made
@@ -135,7 +142,9 @@ def test_past_its_age_it_says_nothing_until_the_broker_is_heard_again(
 
 def test_what_may_lack_what_it_once_said_is_followed_no_more(broker: MemoryBroker) -> None:
     """Its topic was made anew, or lost what was on it."""
-    table = Table(MemoryBus(broker), VIEWERS, Viewers.decode, broker.clock, max_age_s=MAX_AGE_S)
+    table = Table(
+        MemoryBus(broker), VIEWERS, Viewers.decode, broker.clock, key_of=attrgetter("camera"), max_age_s=MAX_AGE_S
+    )
     send(broker, "before", viewers("before").encode())
     table.start()
     assert table.wait_caught_up(TIMEOUT_S)
@@ -150,17 +159,46 @@ def test_what_may_lack_what_it_once_said_is_followed_no_more(broker: MemoryBroke
 
 def test_a_table_that_is_followed_no_more_says_nothing_instead_of_what_was(broker: MemoryBroker) -> None:
     def decode(payload: bytes) -> Viewers:
-        if payload == b"bug":
-            raise ZeroDivisionError
+        if payload == b"no file is left":
+            raise OSError
         return Viewers.decode(payload)
 
-    dead = Table(MemoryBus(broker), VIEWERS, decode, broker.clock)
+    dead = Table(MemoryBus(broker), VIEWERS, decode, broker.clock, key_of=attrgetter("camera"))
     send(broker, "before", viewers("before").encode())
     dead.start()
     assert dead.wait_caught_up(TIMEOUT_S)
-    send(broker, "bug", b"bug")
+    send(broker, "other", b"no file is left")
     dead._thread.join(TIMEOUT_S)
     for use in (lambda: dead.get("before"), dead.values, lambda: dead.wait_caught_up(0)):
         with pytest.raises(TableDeadError, match=VIEWERS.name):
             use()
     dead.close()
+
+
+def test_what_stands_under_the_key_of_another_is_not_read(broker: MemoryBroker, table: Table[Viewers]) -> None:
+    send(broker, "gate", viewers("gate").encode())
+    await_true(lambda: table.get("gate") == viewers("gate"))
+    send(broker, "gate", viewers("square").encode())
+    await_true(lambda: table.get("gate") is Absent.UNREADABLE)
+    assert table.get("square") is Absent.MISSING
+
+
+def test_an_error_that_nobody_foresaw_ends_no_table(broker: MemoryBroker) -> None:
+    def decode(payload: bytes) -> Viewers:
+        if payload == b"bug":
+            raise ZeroDivisionError
+        return Viewers.decode(payload)
+
+    def fail(key: str, _now: Viewers | Absent) -> None:
+        if key == "noticed":
+            raise ZeroDivisionError
+
+    made = Table(MemoryBus(broker), VIEWERS, decode, broker.clock, key_of=attrgetter("camera"), on_change=fail)
+    send(broker, "bad", b"bug")
+    send(broker, "noticed", viewers("noticed").encode())
+    send(broker, "good", viewers("good").encode())
+    made.start()
+    assert made.wait_caught_up(TIMEOUT_S)
+    assert made.get("bad") is Absent.UNREADABLE
+    assert made.values() == {each: viewers(each) for each in ("noticed", "good")}
+    made.close()

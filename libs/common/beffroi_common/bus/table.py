@@ -16,9 +16,9 @@ from typing import Generic, TypeVar
 import structlog
 
 from beffroi_common.contracts import InvalidMessageError
-from beffroi_common.errors import Fatal, RetryLater
+from beffroi_common.errors import Fatal, RetryLater, is_unforeseen
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.runtime.metrics import TABLE_AGE_SECONDS
+from beffroi_common.runtime.metrics import RECORD_CRASHES, TABLE_AGE_SECONDS
 from beffroi_common.topics import Topic
 
 from .interfaces import Bus, Follower, Partition, Record, Start
@@ -67,6 +67,7 @@ class Table(Generic[Value]):
         decode: Callable[[bytes], Value],
         clock: Clock,
         *,
+        key_of: Callable[[Value], str],
         max_age_s: float = math.inf,
         on_change: Callable[[str, Value | Absent], None] | None = None,
         name: str = "table",
@@ -78,9 +79,11 @@ class Table(Generic[Value]):
             topic: is followed.
             decode: reads a message.
             clock: for the age.
+            key_of: the key under which a message belongs. What is said under another's key is not read: whoever asks
+                by key would else take it for another's.
             max_age_s: older than this, it says nothing. Infinite where what it says carries a time of its own; then it
                 does no harm either that the topic has lost something.
-            on_change: hears of each message, on the table's thread.
+            on_change: hears of each message, on the table's thread. An error in it is said, and ends nothing.
             name: of the thread.
         """
         self._bus = bus
@@ -91,6 +94,7 @@ class Table(Generic[Value]):
         self._ask_at_s = -math.inf
         self._topic = topic
         self._decode = decode
+        self._key_of = key_of
         self._on_change = on_change
         self._latest: dict[str, dict[int, tuple[int, Value | Absent]]] = {}
         self._lock = threading.Lock()
@@ -226,7 +230,12 @@ class Table(Generic[Value]):
                 del self._latest[record.key]
             newest = self._newest(record.key)
         if self._on_change is not None:
-            self._on_change(record.key, newest)
+            try:
+                self._on_change(record.key, newest)
+            except Exception as bug:
+                if not is_unforeseen(bug):
+                    raise
+                _say_unforeseen(record, bug)
 
     def _newest(self, key: str) -> Value | Absent:
         """Of what several partitions say, the newest by the broker's clock: after a restart they come in any order."""
@@ -237,7 +246,23 @@ class Table(Generic[Value]):
         if record.value is None:
             return Absent.MISSING
         try:
-            return self._decode(record.value)
+            return self._readable(record.key, record.value)
         except InvalidMessageError as reason:
             log.error("unreadable message", record=repr(record), reason=str(reason))
-            return Absent.UNREADABLE
+        except Exception as bug:
+            if not is_unforeseen(bug):
+                raise
+            _say_unforeseen(record, bug)
+        return Absent.UNREADABLE
+
+    def _readable(self, key: str, payload: bytes) -> Value:
+        value = self._decode(payload)
+        if self._key_of(value) != key:
+            raise InvalidMessageError(f"it stands under the key {key!r}, and belongs under {self._key_of(value)!r}")
+        return value
+
+
+def _say_unforeseen(record: Record, bug: Exception) -> None:
+    """It came of this record, which stays on the topic: to end for it would be to end at each start."""
+    RECORD_CRASHES.labels(topic=record.topic).inc()
+    log.error("unexpected error about a record", record=repr(record), exc_info=bug)

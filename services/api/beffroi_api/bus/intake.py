@@ -13,7 +13,8 @@ from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.modules.alerts.service import Alerts
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_common.bus import Backlog, Bus, InvalidRecord, Partition, Processor, Record, RetryLater, run
-from beffroi_common.contracts import Alert, Recording
+from beffroi_common.bus.of_camera import decode_of_camera, recording_of
+from beffroi_common.contracts import Alert
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import ALERTS, RECORDINGS
 
@@ -83,9 +84,9 @@ class IndexIntake(Processor):
 
         try:
             if record.topic == ALERTS.name:
-                self._alerts.take(Alert.decode(record.value), also)
+                self._alerts.take(decode_of_camera(record, Alert.decode), also)
             else:
-                self._recordings.take(Recording.decode(record.value), also)
+                self._recordings.take(recording_of(record), also)
         except AWAY as error:
             raise RetryLater(f"the database does not answer ({type(getattr(error, 'orig', error)).__name__})") from None
         except IntegrityError:

@@ -158,7 +158,14 @@ class BusSnapshotReader:
         self._unjudged: set[str] = set()
         self._lock = threading.Lock()
         self._table = Table(
-            bus, CAMERAS, _decode, clock, max_age_s=max_age_s, on_change=self._changed, name="publisher"
+            bus,
+            CAMERAS,
+            _decode,
+            clock,
+            key_of=lambda said: said.camera.id,
+            max_age_s=max_age_s,
+            on_change=self._changed,
+            name="publisher",
         )
         self._table.start()
 

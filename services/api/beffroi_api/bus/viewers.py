@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_common.bus import Absent, Bus, Producer, RetryLater, Table
@@ -25,7 +27,9 @@ class ViewersSender:
         self._leases = leases
         self._directory = directory
         self._producer = producer
-        self._heard = Table(bus, VIEWERS, Viewers.decode, clock, on_change=self._changed, name=process)
+        self._heard = Table(
+            bus, VIEWERS, Viewers.decode, clock, key_of=attrgetter("camera"), on_change=self._changed, name=process
+        )
         self._heard.start()
 
     def send(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import Annotated
 
 from fastapi import Depends
@@ -125,7 +126,9 @@ class ProcessServices:
         self.leases = AnnotatedLeases(clock, settings.live.annotated_lease_s, self.publisher.wake)
         own_key = f"service/{service}/{settings.instance}"
         self.statuses = Statuses(clock, timedelta(seconds=settings.stale_after_s), on_status, own_key)
-        self.table = Table(bus, STATUS, decode_status, clock, on_change=self.statuses.changed, name=service)
+        self.table = Table(
+            bus, STATUS, decode_status, clock, key_of=attrgetter("key"), on_change=self.statuses.changed, name=service
+        )
         self.statuses.table = self.table
         self.reasons = Reasons(self.directory, self.statuses.of_camera, lambda: self.statuses.broker().reachable)
         self.admission = Admission()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping
 from functools import partial
+from operator import attrgetter
 
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
@@ -50,7 +51,13 @@ def main() -> None:
         runtime.health.set_ready("assigned", False)
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
         cameras = Table(
-            bus, CAMERAS, Camera.decode, runtime.clock, max_age_s=settings.configuration_age_s, name=SERVICE
+            bus,
+            CAMERAS,
+            Camera.decode,
+            runtime.clock,
+            key_of=attrgetter("id"),
+            max_age_s=settings.configuration_age_s,
+            name=SERVICE,
         )
         cameras.start()
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from beffroi_common.bus import Bus, Table
 from beffroi_common.contracts import Camera, Viewers
 from beffroi_common.runtime.clock import Clock
@@ -20,11 +22,12 @@ class BusConfiguration:
             CAMERAS,
             Camera.decode,
             clock,
+            key_of=attrgetter("id"),
             max_age_s=max_age_s,
             on_change=lambda camera, _now: plans.forget(camera),
             name="vision",
         )
-        self._viewers = Table(bus, VIEWERS, Viewers.decode, clock, name="vision")
+        self._viewers = Table(bus, VIEWERS, Viewers.decode, clock, key_of=attrgetter("camera"), name="vision")
 
     def start(self) -> None:
         """Begin to follow."""

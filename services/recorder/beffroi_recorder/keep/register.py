@@ -21,6 +21,7 @@ from itertools import groupby
 import structlog
 
 from beffroi_common.bus import Bus, Producer, Record, RetryLater, Start
+from beffroi_common.bus.of_camera import recording_of
 from beffroi_common.contracts import InvalidMessageError, Recording, RecordingState
 from beffroi_common.recordings import DESTROYED_KEPT
 from beffroi_common.recordings.naming import SEGMENTS, head_name, starts_at
@@ -246,7 +247,7 @@ class Register:
         if record is None or record.value is None or not record.key.startswith(f"{self._store.name}/"):
             return None
         try:
-            return Recording.decode(record.value)
+            return recording_of(record)
         except InvalidMessageError:
             return None  # whoever reads the register for its index says so to the dead letters
 
