@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from beffroi_api.bus.heads import published
 from beffroi_api.commands.database import PREFIX, load, open_trail
 from beffroi_api.db import installation
-from beffroi_api.db.database import AWAY, Database
+from beffroi_api.db.database import Database
 from beffroi_api.modules.audit.chain.seal import Head
 from beffroi_api.modules.audit.service import Trail, UnsealedTrailError
 from beffroi_common.bus import Bus
@@ -48,13 +48,8 @@ def main(bus: Callable[[], Bus] | None = None) -> None:
     arguments = parser.parse_args()
     if arguments.command == "verify" and not (arguments.head or arguments.published):
         parser.error("verify: say what the trail must go through (--published, or --head): rows cut off do not show")
-    database, trail = open_trail()
-    try:
+    with open_trail("audit") as (database, trail):
         _COMMANDS[arguments.command](database, trail, arguments, bus or _kafka)
-    except AWAY:
-        sys.exit("audit: the database does not answer: nothing is known of the trail")
-    finally:
-        database.close()
 
 
 def _verify(database: Database, trail: Trail, arguments: argparse.Namespace, bus: Callable[[], Bus]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from beffroi_api.db import migrations
-from beffroi_api.db.database import Database
+from beffroi_api.db.database import AWAY, Database
 from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_api.modules.audit.service import Trail
 from beffroi_api.process.settings import DatabaseUrl, Key, key_bytes
@@ -46,21 +48,35 @@ def load(model: type[Settings]) -> Settings:
         sys.exit(f"{PREFIX}*: {explain(error)}")
 
 
-def open_database(url: str) -> Database:
-    """The database at `url`, which must be there and of this version; ends the process with a sentence where not."""
+@contextmanager
+def open_database(command: str, url: str) -> Iterator[Database]:
+    """The database at `url`, which must be there and of this version.
+
+    Ends the process with a sentence and status 1 where it is not, or where it goes away while the command runs: what
+    was begun is undone then.
+    """
     database = Database(url, pool_size=1)
     try:
         migrations.check(database)
+        yield database
     except migrations.DatabaseNotReady as error:
-        sys.exit(str(error))
-    return database
+        sys.exit(f"{command}: {error}")
+    except AWAY as error:
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        sys.exit(
+            f"{command}: the database {database.address} does not answer any more ({reason}): nothing more was done; "
+            "see that it runs, and type the command again"
+        )
+    finally:
+        database.close()
 
 
-def open_trail() -> tuple[Database, Trail]:
-    """The database named by the environment, and its trail."""
+@contextmanager
+def open_trail(command: str) -> Iterator[tuple[Database, Trail]]:
+    """The database named by the environment, and its trail; see `open_database`."""
     settings = load(TrailSettings)
-    database = open_database(settings.database_url)
-    return database, Trail(database, SystemClock(), Seal(key_bytes(settings.trail_key)))
+    with open_database(command, settings.database_url) as database:
+        yield database, Trail(database, SystemClock(), Seal(key_bytes(settings.trail_key)))
 
 
 def invoked_by() -> str:

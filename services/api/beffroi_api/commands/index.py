@@ -41,14 +41,12 @@ def main() -> None:
     parser.add_argument("command", choices=["rebuild"])
     parser.parse_args()
     settings = load(IndexSettings)
-    database = open_database(settings.database_url)
-    try:
+    with open_database("index", settings.database_url) as database:
         stores = Stores(MinioStore(name, each) for name, each in settings.stores.items())
-        compared = rebuild(database, stores, timedelta(days=settings.retention_days))
-    except (StoreUnavailable, StoreDenied) as reason:
-        sys.exit(f"index: {reason}")
-    finally:
-        database.close()
+        try:
+            compared = rebuild(database, stores, timedelta(days=settings.retention_days))
+        except (StoreUnavailable, StoreDenied) as reason:
+            sys.exit(f"index: {reason}")
     print(f"index: {compared.objects} recordings in the stores, {compared.added} of them were not in the index")
     print("index: the api reads the bus from its beginning again")
 

@@ -21,17 +21,14 @@ from beffroi_common.runtime.clock import SystemClock
 def main() -> None:
     """Run one command; end with status 1 and a reason where it cannot be done."""
     arguments = _parser().parse_args()
-    database, trail = open_trail()
-    clock = SystemClock()
-    users = Users(database, trail, Passwords(parallel=1), clock, invoked_by(), sessions.end_all_of)
-    try:
-        _COMMANDS[arguments.command](users, arguments)
-    except ValidationError as error:
-        sys.exit(f"users: {explain(error)}")
-    except UserError as error:
-        sys.exit(f"users: {error}")
-    finally:
-        database.close()
+    with open_trail("users") as (database, trail):
+        users = Users(database, trail, Passwords(parallel=1), SystemClock(), invoked_by(), sessions.end_all_of)
+        try:
+            _COMMANDS[arguments.command](users, arguments)
+        except ValidationError as error:
+            sys.exit(f"users: {explain(error)}")
+        except UserError as error:
+            sys.exit(f"users: {error}")
 
 
 def _add(users: Users, arguments: argparse.Namespace) -> None:
