@@ -15,12 +15,14 @@ class Publication:
     """Publishes one recording after the other, for one thread.
 
     A message that was handed to the producer waits there for as long as the broker is away. So what is published again
-    after "retry later" is waited for, and not sent a second time.
+    after "retry later" is waited for, and not sent a second time. But of one object another version may have been made
+    meanwhile, by whoever lost its camera and got it back: what was said last must be what is stored.
     """
 
     def __init__(self, producer: Producer) -> None:
         self._deliveries = Deliveries(producer)
-        self._sent: set[tuple[str, RecordingState]] = set()
+        self._sent: dict[str, tuple[RecordingState, str]] = {}
+        """By key, what was said last: how it is, and the digest of which content."""
 
     def publish(self, recording: Recording, partition: int) -> None:
         """Send it, and wait until the broker has acknowledged it. One that it never takes is said, and given up.
@@ -28,10 +30,10 @@ class Publication:
         Raises:
             RetryLater: it has not, in time, or takes none at present. Publish the very same again.
         """
-        said = (recording.key, recording.state)
-        if said not in self._sent:
+        said = (recording.state, recording.sha256)
+        if self._sent.get(recording.key) != said:
             self._deliveries.send(RECORDINGS, recording.key, recording, partition=partition)
-            self._sent.add(said)
+            self._sent[recording.key] = said
         if self._flushed():
             raise RetryLater(
                 f"the broker did not acknowledge in time that a recording is {recording.state.value}; "

@@ -95,6 +95,20 @@ def test_the_next_is_sent_also_in_place_of_one_that_was_given_up() -> None:
     assert [state.value for _, state in producer.sent] == ["stored", "stored", "destroyed", "stored"]
 
 
+def test_another_version_of_an_object_is_sent_though_the_first_one_waits() -> None:
+    """Who lost a camera while the broker was away, and got it back, makes its segment anew, with more pictures."""
+    producer = Patient()
+    publication = Publication(producer)
+    first, second = recording(0), recording(0).model_copy(update={"sha256": "1" * 64})
+    producer.away = True
+    for version in (first, second, second, first):
+        with pytest.raises(RetryLater):
+            publication.publish(version, 1)
+    producer.away = False
+    publication.publish(first, 1)
+    assert len(producer.sent) == 3, "what is said last is what is stored"
+
+
 def test_a_recording_that_is_refused_ends_nobody() -> None:
     broker = MemoryBroker()
     producer = RefusingProducer(MemoryBus(broker).producer())
