@@ -31,6 +31,7 @@ from beffroi_common.contracts import Alert, AlertState, Camera, CameraRule, Came
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.runtime.settings import KafkaSettings
 from beffroi_common.topics import ALERTS, STATUS, TRACKS, dead_letter_topic
+from beffroi_detector.rules.__main__ import _with_data_folder
 from beffroi_detector.rules.app import Failed, SteadyFlow, _config, _position, _StateWriter, make_app
 from beffroi_detector.rules.processor import TracksProcessor
 from beffroi_detector.rules.settings import RulesSettings
@@ -328,6 +329,17 @@ def test_resuming_twice_throws_nothing_away() -> None:
     flow.suspend()
     flow.resume()
     assert len(cleared) == 2
+
+
+def test_the_folder_of_a_run_is_nobody_elses_and_goes_with_it() -> None:
+    """A name that is known beforehand is one that another account of the machine can prepare."""
+    with _with_data_folder(SETTINGS) as first, _with_data_folder(SETTINGS) as second:
+        assert first.data_folder is not None
+        assert second.data_folder is not None
+        assert first.data_folder != second.data_folder
+        assert first.data_folder.stat().st_mode & 0o077 == 0
+        assert _config(first, partitions=7)["datadir"] == str(first.data_folder)
+    assert not first.data_folder.exists()
 
 
 def test_faust_is_told_what_matters() -> None:

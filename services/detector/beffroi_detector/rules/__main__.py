@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
@@ -43,8 +46,7 @@ TALKATIVE = ("faust", "mode", "aiokafka")
 
 def main() -> None:
     """Run until asked to stop."""
-    settings = load(RulesSettings)
-    with running(SERVICE, settings) as runtime:
+    with _with_data_folder(load(RulesSettings)) as settings, running(SERVICE, settings) as runtime:
         if settings.log_level != "debug":
             for talkative in TALKATIVE:
                 logging.getLogger(talkative).setLevel(logging.WARNING)
@@ -65,6 +67,16 @@ def main() -> None:
                 asyncio.run(_process(bus, cameras, partitions, settings, runtime))
         finally:
             cameras.close()
+
+
+@contextmanager
+def _with_data_folder(settings: RulesSettings) -> Iterator[RulesSettings]:
+    """Settings that name a folder, be it one for this run alone, which goes with it."""
+    if settings.data_folder is not None:
+        yield settings
+        return
+    with TemporaryDirectory(prefix="beffroi-rules-") as folder:
+        yield settings.model_copy(update={"data_folder": Path(folder)})
 
 
 def _wait_for_broker(cameras: Table[Camera], settings: RulesSettings, runtime: Runtime) -> int | None:

@@ -383,7 +383,7 @@ def _config(settings: RulesSettings, partitions: int) -> dict[str, Any]:
         "topic_disable_leader": True,
         "store": "memory://",
         "Table": ForwardTable,
-        "datadir": str(settings.data_folder),
+        "datadir": str(settings.data_folder or ""),
         "web_enabled": False,
     }
 

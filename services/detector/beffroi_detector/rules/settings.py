@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from pydantic import Field
@@ -16,8 +15,9 @@ class RulesSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="BEFFROI_RULES_")
 
-    data_folder: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()) / "beffroi-rules")
-    """Faust wants a folder of its own. Nothing that matters is in it: the table lives on the bus."""
+    data_folder: Path | None = None
+    """Faust wants a folder of its own. Nothing that matters is in it: the table lives on the bus. None: one that is
+    made for this run, which no other account could have prepared."""
     changelog_replicas: int = Field(default=1, ge=1, le=5)
     """Copies of the table's changelog: as many as the other topics have."""
     stream_buffer: int = Field(default=256, ge=1, le=4096)
