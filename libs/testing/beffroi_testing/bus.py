@@ -234,6 +234,17 @@ class _MemoryReader:
         """See `Consumer.ends`."""
         return {each: Offsets(self._broker.begin(each), len(self._broker.log(each))) for each in self.assignment()}
 
+    def ask_ends(self) -> Mapping[Partition, int] | None:
+        """See `Consumer.ask_ends`."""
+        denied = any(topic in self._broker.denied for topic, _ in self._next)
+        if self._broker.away or (denied and not self._broker.tells_ends):
+            return None
+        return {partition: len(self._broker.log(partition)) for partition in self._next}
+
+    def reached(self) -> Mapping[Partition, int]:
+        """See `Consumer.reached`."""
+        return self._next
+
     def _take(self) -> Record | None:
         if self._broker.away:
             return None
@@ -266,17 +277,6 @@ class MemoryFollower(_MemoryReader):
     def committed(self) -> Mapping[Partition, int]:
         """Nothing."""
         return {}
-
-    def ask_ends(self) -> Mapping[Partition, int] | None:
-        """See `Follower.ask_ends`."""
-        denied = any(topic in self._broker.denied for topic, _ in self._next)
-        if self._broker.away or (denied and not self._broker.tells_ends):
-            return None
-        return {partition: len(self._broker.log(partition)) for partition in self._next}
-
-    def reached(self) -> Mapping[Partition, int]:
-        """See `Follower.reached`."""
-        return self._next
 
     def close(self) -> None:
         """See `Consumer.close`."""

@@ -210,6 +210,14 @@ class _FaultyReader:
         """See `Consumer.caught_up`."""
         return self._real.caught_up()
 
+    def ask_ends(self) -> Mapping[Partition, int] | None:
+        """See `Consumer.ask_ends`."""
+        return self._real.ask_ends() if self._faults.reads else None
+
+    def reached(self) -> Mapping[Partition, int]:
+        """See `Consumer.reached`."""
+        return self._real.reached()
+
     def close(self) -> None:
         """See `Consumer.close`."""
         self._faults.step("close")
@@ -237,15 +245,6 @@ class FaultyFollower(_FaultyReader):
 
     def __init__(self, real: Follower, faults: Faults, topics: Sequence[Topic]) -> None:
         super().__init__(real, faults, topics)
-        self._follower = real
-
-    def ask_ends(self) -> Mapping[Partition, int] | None:
-        """See `Follower.ask_ends`."""
-        return self._follower.ask_ends() if self._faults.reads else None
-
-    def reached(self) -> Mapping[Partition, int]:
-        """See `Follower.reached`."""
-        return self._follower.reached()
 
 
 @dataclass

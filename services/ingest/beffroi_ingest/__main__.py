@@ -7,6 +7,7 @@ import sys
 import structlog
 
 from beffroi_common.bus import Consumer, from_the_beginning
+from beffroi_common.bus.age import TopicAge
 from beffroi_common.bus.dead_letters import Refusals
 from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.reporter import StatusReporter
@@ -55,6 +56,7 @@ class Ingest:
             on_bug=self._end_with,
             beat=lambda: runtime.health.beat("outbox"),
         )
+        self._age = TopicAge(CAMERAS, runtime.clock, may_be_truncated=True)  # it is read anew then
         refusals = Refusals(self._producer, SERVICE, [CAMERAS], runtime.clock)
         self._owner = Owner(
             self._new_stream,
@@ -62,6 +64,7 @@ class Ingest:
             self._status,
             refusals,
             runtime.clock,
+            is_stale=lambda: self._age.age_s > settings.configuration_age_s,
             was_frozen=lambda: self._bus.membership.in_doubt,
         )
 
@@ -81,22 +84,26 @@ class Ingest:
             sys.exit(1)
 
     def _follow(self, consumer: Consumer) -> None:
-        clock, said_at_s = self._runtime.clock, self._runtime.clock.monotonic_s()
+        wait = Backoff(self._runtime.clock, self._settings.retry_log_s, self._settings.retry_log_s)
+        wait.failed()
         while not self._runtime.stop.is_set():
             self._runtime.health.beat()
             record = consumer.poll(POLL_S)
+            self._age.measure(consumer)
             if record is not None:
                 self._owner.take(record)
             elif consumer.caught_up():
                 self._owner.reconcile()
                 self._runtime.health.set_ready("assigned")
-            elif clock.monotonic_s() - said_at_s > self._settings.retry_log_s:
-                said_at_s = clock.monotonic_s()
-                log.warning(
-                    "waiting to be given cameras: is the broker running and reachable, are the topics made, and are "
-                    "there fewer instances than partitions?",
-                    bootstrap_servers=self._settings.kafka.bootstrap_servers,
-                )
+            else:
+                self._owner.tell()
+                if wait.is_due():
+                    wait.failed()
+                    log.warning(
+                        "waiting to be given cameras: is the broker running and reachable, are the topics made, and "
+                        "are there fewer instances than partitions?",
+                        bootstrap_servers=self._settings.kafka.bootstrap_servers,
+                    )
 
     def _new_stream(self, camera: Camera) -> CameraStream:
         return CameraStream(

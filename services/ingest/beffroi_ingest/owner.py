@@ -28,6 +28,14 @@ from .outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
+STALE = (
+    "unheard_configuration",
+    "It is not known whether cameras were changed, removed or switched off, since cameras.v1 cannot be read: those "
+    "known before are filmed on. Look at the broker, and at ingest's right to read that topic.",
+)
+"""To film on shows nothing to anybody: the masker has an age of its own, and lets nothing pass that it knows nothing
+of. To stop would lose, at each trouble of the broker's, what nobody asked to lose."""
+
 STOP_S = 2.0
 """Longest wait for all threads together when cameras go to another instance; who still waits for a dead camera sends
 nothing."""
@@ -43,6 +51,7 @@ class Owner:
         status: where disabled cameras are named.
         refusals: takes configurations that cannot be read, and ends a release that understands none.
         clock: for time-outs.
+        is_stale: says whether what the topic says now has not been known for too long.
         was_frozen: says whether this process stood still for so long that the group gave its partitions away.
     """
 
@@ -51,6 +60,7 @@ class Owner:
     status: StatusReporter
     refusals: Refusals
     clock: Clock
+    is_stale: Callable[[], bool] = lambda: False
     was_frozen: Callable[[], bool] = lambda: False
     _wanted: dict[str, tuple[Camera, Partition]] = field(default_factory=dict)
     _streams: dict[str, CameraStream] = field(default_factory=dict)
@@ -84,7 +94,10 @@ class Owner:
                 self._streams[name] = self.new_stream(camera)
                 self._streams[name].start()
         self._series.retain(self._streams)
-        self._tell()
+        for name, (camera, _) in self._wanted.items():
+            if not camera.enabled:
+                self.status.camera(name, Level.OK, "disabled", "The camera is switched off in its configuration.")
+        self.tell()
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         """Their records follow. Of what was lost before, these come back, and the rest is another instance's."""
@@ -167,13 +180,13 @@ class Owner:
             if not stream.join(max(0.0, deadline_s - self.clock.monotonic_s())):
                 stream.abandon()
 
-    def _tell(self) -> None:
-        for name, (camera, _) in self._wanted.items():
-            if not camera.enabled:
-                self.status.camera(name, Level.OK, "disabled", "The camera is switched off in its configuration.")
+    def tell(self) -> None:
+        """Say how this instance is."""
         counters = {"cameras": len(self._streams)} | self.outbox.counters()
         if (complaint := self.outbox.complaint) is not None:
             self.status.service(Level.ERROR, "outbox_filling", complaint, counters)
+        elif self._streams and self.is_stale():
+            self.status.service(Level.ERROR, *STALE, counters)
         else:
             self.status.service(counters=counters)
 

@@ -183,7 +183,10 @@ def test_a_member_knows_where_it_began_and_where_the_end_is(bus: Bus, group: str
     read_until(second, lambda seen: len(mine(seen, camera)) == 1)
     assert second.begun_at(record.source) == record.offset + 1
     assert second.ends()[record.source].end >= record.offset + 2
+    read_until(second, lambda _: second.caught_up() and second.reached() == second.ask_ends())
+    assert second.reached()[record.source] >= record.offset + 2
     second.close()
+    assert not second.assignment()
 
 
 def test_without_a_commit_everything_is_read_again(bus: Bus, group: str) -> None:

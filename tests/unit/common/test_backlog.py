@@ -64,6 +64,20 @@ def test_what_is_unread_counts_from_when_all_was_read(clock: ManualClock) -> Non
     assert lag(backlog)[0] == pytest.approx(50), "a camera that was off for long is not a reader that is behind"
 
 
+def test_a_partition_of_which_nothing_was_heard_yet_is_not_up_to_date(clock: ManualClock) -> None:
+    backlog = Backlog(clock)
+    backlog.measure({}, {RAW: Offsets(100, 200)})
+    clock.advance(400)
+    backlog.measure({}, {RAW: Offsets(100, 200)})
+    assert lag(backlog)[0] == pytest.approx(400)
+    assert backlog.complaint is not None
+    backlog.measure({}, {RAW: Offsets(200, 200)})
+    assert lag(backlog)[0] == 0, "it holds nothing"
+    clock.advance(10)
+    backlog.measure({RAW: 200}, {RAW: Offsets(100, 200)})
+    assert lag(backlog)[0] == 0, "it was read to its end, though nothing came"
+
+
 def test_deleting_by_bytes_shortens_what_is_left(clock: ManualClock) -> None:
     backlog = Backlog(clock)
     read(backlog, clock, 1000)

@@ -10,7 +10,8 @@ from queue import Queue
 import pytest
 
 from beffroi_common.bus import Absent, Table
-from beffroi_common.bus.table import ASK_EVERY_S, TableDeadError, TableStaleError, TopicTruncatedError
+from beffroi_common.bus.age import ASK_EVERY_S, TopicTruncatedError
+from beffroi_common.bus.table import TableDeadError, TableStaleError
 from beffroi_common.contracts import Viewers
 from beffroi_common.topics import VIEWERS
 from beffroi_local.process import await_condition
@@ -129,7 +130,7 @@ def test_past_its_age_it_says_nothing_until_the_broker_is_heard_again(
     advance(broker, MAX_AGE_S - 5)
     assert table.get("before") == viewers("before"), "until then what was known counts"
     advance(broker, 10)
-    await_true(lambda: table._ask_at_s > broker.clock.monotonic_s())  # it asks again, in vain
+    await_true(lambda: table._age._ask_at_s > broker.clock.monotonic_s())  # it asks again, in vain
     for use in (lambda: table.get("before"), table.values):
         with pytest.raises(TableStaleError, match=VIEWERS.name):
             use()

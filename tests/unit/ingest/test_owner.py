@@ -22,6 +22,7 @@ from beffroi_common.contracts import (
     DeadLetter,
     FrameBatch,
     Level,
+    ServiceStatus,
     Stream,
 )
 from beffroi_common.contracts.status import decode_status
@@ -115,6 +116,26 @@ def test_a_camera_runs_from_its_first_configuration_to_its_last(site: Site) -> N
     assert site.running == ["gate"]
     site.say(None)
     assert site.running == []
+
+
+def test_while_configurations_may_have_changed_unheard_cameras_run_on_and_it_is_said(site: Site) -> None:
+    site.owner.is_stale = lambda: True
+    site.owner.tell()
+    assert service_codes(site) == ["running"], "it films nobody"
+    site.clock.advance(10)
+    site.say(camera())
+    assert service_codes(site)[-1] == "unheard_configuration"
+    assert site.running == ["gate"]
+    site.owner.lost([(CAMERAS.name, 0)])
+    site.clock.advance(10)
+    site.owner.tell()
+    assert service_codes(site)[-1] == "unheard_configuration"
+    assert site.running == ["gate"]
+
+
+def service_codes(site: Site) -> list[str]:
+    said = [decode_status(record.value or b"") for record in site.broker.records(STATUS)]
+    return [each.code for each in said if isinstance(each, ServiceStatus)]
 
 
 def test_nothing_runs_before_all_was_read(site: Site) -> None:

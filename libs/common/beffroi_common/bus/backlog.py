@@ -168,8 +168,8 @@ class Backlog:
 
     def _behind_s(self, read: _Read, needed: int | None, ends: Offsets) -> float:
         now_ms = self._now_ms()
-        if needed is None:  # nothing was read of it yet: its first record will tell
-            return 0.0
+        if needed is None:  # nothing was heard of it yet: its oldest record, if it has any, may be as old as the wait
+            return 0.0 if ends.end == (ends.begin or 0) else max(0.0, now_ms - read.all_read_ms) / 1000
         if needed >= ends.end:
             read.marks.clear()
             read.all_read_ms = now_ms

@@ -256,21 +256,24 @@ class Consumer(Protocol):
     def ends(self) -> Mapping[Partition, Offsets]:
         """What the broker has of each partition that is read, without those it has said nothing of. Asks nobody."""
 
-    def close(self) -> None:
-        """Leave."""
-
-
-class Follower(Consumer, Protocol):
-    """Reads all partitions of its topics, in no group, and can tell how much of them it has read."""
-
     def ask_ends(self) -> Mapping[Partition, int] | None:
-        """Ask the broker now where each partition ends: the next offset that it would give.
+        """Ask the broker now where each partition that is read ends: the next offset that it would give.
 
         None: it does not answer, or does not let this reader read. Waits for it for a few seconds.
         """
 
     def reached(self) -> Mapping[Partition, int]:
-        """The offset up to which each partition was read; never less than it was, even if the broker lost the rest."""
+        """The offset up to which each partition was read since it was assigned, where anything of it was heard.
+
+        Never less than it was, even if the broker lost the rest.
+        """
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class Follower(Consumer, Protocol):
+    """Reads all partitions of its topics, in no group."""
 
 
 class PartitionReader(Protocol):

@@ -202,7 +202,8 @@ class _Loop:
         """Take stock of what is not read yet, and of what is not done with."""
         ends = self._consumer.ends()
         self._processor.unread([each for each, offsets in ends.items() if self._due.get(each, 0) < offsets.end])
-        self._backlog.measure(self._safe(self._consumer.assignment()), ends)
+        reached = {each: offset for each, offset in self._consumer.reached().items() if each not in self._due}
+        self._backlog.measure(reached | self._safe(self._consumer.assignment()), ends)
 
     def _regulate(self) -> None:
         """Read what may be handed over; what came while its partition was paused goes first."""

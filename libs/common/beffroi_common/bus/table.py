@@ -1,15 +1,10 @@
-"""A compacted topic as a dictionary that keeps itself up to date, and knows how old what it says may be.
-
-Silence proves nothing: a topic on which nothing is said and one that may not be read any more look alike. So the broker
-is asked every few seconds where the topic ends. Once all up to there is read, the table is as it was when that was
-asked; its *age* counts from then on.
-"""
+"""A compacted topic as a dictionary that keeps itself up to date, and knows how old what it says may be."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -18,19 +13,17 @@ import structlog
 from beffroi_common.contracts import InvalidMessageError
 from beffroi_common.errors import Fatal, RetryLater, is_unforeseen
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.runtime.metrics import RECORD_CRASHES, TABLE_AGE_SECONDS
+from beffroi_common.runtime.metrics import RECORD_CRASHES
 from beffroi_common.topics import Topic
 
-from .interfaces import Bus, Follower, Partition, Record, Start
+from .age import TopicAge
+from .interfaces import Bus, Record, Start
 
 log = structlog.get_logger(__name__)
 
 Value = TypeVar("Value")
 
 POLL_TIMEOUT_S = 0.1
-
-ASK_EVERY_S = 2.0
-"""The broker is asked so often where the topic ends."""
 
 
 class TableDeadError(Fatal):
@@ -39,13 +32,6 @@ class TableDeadError(Fatal):
 
 class TableStaleError(RetryLater):
     """The broker was not heard for so long that what the table says may be out of date: wait until it is again."""
-
-
-class TopicTruncatedError(Fatal):
-    """The topic ends before what was read of it: it was made anew, or its broker lost some of it.
-
-    What was lost is not known, so nothing that was read may count; the process starts again with what is there.
-    """
 
 
 class Absent(Enum):
@@ -87,11 +73,8 @@ class Table(Generic[Value]):
             name: of the thread.
         """
         self._bus = bus
-        self._clock = clock
         self._max_age_s = max_age_s
-        self._current_at_s = -math.inf
-        self._asked: tuple[float, Mapping[Partition, int]] | None = None
-        self._ask_at_s = -math.inf
+        self._age = TopicAge(topic, clock, may_be_truncated=max_age_s == math.inf)
         self._topic = topic
         self._decode = decode
         self._key_of = key_of
@@ -125,7 +108,7 @@ class Table(Generic[Value]):
     @property
     def age_s(self) -> float:
         """How long ago all that is on the topic was known for sure; infinite before it was for the first time."""
-        return self._clock.monotonic_s() - self._current_at_s
+        return self._age.age_s
 
     @property
     def is_stale(self) -> bool:
@@ -187,37 +170,11 @@ class Table(Generic[Value]):
                 record = follower.poll(POLL_TIMEOUT_S)
                 if record is not None:
                     self._take(record)
-                self._measure(follower)
+                self._age.measure(follower)
                 if record is None and not self._caught_up.is_set() and follower.caught_up() and self.age_s < math.inf:
                     self._caught_up.set()
         finally:
             follower.close()
-
-    def _measure(self, follower: Follower) -> None:
-        """Ask now and then where the topic ends, and note when all up to there is read."""
-        now_s = self._clock.monotonic_s()
-        if now_s >= self._ask_at_s:
-            TABLE_AGE_SECONDS.labels(topic=self._topic.name).set(self.age_s)
-            if self._asked is None and follower.assignment():
-                self._ask(follower, now_s)
-            if self.age_s < math.inf:  # whoever waits until it caught up is not kept waiting
-                self._ask_at_s = now_s + ASK_EVERY_S
-        if self._asked is not None:
-            asked_at_s, ends = self._asked
-            reached = follower.reached()
-            if all(reached.get(partition, -1) >= end for partition, end in ends.items()):
-                self._current_at_s, self._asked = asked_at_s, None
-
-    def _ask(self, follower: Follower, now_s: float) -> None:
-        ends = follower.ask_ends()
-        if ends is not None:
-            self._raise_if_truncated(ends, follower.reached())
-            self._asked = (now_s, ends)
-
-    def _raise_if_truncated(self, ends: Mapping[Partition, int], reached: Mapping[Partition, int]) -> None:
-        short = {each: end for each, end in ends.items() if end < reached.get(each, end)}
-        if short and self._max_age_s < math.inf:
-            raise TopicTruncatedError(f"{self._topic.name} ends at {short}, where {dict(reached)} was read already")
 
     def _take(self, record: Record) -> None:
         value = self._decoded(record)

@@ -37,17 +37,40 @@ class _KafkaReader:
         self._client = KafkaConsumerClient(config, logger=RdkafkaLog())
         self._assigned: set[Partition] = set()
         self._at_end: set[Partition] = set()
+        self._reached: dict[Partition, int] = {}
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
         found = poll(self._client, timeout_s)
-        if found is None or isinstance(found, Record):
+        if isinstance(found, Record):
+            self._note_reached(found.source, found.offset + 1)
             return found
-        self._note_end(found.partition, found.offset)
+        if found is not None:
+            self._at_end.add(found.partition)
+            self._note_reached(found.partition, found.offset)  # what lay before it may be compacted away
         return None
 
-    def _note_end(self, partition: Partition, offset: int) -> None:  # noqa: ARG002 - for whoever wants to know
-        self._at_end.add(partition)
+    def ask_ends(self) -> Mapping[Partition, int] | None:
+        """See `Consumer.ask_ends`."""
+        try:
+            return {each: self._watermarks(*each)[1] for each in self._assigned}
+        except KafkaException as error:
+            topics = sorted({topic for topic, _ in self._assigned})
+            log.warning("waiting for the broker", topics=topics, reason=error.args[0].str())
+            return None
+
+    def reached(self) -> Mapping[Partition, int]:
+        """See `Consumer.reached`."""
+        return self._reached
+
+    def _watermarks(self, topic: str, number: int) -> tuple[int, int]:
+        low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
+        return int(low), int(high)
+
+    def _note_reached(self, partition: Partition, offset: int) -> None:
+        """Never less: librdkafka itself begins anew where a topic lost its end, and whoever asks is to notice that."""
+        if partition in self._assigned:
+            self._reached[partition] = max(offset, self._reached.get(partition, 0))
 
     def pause(self, partitions: Collection[Partition]) -> None:
         """See `Consumer.pause`."""
@@ -163,7 +186,7 @@ class GroupConsumer(_KafkaReader):
             self._begun |= {each: positions[each].offset if each in positions else None for each in names}
             client.incremental_assign([_beginning(client, each, positions.get(each)) for each in sorted(names)])
         self._assigned |= names
-        self._at_end -= names
+        self._forget_read(names)
         if self._listener is not None:
             self._listener.assigned(names)
         self._membership.confirmed()
@@ -212,9 +235,14 @@ class GroupConsumer(_KafkaReader):
 
     def _drop(self, names: set[Partition]) -> None:
         self._assigned -= names
-        self._at_end -= names
+        self._forget_read(names)
         for name in names:
             self._committed.pop(name, None)
+
+    def _forget_read(self, names: set[Partition]) -> None:
+        self._at_end -= names
+        for name in names:
+            self._reached.pop(name, None)
 
 
 def _beginning(client: KafkaConsumerClient, partition: Partition, position: Position | None) -> TopicPartition:
@@ -236,28 +264,12 @@ class KafkaFollower(_KafkaReader):
         super().__init__(config | {"auto.offset.reset": start.value})
         self._topics = [topic.name for topic in topics]
         self._start = start
-        self._reached: dict[Partition, int] = {}
 
     def poll(self, timeout_s: float) -> Record | None:
         """See `Consumer.poll`."""
         if not self._assigned and not self._assign():
             return None
-        found = super().poll(timeout_s)
-        if found is not None:
-            self._note_reached(found.source, found.offset + 1)
-        return found
-
-    def ask_ends(self) -> Mapping[Partition, int] | None:
-        """See `Follower.ask_ends`."""
-        try:
-            return {each: self._watermarks(*each)[1] for each in self._assigned}
-        except KafkaException as error:
-            log.warning("waiting for the broker", topics=self._topics, reason=error.args[0].str())
-            return None
-
-    def reached(self) -> Mapping[Partition, int]:
-        """See `Follower.reached`."""
-        return self._reached
+        return super().poll(timeout_s)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """A follower has nothing to commit."""
@@ -291,15 +303,3 @@ class KafkaFollower(_KafkaReader):
         # Asked for now, not at the first fetch: what is sent after the follower was made must reach it.
         low, high = self._watermarks(topic, number)
         return low if self._start is Start.BEGINNING else high
-
-    def _watermarks(self, topic: str, number: int) -> tuple[int, int]:
-        low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=METADATA_TIMEOUT_S)
-        return int(low), int(high)
-
-    def _note_end(self, partition: Partition, offset: int) -> None:
-        super()._note_end(partition, offset)
-        self._note_reached(partition, offset)  # what lay before it may be compacted away
-
-    def _note_reached(self, partition: Partition, offset: int) -> None:
-        """Never less: librdkafka itself begins anew where a topic lost its end, and whoever asks is to notice that."""
-        self._reached[partition] = max(offset, self._reached.get(partition, 0))
