@@ -39,7 +39,10 @@ class Item:
 
 @dataclass(eq=False)
 class Line:
-    """The batches of one camera for one slot, in order. `held` came after `waiting`."""
+    """The batches of one camera for one slot, in order. `held` came after `waiting`.
+
+    Once one was put back they go one at a time, until one is delivered: else some would be taken before it.
+    """
 
     slot: int
     camera: str
@@ -48,6 +51,7 @@ class Line:
     held: deque[Item] = field(default_factory=deque)
     in_flight: dict[Item, None] = field(default_factory=dict)
     waiting_bytes: int = 0
+    one_at_a_time: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -167,14 +171,30 @@ class Lines:
             return False
         if delivered:
             line.backoff.reset()
+            line.one_at_a_time = False
         self._end_if_over(line)
         return True
+
+    def too_late(self, delivered: Item) -> list[Item]:
+        """Throw away what would come behind a later batch of its connection, and return it: no reader takes it."""
+        line = self._lines.get((delivered.slot, delivered.batch.camera))
+        if line is None or not line.waiting or line.waiting[0].number > delivered.number:
+            return []
+        epoch = delivered.batch.epoch
+        thrown = [each for each in line.waiting if each.number < delivered.number and each.batch.epoch == epoch]
+        for item in thrown:
+            line.waiting.remove(item)
+            self._count(line, -item.size_bytes)
+        self._leave_if_empty(line)
+        self._end_if_over(line)
+        return thrown
 
     def put_back(self, item: Item) -> list[Item]:
         """It cannot be handed over now, and its camera waits a while; return what had to be thrown out."""
         line = self._lines.get((item.slot, item.batch.camera))
         if line is not None and self._land(line, item):
             line.backoff.failed()
+            line.one_at_a_time = True
             self._return(line, [item])
         return self._thrown_out()
 
@@ -208,7 +228,7 @@ class Lines:
         return line
 
     def _may_send(self, line: Line) -> bool:
-        if not line.backoff.is_due():
+        if not line.backoff.is_due() or (line.one_at_a_time and line.in_flight):
             return False
         in_flight_bytes = self._in_flight_bytes[line.slot]
         share_bytes = self._in_flight_limit_bytes // len(self._lines_of_slot)

@@ -223,6 +223,7 @@ class Outbox:
             self._lose(item, "refused", str(refusal))
         elif self._settled(item, delivered=True):
             item.tally.delivered(item.batch)
+            self._lose_what_is_too_late(item)
             self._renewal.reset()
             self._overflowing = False
 
@@ -236,6 +237,14 @@ class Outbox:
         if self._settled(item, delivered=False):
             item.tally.lost(item.batch, reason)
             log.error("batch lost", camera=item.batch.camera, kind=reason, reason=explained)
+
+    def _lose_what_is_too_late(self, delivered: Item) -> None:
+        with self._changed:
+            late = self._lines.too_late(delivered)
+            self._note_change()
+        for item in late:
+            item.tally.lost(item.batch, "out_of_order")
+            log.error("batch lost: a later one was taken before it", camera=item.batch.camera)
 
     def _settled(self, item: Item, *, delivered: bool) -> bool:
         with self._changed:

@@ -236,6 +236,36 @@ def test_what_the_broker_takes_from_nobody_now_waits_in_its_order_and_is_not_los
     assert (tally.batches_out, tally.dropped) == (5, 0)
 
 
+def test_what_would_come_behind_a_later_batch_is_said_to_be_lost(broker: MemoryBroker, start: StartOutbox) -> None:
+    """Readers leave it out, and would call it a repeat."""
+    producer = Unreliable(MemoryBus(broker).producer())
+    producer.acknowledges = False
+    producer.refused = {1: RetryLater("no leader")}
+    tally, outbox = Tally("gate"), start(lambda: producer)
+    for number in range(3):
+        outbox.put(batch(number), 0, tally)
+    eventually(lambda: len(producer.sent) == 3)
+    producer.refused = {}
+    producer.acknowledges = True
+    assert outbox.drain(5)
+    assert [each.sequence for each in raw_batches(broker)] == [0, 2]
+    assert (tally.batches_out, tally.dropped) == (2, 1)
+
+
+def test_after_a_refusal_batches_go_one_at_a_time_until_one_is_taken(broker: MemoryBroker, start: StartOutbox) -> None:
+    producer = Unreliable(MemoryBus(broker).producer())
+    producer.refused = dict.fromkeys(range(3), RetryLater("the right to write was lost"))
+    tally, outbox = Tally("gate"), start(lambda: producer)
+    for number in range(3):
+        outbox.put(batch(number), 0, tally)
+    eventually(lambda: len(producer.sent) >= 6)
+    assert set(producer.sent[3:]) == {0}
+    producer.refused = {}
+    assert outbox.drain(5)
+    assert [each.sequence for each in raw_batches(broker)] == [0, 1, 2]
+    assert (tally.batches_out, tally.dropped) == (3, 0)
+
+
 def test_a_slot_that_nobody_takes_keeps_no_other_camera_waiting(broker: MemoryBroker, start: StartOutbox) -> None:
     gate, park, outbox = Tally("gate"), Tally("park"), start()
     for number in range(5):
