@@ -108,7 +108,7 @@ def _situation(processor: TracksProcessor, *, cameras_are_stale: bool) -> tuple[
     if cameras_are_stale:
         return STALE
     if processor.waits_for is not None:
-        return Level.ERROR, "waiting", f"Tracks wait, and no alert is raised: {processor.waits_for}"
+        return Level.ERROR, "alerts_wait", f"Tracks wait, and no alert is raised: {processor.waits_for}"
     return Level.OK, "running", ""
 
 
