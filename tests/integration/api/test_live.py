@@ -15,8 +15,8 @@ from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from structlog.testing import capture_logs
 from tests.application import NS, Running, eventually, film, number_of
 
-from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
+from beffroi_api.modules.live.looks.open_views import OpenView
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.stills.pictures import Still
 from beffroi_api.modules.live.streaming import session
@@ -307,13 +307,13 @@ def test_a_view_that_could_not_begin_leaves_no_row(
     app: Running, make_camera: Make, audited: Any, away: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_camera()
-    record = app.services.trail.record
+    begin = app.services.open_views.begin
 
-    def too_late(entry: Entry) -> None:
-        away(entry.action is Action.LIVE_STARTED)
-        record(entry)
+    def too_late(view: OpenView, entry: Entry) -> None:
+        away(True)
+        begin(view, entry)
 
-    monkeypatch.setattr(app.services.trail, "record", too_late)
+    monkeypatch.setattr(app.services.open_views, "begin", too_late)
     refused = denied(app, LIVE)
     away(False)
     assert (refused.status_code, refused.json()["code"]) == (503, "database_away")

@@ -15,6 +15,9 @@ from tests.messages import alert_of, recording_of
 from beffroi_api.db.tables import (
     Base,
 )
+from beffroi_api.modules.audit.schemas import Action
+from beffroi_api.modules.audit.service import Entry
+from beffroi_api.modules.live.looks.open_views import GONE_AFTER, OpenView, OpenViews
 from beffroi_api.modules.recordings.reindexing.comparison import Reindexing
 from beffroi_common.contracts import RecordingState
 from beffroi_common.recordings.naming import PREFIXES
@@ -100,6 +103,8 @@ def use(app: Running, folder: Path) -> None:
     stored = recording_of("gate", at, object_name=name)
     file = folder / "video"
     file.write_bytes(b"video")
+    killed = OpenViews(services.database, services.trail, clock)
+    killed.begin(OpenView("gate", "masked"), Entry("operator", "here", Action.LIVE_STARTED, "gate"))
     (store,) = services.recordings.stores.every()
     store.put(name, file, "video/mp4", metadata_of(stored, 0))
     app.administrator.put("/api/v1/cameras/gate", json=CAMERA).raise_for_status()
@@ -131,6 +136,8 @@ def test_with_the_clock_moved_on_only_what_stays_is_there(tmp_path: Path) -> Non
         clock.advance(A_YEAR_S)
         for chore in app.services.chores():
             chore.do()
+        for _ in range(GONE_AFTER + 1):
+            app.services.open_views.look()
         recordings = app.services.recordings
         list(Reindexing(recordings.database, recordings.stores, clock, recordings.retention, lambda: None).pieces())
         after = counted(app)

@@ -52,10 +52,12 @@ FOR_THE_SYSTEM = {
     "process/services.py",  # what is in memory is filtered there
     "modules/audit/service.py",  # the chain of the trail
     "modules/cameras/service.py",  # news, filtered by whoever receives them
+    "modules/live/looks/open_views.py",  # views of a process that is gone
     "news/follower.py",  # news, filtered by whoever receives them
     "modules/recordings/looks/served_ranges.py",  # into the one trail
     "modules/recordings/reindexing/comparison.py",  # the index has what the stores hold
     "modules/recordings/service.py",  # intake of the index
+    "modules/session/attempts/refusals.py",  # before anybody is known
     "modules/session/attempts/throttle.py",  # before anybody is known
     "modules/session/service.py",  # before anybody is known
     "modules/users/service.py",  # commands on the machine itself

@@ -37,6 +37,7 @@ from beffroi_api.db.tables import (
     InstallationRow,
     LeaseRow,
     NewsRow,
+    OpenViewRow,
     PlaybackRow,
     PositionRow,
     RecordingRow,
@@ -53,7 +54,7 @@ Also = Callable[["ScopedSession"], None]
 Values = Mapping[str, Any] | list[dict[str, Any]]
 """Of the parameters of a statement; a list: of many rows."""
 
-FILTERED: Final = frozenset({CameraRow, AlertRow, RecordingRow, AuditTableRow})
+FILTERED: Final = frozenset({CameraRow, AlertRow, RecordingRow, OpenViewRow, AuditTableRow})
 """Tables with rows about cameras."""
 
 UNFILTERED: Final[Mapping[type[Base], str]] = {
@@ -147,6 +148,7 @@ def _conditions(scope: Scope) -> tuple[ExecutableOption, ...]:
         CameraRow: scope.territory.condition(CameraRow.id, CameraRow.commune),
         AlertRow: AlertRow.camera.in_(in_scope),
         RecordingRow: RecordingRow.camera.in_(in_scope),
+        OpenViewRow: OpenViewRow.camera.in_(in_scope),
         AuditTableRow: or_(AuditTableRow.camera.in_(in_scope), own),
     }
     # Aliases too: a table that is joined to itself is read under another name.

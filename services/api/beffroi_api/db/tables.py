@@ -221,6 +221,20 @@ class PlaybackRow(Base):
     last_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class OpenViewRow(Base):
+    """A live view that is open, or whose process is gone: see `live.looks`. Its number means one view for ever."""
+
+    __tablename__ = "open_views"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    user: Mapped[str] = mapped_column(String(63))
+    address: Mapped[str] = mapped_column(String(64))
+    camera: Mapped[str] = mapped_column(String(63))
+    view: Mapped[str] = mapped_column(String(20))
+    began_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
 class AuditTableRow(Base):
     """A row of the trail; `hash` covers all of it and the hash of the row before, `seal` is the key's."""
 

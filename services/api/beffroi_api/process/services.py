@@ -22,6 +22,7 @@ from beffroi_api.bus.publisher import MakeSender, Publisher
 from beffroi_api.bus.viewers import ViewersSender
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
+from beffroi_api.housekeeping import Chore, Housekeeping
 from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
@@ -30,6 +31,7 @@ from beffroi_api.modules.cameras.service import CameraReader
 from beffroi_api.modules.events.news.decisions import DecisionNews
 from beffroi_api.modules.health.schemas import CameraServiceHealth, ServiceHealth
 from beffroi_api.modules.health.service import Statuses
+from beffroi_api.modules.live.looks.open_views import RENEW_EVERY_S, OpenViews
 from beffroi_api.modules.live.service import Reasons
 from beffroi_api.modules.live.streaming.annotated import AnnotatedLeases
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
@@ -102,6 +104,7 @@ class ProcessServices:
         self.settings, self.bus, self.clock, self.on_bug, self.beat = settings, bus, clock, on_bug, health.beat
         self.database = Database(settings.database_url, settings.database_pool)
         self.trail = Trail(self.database, clock, Seal(key_bytes(settings.trail_key)))
+        self.open_views = OpenViews(self.database, self.trail, clock)
         self.outbox = NewsOutbox()
         self.directory = CameraDirectory()
         self.passwords = Passwords(settings.session.parallel_hashes)
@@ -159,8 +162,12 @@ class ProcessServices:
         live = LiveIntake(
             self.bus, self.buffer, self.directory, self.settings.live, self.clock, lambda: self.beat("live")
         )
+        looks = Housekeeping(
+            [Chore(self.open_views.look, RENEW_EVERY_S)], self.clock, lambda: self.beat("looks"), lambda: True
+        )
         return [
             Worker("live", live.run, self.on_bug),
+            Worker("looks", looks.run, self.on_bug),
             Worker("news", self.news.run, self.on_bug, nudge=self.outbox.wake),
             Worker("publisher", self.publisher.run, self.on_bug, nudge=self.publisher.wake),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from beffroi_api.errors import no_camera
 from beffroi_api.http.presence import Presence
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
+from beffroi_api.modules.live.looks.open_views import OpenView
 from beffroi_api.modules.live.schemas import LiveState, View
 from beffroi_api.modules.live.service import DATABASE_AWAY
 from beffroi_api.process.services import ProcessServices
@@ -61,6 +63,7 @@ class LiveSession:
         self._view = view
         self._batches = 0
         self._said: LiveState | None = None
+        self._open = OpenView(camera, view.value)
         self._is_in_trail = True
         """Whether the row at the start may be there, so that one at the end belongs to it."""
 
@@ -184,10 +187,11 @@ class LiveSession:
         return news.is_current() or await self._services.lasting.run(self._who.username, news.catch_up)
 
     async def _remember_start(self) -> None:
+        entry = self._entry(Action.LIVE_STARTED)
         try:
-            await self._remember(Action.LIVE_STARTED)
+            await self._write(self._services.open_views.begin, entry)
         except AWAY:
-            self._is_in_trail = False
+            self._is_in_trail = False  # if it is after all, it ends there as that of a process that is gone
             raise
 
     async def _remember_end(self, seconds: int) -> None:
@@ -195,12 +199,15 @@ class LiveSession:
         while True:
             # Also when the server stops and cancels this: a task left to itself ends with the loop.
             with CancelScope(shield=True), suppress(*AWAY):
-                await self._remember(Action.LIVE_ENDED, seconds=seconds, batches=self._batches)
+                entry = self._entry(Action.LIVE_ENDED, seconds=seconds, batches=self._batches)
+                await self._write(self._services.open_views.end, entry)
                 return
             log.warning("the database does not answer: the end of a live view waits", camera=self._camera)
             await asyncio.sleep(RETRY_S)
 
-    async def _remember(self, action: Action, **details: int) -> None:
+    def _entry(self, action: Action, **details: int) -> Entry:
         full = {"view": self._view.value, **details}
-        entry = Entry(self._who.username, self._who.address, action, self._camera, details=full)
-        await self._services.lasting.run(self._who.username, self._services.trail.record, entry)
+        return Entry(self._who.username, self._who.address, action, self._camera, details=full)
+
+    async def _write(self, write: Callable[[OpenView, Entry], None], entry: Entry) -> None:
+        await self._services.lasting.run(self._who.username, write, self._open, entry)
