@@ -36,7 +36,7 @@ test: install-test ## Run all tests, against the real Kafka, MinIO, RTSP, Postgr
 	@$(PYTEST) -q $(SIDE_BY_SIDE) tests/contract tests/integration
 	@$(PYTEST) -q tests/e2e
 
-chaos: install-test ## Take the broker and the store away for five minutes each, frozen and killed (half an hour)
+chaos: install-test ## Take broker and store away for five minutes each, and freeze each service for one (forty minutes)
 	@$(PYTEST) -q -s tests/chaos
 
 lint: install-test ## Check format, lint, types and import contracts

@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.recordings import recordings_in
 
 from beffroi_common.contracts import Recording
+from beffroi_common.errors import RetryLater
 from beffroi_local import accounts, clips
 from beffroi_local.client import ApiClient
 from beffroi_local.programs import SERVICES
@@ -45,6 +47,15 @@ class System:
         """What the api lists of a camera."""
         now = datetime.now(UTC)
         return self.api.recordings(camera, now - timedelta(hours=1), now + timedelta(minutes=1))
+
+    def answers(self, camera: str) -> bool:
+        """Whether api and store say what there is of a camera."""
+        try:
+            self.segments(camera)
+            self.stored(camera)
+        except (httpx.HTTPError, RuntimeError, RetryLater):
+            return False
+        return True
 
     def stored(self, camera: str) -> list[tuple[Recording, bytes]]:
         """Every object of a camera, out of the store itself, in order of capture."""

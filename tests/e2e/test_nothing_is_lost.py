@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 
-import httpx
 import pytest
 from tests.e2e.system import Camera, System, running_system, wait_for
 from tests.recordings import numbers_in
@@ -55,17 +54,9 @@ def kill(system: System, service: str) -> float:
     system.stack.kill(service)
     wait_for(lambda: system.stack.pid(service) not in (0, before), f"{service} to come back")
     if service == "api":
-        wait_for(lambda: answers(system), "the api to answer again")
+        wait_for(lambda: system.answers(scene.PATTERN), "the api to answer again")
     wait_for(lambda: segments(system) > count + 1, f"pictures to be stored after {service} was killed")
     return killed_at_s
-
-
-def answers(system: System) -> bool:
-    try:
-        segments(system)
-    except (httpx.HTTPError, RuntimeError):
-        return False
-    return True
 
 
 def test_every_picture_is_stored_exactly_once(recorded: Recorded) -> None:
