@@ -181,7 +181,8 @@ class Owner:
                 stream.abandon()
 
     def tell(self) -> None:
-        """Say how this instance is."""
+        """Say how this instance is, and again what of its dead letters the broker did not take."""
+        self.refusals.turn()
         counters = {"cameras": len(self._streams)} | self.outbox.counters()
         if (complaint := self.outbox.complaint) is not None:
             self.status.service(Level.ERROR, "outbox_filling", complaint, counters)

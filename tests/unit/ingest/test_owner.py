@@ -7,11 +7,12 @@ from fractions import Fraction
 
 import pytest
 import structlog
+from tests.refusing import RefusingProducer
 from tests.unit.ingest.conftest import camera, raw_batches
 from tests.unit.ingest.test_outbox import batch
 
-from beffroi_common.bus import Record
-from beffroi_common.bus.dead_letters import DeadLetterLimit, Refusals, TooManyDeadLettersError
+from beffroi_common.bus import Record, RetryLater
+from beffroi_common.bus.dead_letters import RETRY_MOST_S, DeadLetterLimit, Refusals, TooManyDeadLettersError
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import (
     AccessUnit,
@@ -136,6 +137,17 @@ def test_while_configurations_may_have_changed_unheard_cameras_run_on_and_it_is_
 def service_codes(site: Site) -> list[str]:
     said = [decode_status(record.value or b"") for record in site.broker.records(STATUS)]
     return [each.code for each in said if isinstance(each, ServiceStatus)]
+
+
+def test_a_dead_letter_that_the_broker_does_not_take_now_is_sent_again(site: Site) -> None:
+    producer = RefusingProducer(MemoryBus(site.broker).producer())
+    producer.refusals[CAMERAS.dead_letters] = [RetryLater("not authorised"), None]
+    site.owner.refusals = Refusals(producer, "ingest", [CAMERAS], site.clock)
+    site.say(b"{")
+    assert not site.broker.records(CAMERAS.dead_letters)
+    site.clock.advance(RETRY_MOST_S)
+    site.owner.tell()
+    assert len(site.broker.records(CAMERAS.dead_letters)) == 1
 
 
 def test_nothing_runs_before_all_was_read(site: Site) -> None:
