@@ -165,3 +165,61 @@ def _put(value: Any, path: tuple[str, ...], leaf: Any) -> Any:
         place = int(path[0])
         return [*value[:place], _put(value[place], path[1:], leaf), *value[place + 1 :]]
     return leaf  # a change before took the place of all this
+
+
+def whole_camera(name: str, slot: int = 0) -> dict[str, Any]:
+    """A camera of which everything is said that can be said."""
+    corners = [[0.1, 0.1], [0.9, 0.15], [0.8, 0.9], [0.15, 0.8]]
+    return {
+        "id": name,
+        "name": "Gate",
+        "commune": "Lille",
+        "slot": slot,
+        "enabled": True,
+        "source": {"url": "pattern:160x96@5", "credentials": "gate", "transport": "tcp"},
+        "source_version": 1,
+        "nominal_fps": 5.0,
+        "masking": {
+            "mode": "burn",
+            "polygons": [corners, [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]],
+            "version": 3,
+            "decided_by": "dpo",
+            "decided_at": "2026-01-01T00:00:00Z",
+            "reason": "windows",
+            "drawn_on": {
+                "width": 160,
+                "height": 96,
+                "pixel_aspect": 1.0,
+                "cropped_left": 0,
+                "cropped_top": 0,
+            },
+        },
+        "zones": [
+            {"id": "z", "name": "Crossroads", "kind": "sensitive", "shape": "polygon", "points": corners},
+            {"id": "line", "name": "Stop", "kind": "stop_line", "shape": "line", "points": corners[:2]},
+        ],
+        "rules": [
+            {
+                "id": "loitering",
+                "rule": "loitering",
+                "version": 1,
+                "parameters": {
+                    "threshold_s": 10.0,
+                    "radius_height": 0.1,
+                    "gap_s": 3.0,
+                    "schedule": {"start": "22:00", "end": "06:00", "timezone": "Europe/Paris"},
+                },
+                "geometry": {"zone": "z"},
+            }
+        ],
+        "legal_bases": [
+            {
+                "analytic": "loitering",
+                "purpose": "essai",
+                "reference": "1",
+                "starts_at": "2026-01-01T00:00:00Z",
+                "ends_at": "2027-01-01T00:00:00Z",
+            }
+        ],
+        "version": 7,
+    }

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
-from tests.hostile import one_by_one, streams
+from tests.hostile import changed, one_by_one, streams, value_by_value, whole_camera
 from tests.unit.masker.bench import Bench
 from tests.unit.masker.conftest import MakeRaw
 
 from beffroi_common.bus import InvalidRecord, Record
 from beffroi_common.bus.keyed import InlineExecutor
-from beffroi_common.contracts import Camera, DrawnPicture
+from beffroi_common.contracts import Camera, DrawnPicture, FrameBatch, InvalidMessageError
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import FRAMES_RAW
-from beffroi_masker.stream import Limits
+from beffroi_masker.stream import Limits, MaskedStream, Outcome
 
 EPOCH = 2**51
 """Of the good batches: no hostile one has it."""
@@ -56,3 +59,29 @@ def test_no_raw_batch_ends_the_masker(
         for batch in fresh:
             give(batch.encode())
         assert len(bench.masked()) == before + len(fresh)
+
+
+def test_no_decision_ends_the_masker(
+    make_raw: MakeRaw, noise: Callable[..., Any], limits: Limits, quality: Quality
+) -> None:
+    (raw,) = make_raw(noise(1, 160, 96), per_batch=1)
+    stream, epochs, good = MaskedStream(limits, quality), itertools.count(), whole_camera("gate")
+
+    def mask_by(message: dict[str, Any]) -> list[Outcome]:
+        with contextlib.suppress(InvalidMessageError):
+            camera = Camera.decode(json.dumps(message).encode())
+            if camera.masking is not None:
+                return stream.mask(replace(raw, epoch=next(epochs)), 0, camera.masking)
+        return []
+
+    for message in value_by_value(good):
+        mask_by(message)
+
+    @settings(deadline=None, suppress_health_check=list(HealthCheck))
+    @given(message=changed(good))
+    def hostile(message: dict[str, Any]) -> None:
+        mask_by(message)
+
+    hostile()
+    (outcome,) = mask_by(good)
+    assert isinstance(outcome.result, FrameBatch)
