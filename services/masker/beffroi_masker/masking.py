@@ -20,6 +20,9 @@ FILL_CHROMA = 128
 _TOUCH = 1e-6
 """Pixels by which an edge is widened: far above the rounding of 64-bit corners, far below anything visible."""
 
+_COUNT = np.int16
+"""Of edges that touch one pixel, 2,048 at most, and of rows or columns: half the memory of a picture of 8K."""
+
 Corners = Sequence[tuple[float, float]]
 Cover = NDArray[np.bool_]
 Edges = NDArray[np.float64]
@@ -41,7 +44,7 @@ def raster(polygons: Iterable[Corners], width: int, height: int) -> Cover:
     Returns:
         (height, width), True where covered; read-only.
     """
-    touched = np.zeros((height, width + 1), dtype=np.int32)
+    touched = np.zeros((height, width + 1), dtype=_COUNT)
     cover = np.zeros((height, width), dtype=np.bool_)
     for polygon in polygons:
         corners = np.asarray(polygon, dtype=np.float64) * (width, height)
@@ -71,7 +74,7 @@ def widened_cover(cover: Cover, part: float) -> Cover:
 
 def _any_within(cover: Cover, length: int) -> Cover:
     """For each run of so many rows, which columns any of them covers."""
-    counts = np.cumsum(np.pad(cover, ((1, 0), (0, 0))), axis=0, dtype=np.int32)
+    counts = np.cumsum(np.pad(cover, ((1, 0), (0, 0))), axis=0, dtype=_COUNT)
     return counts[length:] > counts[:-length]
 
 
@@ -129,18 +132,20 @@ class PlaneMask:
 def _cover_inside(cover: Cover, edges: Edges) -> None:
     """Cover pixels whose centre is inside, by the even-odd rule: each edge flips all that lies to the right of it."""
     height, width = cover.shape
-    top, bottom = _clip(np.floor(edges[..., 1].min()), height), _clip(np.ceil(edges[..., 1].max()), height)
-    flips = np.zeros((bottom - top, width + 1), dtype=np.int32)
+    x, y = edges[..., 0], edges[..., 1]
+    top, bottom = _clip(np.floor(y.min()), height), _clip(np.ceil(y.max()), height)
+    left, right = _clip(np.floor(x.min()), width), _clip(np.ceil(x.max()), width)
+    flips = np.zeros((bottom - top, right - left + 1), dtype=np.bool_)
     for (x1, y1), (x2, y2) in edges:
         if y1 == y2:
             continue
         rows = np.arange(_clip(np.ceil(min(y1, y2) - 0.5), height), _clip(np.ceil(max(y1, y2) - 0.5), height))
-        x = x1 + (rows + 0.5 - y1) * (x2 - x1) / (y2 - y1)
-        flips[rows - top, _columns(np.ceil(x - 0.5), width)] += 1
-    cover[top:bottom] |= _running_sum(flips) % 2 == 1
+        crossed = x1 + (rows + 0.5 - y1) * (x2 - x1) / (y2 - y1)
+        flips[rows - top, _columns(np.ceil(crossed - 0.5), left, right) - left] ^= True
+    cover[top:bottom, left:right] |= np.logical_xor.accumulate(flips[:, :-1], axis=1)
 
 
-def _touch_edge(touched: NDArray[np.int32], edge: NDArray[np.float64]) -> None:
+def _touch_edge(touched: NDArray[np.int16], edge: NDArray[np.float64]) -> None:
     """Note every pixel that the edge touches: in each row of pixels, from its leftmost to its rightmost point there.
 
     `touched` holds differences along each row: +1 at the first pixel, -1 after the last.
@@ -154,16 +159,16 @@ def _touch_edge(touched: NDArray[np.int32], edge: NDArray[np.float64]) -> None:
         slope = (x2 - x1) / (y2 - y1)
         near = x1 + (np.clip(rows, y1, y2) - y1) * slope
         far = x1 + (np.clip(rows + 1, y1, y2) - y1) * slope
-    touched[rows, _columns(np.floor(np.minimum(near, far) - _TOUCH), width)] += 1
-    touched[rows, _columns(np.floor(np.maximum(near, far) + _TOUCH) + 1, width)] -= 1
+    touched[rows, _columns(np.floor(np.minimum(near, far) - _TOUCH), 0, width)] += 1
+    touched[rows, _columns(np.floor(np.maximum(near, far) + _TOUCH) + 1, 0, width)] -= 1
 
 
-def _running_sum(differences: NDArray[np.int32]) -> NDArray[np.int32]:
-    return np.cumsum(differences[:, :-1], axis=1, dtype=np.int32)
+def _running_sum(differences: NDArray[np.int16]) -> NDArray[np.int16]:
+    return np.cumsum(differences[:, :-1], axis=1, dtype=_COUNT)
 
 
-def _columns(x: NDArray[np.float64], width: int) -> NDArray[np.intp]:
-    return np.clip(x, 0, width).astype(np.intp)
+def _columns(x: NDArray[np.float64], first: int, last: int) -> NDArray[np.intp]:
+    return np.clip(x, first, last).astype(np.intp)
 
 
 def _clip(row: float, height: int) -> int:
