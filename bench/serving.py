@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import cycle
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -19,6 +20,7 @@ from typing import Any
 
 import uvicorn
 from tests.application import PASSWORD, Surroundings, film, prepare
+from tests.messages import recording_of
 
 from beffroi_api.http.app import create_app
 from beffroi_api.http.paths import API_PREFIX
@@ -27,9 +29,10 @@ from beffroi_api.http.server import config
 from beffroi_api.modules.recordings.video.stores import Stores
 from beffroi_api.services import Services
 from beffroi_common.contracts import CameraStatus, Level
+from beffroi_common.recordings.naming import segment_id
 from beffroi_common.runtime.clock import SystemClock
 from beffroi_common.runtime.health import Health
-from beffroi_common.topics import FRAMES_MASKED, STATUS
+from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, STATUS
 from beffroi_testing import MemoryBroker, MemoryBus, MemoryStore
 
 SAYING = ("ingest", "masker", "recorder", "rules")
@@ -37,6 +40,11 @@ SAYING = ("ingest", "masker", "recorder", "rules")
 
 SAID_EVERY_S = 5.0
 """As they do."""
+
+RECORDED = "segments/gate.mp4"
+SEGMENT_BYTES = 8_000_000
+VIDEO = f"/cameras/gate/recordings/{segment_id(f'recordings/{RECORDED}')}/video"
+"""Of the one recording."""
 
 FILLER_BYTES = 100_000
 """Of each of five pictures a second: 4 Mbit/s."""
@@ -72,9 +80,9 @@ class Api:
 class Visitor:
     """One connection that asks one thing after the other."""
 
-    def __init__(self, api: Api, cookie: str = "") -> None:
+    def __init__(self, api: Api, cookie: str = "", source: str = "127.0.0.1") -> None:
         self.cookie = cookie
-        self._connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=60)
+        self._connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=60, source_address=(source, 0))
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> int:
         """Returns the status of the answer, once it is whole."""
@@ -130,7 +138,8 @@ def camera_name(number: int) -> str:
 def _serve(database_url: str, folder: Path, cameras: int, changes: dict[str, Any], started: Connection) -> None:
     clock = SystemClock()
     bus = MemoryBus(MemoryBroker(slots=2, clock=clock))
-    around = Surroundings(database_url, bus, [MemoryStore(clock)], clock, folder, changes)
+    store = MemoryStore(clock)
+    around = Surroundings(database_url, bus, [store], clock, folder, changes)
     prepare(around)
     settings = around.settings
 
@@ -138,6 +147,8 @@ def _serve(database_url: str, folder: Path, cameras: int, changes: dict[str, Any
         health = Health(clock, settings.heartbeat_timeout_s)
         return Services(settings, bus, Stores(around.stores), clock, health, lambda bug: print(f"bug: {bug!r}"))
 
+    if not cameras:
+        _record(bus, store, folder)
     threading.Thread(target=_say, args=(bus, cameras), daemon=True).start()
     threading.Thread(target=_play, args=(bus,), daemon=True).start()
     served = config(settings, create_app(settings, services, folder))
@@ -163,6 +174,15 @@ def _say(bus: MemoryBus, cameras: int) -> None:
             )
             producer.send(STATUS, status.key, status)
         time.sleep(SAID_EVERY_S / cameras)
+
+
+def _record(bus: MemoryBus, store: MemoryStore, folder: Path) -> None:
+    """A minute of one camera, an hour ago."""
+    at, content, file = SystemClock().now() - timedelta(hours=1), bytes(SEGMENT_BYTES), folder / "segment.mp4"
+    file.write_bytes(content)
+    stored = recording_of("gate", at, content, object_name=RECORDED)
+    store.put(RECORDED, file, "video/mp4", {})
+    bus.producer().send(RECORDINGS, stored.key, stored, partition=0)
 
 
 def _play(bus: MemoryBus) -> None:

@@ -22,7 +22,12 @@ from beffroi_common.recordings.naming import segment_id
 
 V1 = "/api/v1"
 NEVER = 10**9
-PATIENT = {"failures_per_account_and_address": NEVER, "failures_per_address": NEVER, "failures_per_account": NEVER}
+PATIENT = {
+    "failures_per_account_and_address": NEVER,
+    "failures_per_address": NEVER,
+    "failures_per_account": NEVER,
+    "most_per_person": NEVER,
+}
 FUZZ = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 CORNERS = [[0, 0], [1, 0], [1, 1]]
