@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from beffroi_common.bus import InvalidRecord, Processor, Record
 from beffroi_common.contracts import FrameBatch, frames_pb2
+from beffroi_common.topics import Topic
 
 ALL = slice(None)
 
@@ -43,6 +47,47 @@ OF_A_PICTURE: dict[str, Sequence[Any]] = {
 
 MOVED = (-(2**63), -(2**53), -(2**40), 2**40, 2**53 - 100, 2**53, 2**62)
 """Ticks by which the whole media clock is put elsewhere."""
+
+
+class Feed:
+    """Hands messages of one camera to a processor, as the loop of the bus does."""
+
+    def __init__(self, processor: Processor, topic: Topic, listen: Callable[[], None] = lambda: None) -> None:
+        """Begin at the first offset.
+
+        Args:
+            processor: that is tried.
+            topic: whose messages it takes.
+            listen: called after each series of messages.
+        """
+        self._processor = processor
+        self._topic = topic
+        self._listen = listen
+        self._offsets = count()
+
+    def give(self, payload: bytes) -> None:
+        """One message, which may be refused."""
+        with contextlib.suppress(InvalidRecord):
+            self._processor.handle(Record(self._topic.name, 0, next(self._offsets), "gate", payload, 0))
+        self._processor.tick()
+        list(self._processor.settled())
+
+    def give_hostile(self, good: Sequence[FrameBatch]) -> None:
+        """These batches, with each field by itself at its worst, then as Hypothesis makes series of them."""
+        for payloads in one_by_one(good):
+            self._series(payloads)
+
+        @settings(deadline=None, suppress_health_check=list(HealthCheck))
+        @given(payloads=streams(good))
+        def hostile(payloads: list[bytes]) -> None:
+            self._series(payloads)
+
+        hostile()
+
+    def _series(self, payloads: Sequence[bytes]) -> None:
+        for payload in payloads:
+            self.give(payload)
+        self._listen()
 
 
 def one_by_one(good: Sequence[FrameBatch]) -> Iterator[list[bytes]]:

@@ -10,11 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
-from tests.hostile import changed, one_by_one, streams, value_by_value, whole_camera
+from tests.hostile import Feed, changed, value_by_value, whole_camera
 from tests.unit.masker.bench import Bench
 from tests.unit.masker.conftest import MakeRaw
 
-from beffroi_common.bus import InvalidRecord, Record
 from beffroi_common.bus.keyed import InlineExecutor
 from beffroi_common.contracts import Camera, DrawnPicture, FrameBatch, InvalidMessageError
 from beffroi_common.media.encoding import Quality
@@ -33,31 +32,12 @@ def test_no_raw_batch_ends_the_masker(
         assert gate.masking is not None
         drawn = gate.masking.model_copy(update={"drawn_on": DrawnPicture(width=64, height=48)})
         bench.configure(gate.model_copy(update={"masking": drawn}))
-        offsets = iter(range(10**9))
-
-        def give(payload: bytes) -> None:
-            with contextlib.suppress(InvalidRecord):
-                bench.masker.handle(Record(FRAMES_RAW.name, 0, next(offsets), "gate", payload, 0))
-            bench.masker.tick()
-            list(bench.masker.settled())
-
-        for payloads in one_by_one(good):
-            for payload in payloads:
-                give(payload)
-            bench.listen(15)
-
-        @settings(deadline=None, suppress_health_check=list(HealthCheck))
-        @given(payloads=streams(good))
-        def hostile(payloads: list[bytes]) -> None:
-            for payload in payloads:
-                give(payload)
-            bench.listen(15)
-
-        hostile()
+        feed = Feed(bench.masker, FRAMES_RAW, lambda: bench.listen(15))
+        feed.give_hostile(good)
         fresh = make_raw(noise(6, 64, 48), gop=3, per_batch=3, epoch=EPOCH)
         before = len(bench.masked())
         for batch in fresh:
-            give(batch.encode())
+            feed.give(batch.encode())
         assert len(bench.masked()) == before + len(fresh)
 
 

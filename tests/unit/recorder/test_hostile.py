@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from hypothesis import HealthCheck, given, settings
-from tests.hostile import one_by_one, streams
+from tests.hostile import Feed
 from tests.unit.recorder.conftest import Film, Site, Start
 
-from beffroi_common.bus import InvalidRecord
-from beffroi_common.bus.interfaces import Record
 from beffroi_common.topics import FRAMES_MASKED
 
 GOOD_EPOCH = 2**51
@@ -18,28 +13,11 @@ GOOD_EPOCH = 2**51
 def test_no_masked_batch_ends_the_recorder(film: Film, site: Site, start: Start) -> None:
     good = film(4, epoch=2**40)
     life = start()
-    offsets = iter(range(10**9))
-
-    def give(payload: bytes) -> None:
-        with contextlib.suppress(InvalidRecord):
-            life.recorder.handle(Record(FRAMES_MASKED.name, 0, next(offsets), "gate", payload, 0))
-        life.recorder.tick()
-        list(life.recorder.settled())
-
-    for payloads in one_by_one(good):
-        for payload in payloads:
-            give(payload)
-
-    @settings(deadline=None, suppress_health_check=list(HealthCheck))
-    @given(payloads=streams(good))
-    def hostile(payloads: list[bytes]) -> None:
-        for payload in payloads:
-            give(payload)
-
-    hostile()
+    feed = Feed(life.recorder, FRAMES_MASKED)
+    feed.give_hostile(good)
     before = len(site.recordings)
     for batch in film(4, epoch=GOOD_EPOCH):
-        give(batch.encode())
+        feed.give(batch.encode())
     for _ in range(int(site.idle_s) + 5):
         site.clock.advance(1.0)
         life.recorder.tick()
