@@ -19,14 +19,16 @@ from beffroi_api.bus.intake import IndexIntake
 from beffroi_api.bus.positions import Positions
 from beffroi_api.errors import NoPicture
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
+from beffroi_api.modules.health.service import Statuses
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.stills.pictures import from_batches
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.live.streaming.wire import message as live_message
 from beffroi_api.process.settings import LiveSettings
-from beffroi_common.bus import Backlog, InvalidRecord, Record
+from beffroi_common.bus import Absent, Backlog, InvalidRecord, Record
 from beffroi_common.bus.batches import masked_batch
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
+from beffroi_common.contracts.status import decode_status
 from beffroi_common.topics import ALERTS, FRAMES_MASKED, RECORDINGS
 from beffroi_testing import ManualClock
 
@@ -105,3 +107,47 @@ def test_no_masked_batch_ends_a_live_view_or_a_still() -> None:
         give(payloads)
     FUZZ(given(payloads=streams(good))(give))()
     assert buffer.offer(View.MASKED, replace(good[0], epoch=2**51))
+
+
+def test_no_status_ends_the_table_of_statuses_or_a_page() -> None:
+    clock = ManualClock()
+    news: list[str] = []
+    statuses = Statuses(clock, timedelta(seconds=30), lambda each: news.append(each.model_dump_json()), "service/api/a")
+    at = clock.now().isoformat()
+    about_camera = {
+        "kind": "camera",
+        "camera": "gate",
+        "service": "masker",
+        "level": "ok",
+        "code": "masked",
+        "message": "",
+        "at": at,
+        "counters": {"frames_in": 1},
+        "resting_rules": {"r": "rule_unknown"},
+    }
+    about_service = {
+        "kind": "service",
+        "service": "masker",
+        "instance": "a",
+        "level": "ok",
+        "code": "running",
+        "message": "",
+        "at": at,
+        "started_at": at,
+        "counters": {"cameras": 1},
+    }
+
+    def say(message: dict[str, Any]) -> None:
+        with suppress(InvalidRecord):
+            said = decode_status(json.dumps(message).encode())
+            statuses.changed(said.key, said)
+        assert all(each.model_dump_json() for each in (*statuses.of_camera("gate"), *statuses.all_services()))
+        for key in list(statuses._services)[8:]:
+            statuses.changed(key, Absent.MISSING)
+
+    for good in (about_camera, about_service):
+        for message in value_by_value(good):
+            say(message)
+        FUZZ(given(message=changed(good))(say))()
+        say(good)
+    assert news
