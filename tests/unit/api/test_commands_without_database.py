@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from tests.application import PASSWORD, TRAIL_KEY
+from tests.application import PASSWORD, SECOND_FACTOR_KEY, TRAIL_KEY
 
 from beffroi_api import commands
 from beffroi_api.commands import migrate
@@ -30,6 +30,7 @@ TYPED = [
     ("audit", "verify", "--head", f"1:{'0' * 64}:{'0' * 64}"),
     ("audit", "head"),
     ("audit", "seal", "--rows", "1", "--last-hash", "0" * 64),
+    ("audit", "rotate"),
     ("index", "rebuild"),
     ("migrate",),
 ]
@@ -44,6 +45,7 @@ LOST = [OperationalError("SELECT 1", {}, GONE), InterfaceError("SELECT 1", {}, G
 def typing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BEFFROI_API_DATABASE_URL", f"sqlite:///{tmp_path / 'api.sqlite3'}")
     monkeypatch.setenv("BEFFROI_API_TRAIL_KEY", TRAIL_KEY)
+    monkeypatch.setenv("BEFFROI_API_TRAIL_FORMER_KEYS", f'["{SECOND_FACTOR_KEY}"]')
     for name, value in (("ENDPOINT", "127.0.0.1:9"), ("ACCESS_KEY", "key"), ("SECRET_KEY", "secret")):
         monkeypatch.setenv(f"BEFFROI_API_STORES__RECORDINGS__{name}", value)
     monkeypatch.setattr(sys, "argv", ["migrate"])

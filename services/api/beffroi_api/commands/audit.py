@@ -1,4 +1,4 @@
-"""`python -m beffroi_api.commands.audit <verify|head|seal>`: say whether the audit trail is whole.
+"""`python -m beffroi_api.commands.audit <verify|head|seal|rotate>`: say whether the audit trail is whole.
 
 verify --published        reads the whole trail and sees that it goes through every head that the api published
 verify --head ROWS:HASH:SIGNATURE
@@ -7,6 +7,8 @@ head                      prints the head of the trail as it is, for whoever not
 seal --rows N --last-hash HASH
                           once, after the release that brought the key: seals the N rows from before it, if
                           they are what `verify` of the release before printed
+rotate                    hands the trail over from the last key of trail_former_keys to trail_key; every process that
+                          writes it is stopped before, and started with the new settings afterwards
 
 Ends with status 0 only where everything asked for was found.
 """
@@ -21,7 +23,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from beffroi_api.bus.heads import published
-from beffroi_api.commands.database import PREFIX, load, open_trail
+from beffroi_api.commands.database import PREFIX, invoked_by, load, open_trail
 from beffroi_api.db import installation
 from beffroi_api.db.database import Database
 from beffroi_api.modules.audit.chain.seal import Head
@@ -88,6 +90,11 @@ def _seal(_database: Database, trail: Trail, arguments: argparse.Namespace, _bus
     print(f"audit: {arguments.rows} rows sealed")
 
 
+def _rotate(_database: Database, trail: Trail, _arguments: argparse.Namespace, _bus: Callable[[], Bus]) -> None:
+    trail.rotate(invoked_by(), "local")
+    print(f"audit: handed over to the key that is set; head {trail.head()}")
+
+
 def _published(database: Database, bus: Callable[[], Bus]) -> list[Head]:
     identity = installation.known_id(database)
     try:
@@ -107,6 +114,7 @@ _COMMANDS: dict[str, Callable[[Database, Trail, Any, Callable[[], Bus]], None]] 
     "verify": _verify,
     "head": _head,
     "seal": _seal,
+    "rotate": _rotate,
 }
 
 
@@ -122,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     expected.add_argument("--head", type=Head.read, action="append", metavar="ROWS:HASH:SIGNATURE")
     expected.add_argument("--published", action="store_true", help="every head on the bus")
     commands.add_parser("head", help="print the head")
+    commands.add_parser("rotate", help="hand the trail over to a new key")
     seal = commands.add_parser("seal", help="seal the rows of a release before the key")
     seal.add_argument("--rows", type=int, required=True)
     seal.add_argument("--last-hash", required=True)

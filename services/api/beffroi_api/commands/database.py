@@ -14,9 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import AWAY, Database
-from beffroi_api.modules.audit.chain.seal import Seal
-from beffroi_api.modules.audit.service import Trail
-from beffroi_api.process.settings import DatabaseUrl, Key, key_bytes
+from beffroi_api.modules.audit.service import Trail, TrailKeyError
+from beffroi_api.process.settings import DatabaseUrl, Key, seal_of
 from beffroi_common.contracts.base import explain
 from beffroi_common.runtime.clock import SystemClock
 
@@ -35,6 +34,7 @@ class TrailSettings(DatabaseSettings):
     """What a command needs that reads the trail or adds to it."""
 
     trail_key: Key
+    trail_former_keys: tuple[Key, ...] = ()
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)
@@ -61,6 +61,8 @@ def open_database(command: str, url: str) -> Iterator[Database]:
         yield database
     except migrations.DatabaseNotReady as error:
         sys.exit(f"{command}: {error}")
+    except TrailKeyError as error:
+        sys.exit(f"{command}: {error}")
     except AWAY as error:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         sys.exit(
@@ -76,7 +78,7 @@ def open_trail(command: str) -> Iterator[tuple[Database, Trail]]:
     """The database named by the environment, and its trail; see `open_database`."""
     settings = load(TrailSettings)
     with open_database(command, settings.database_url) as database:
-        yield database, Trail(database, SystemClock(), Seal(key_bytes(settings.trail_key)))
+        yield database, Trail(database, SystemClock(), seal_of(settings.trail_key, settings.trail_former_keys))
 
 
 def invoked_by() -> str:

@@ -22,6 +22,7 @@ def main() -> None:
     """Run one command; end with status 1 and a reason where it cannot be done."""
     arguments = _parser().parse_args()
     with open_trail("users") as (database, trail):
+        trail.require_key()
         users = Users(database, trail, Passwords(parallel=1), SystemClock(), invoked_by(), sessions.end_all_of)
         try:
             _COMMANDS[arguments.command](users, arguments)

@@ -23,7 +23,6 @@ from beffroi_api.bus.viewers import ViewersSender
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.housekeeping import Chore, Housekeeping
-from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry, Trail
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
@@ -47,7 +46,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.health import Health
 from beffroi_common.topics import STATUS
 
-from .settings import ProcessSettings, key_bytes
+from .settings import ProcessSettings, seal_of
 
 STARTING = Scope.system("pictures and events of every camera are filtered in memory")
 
@@ -103,7 +102,7 @@ class ProcessServices:
     ) -> None:
         self.settings, self.bus, self.clock, self.on_bug, self.beat = settings, bus, clock, on_bug, health.beat
         self.database = Database(settings.database_url, settings.database_pool)
-        self.trail = Trail(self.database, clock, Seal(key_bytes(settings.trail_key)))
+        self.trail = Trail(self.database, clock, seal_of(settings.trail_key, settings.trail_former_keys))
         self.open_views = OpenViews(self.database, self.trail, clock)
         self.outbox = NewsOutbox()
         self.directory = CameraDirectory()
@@ -179,9 +178,11 @@ class ProcessServices:
 
         Raises:
             DatabaseNotReady: it is away or of another version.
+            TrailKeyError: the audit trail goes on under another key.
         """
         is_ours = self.database.is_sqlite and self.database.is_there
         (migrations.upgrade if is_ours else migrations.check)(self.database)
+        self.trail.require_key()
         self.news.begin()
         self.directory.load(self.cameras.every(STARTING), self.cameras.communes(STARTING))
         self.table.start()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_common.runtime.settings import Port, ServiceSettings
 
 MIB = 1024 * 1024
@@ -54,6 +55,11 @@ Key = Annotated[SecretStr, AfterValidator(_is_drawn)]
 def key_bytes(key: Key) -> bytes:
     """The key itself."""
     return bytes.fromhex(key.get_secret_value())
+
+
+def seal_of(key: Key, former: Iterable[Key]) -> Seal:
+    """The seal of the trail, as settings say it."""
+    return Seal(key_bytes(key), [key_bytes(each) for each in former])
 
 
 class SessionSettings(BaseModel):
@@ -134,6 +140,9 @@ class ProcessSettings(ServiceSettings):
     trail_key: Key
     """Seals each row of the audit trail. It has no default and lies outside of the database: whoever can write that
     must not be able to write history. The same for every process on one database."""
+    trail_former_keys: tuple[Key, ...] = ()
+    """Keys before it, the oldest first, in JSON: rows are verified by the key of their time. See `commands.audit
+    rotate`."""
     database_pool: int = Field(default=10, ge=1)
     """Connections kept; the threadpool of the endpoints has 40 threads, which rarely all ask the database."""
     max_body_bytes: int = Field(default=512 * 1024, ge=1024)

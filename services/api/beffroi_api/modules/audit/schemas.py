@@ -39,6 +39,7 @@ class Action(StrEnum):
     SECOND_FACTOR_ASKED = "second_factor_asked"
     SECOND_FACTOR_WRONG = "second_factor_wrong"
     AUDIT_READ = "audit_read"
+    TRAIL_KEY_CHANGED = "trail_key_changed"
 
 
 class AuditRow(BaseModel):

@@ -7,7 +7,7 @@ by a signed head, which the api publishes outside of the database each minute, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from beffroi_api.authz.roles import Identity
@@ -72,6 +72,10 @@ class UnsealedTrailError(Exception):
     """Rows of a release before the key cannot be sealed: says why."""
 
 
+class TrailKeyError(Exception):
+    """The trail goes on under another key than the one that is set: says what to do."""
+
+
 class Trail:
     """Adds to the chain and reads it."""
 
@@ -85,6 +89,56 @@ class Trail:
     def add(self, session: ScopedSession, entry: Entry) -> None:
         """Add a row within a transaction, as its last statement: the chain is locked from here to the commit."""
         last = repository.last(session)
+        self._refuse_over(last)
+        self._append(session, last, entry, self._seal.era)
+
+    def require_key(self) -> None:
+        """See that the trail goes on under the key that is set.
+
+        Raises:
+            TrailKeyError: its last row is another key's.
+        """
+        with self._database.read(SCOPE) as session:
+            last = repository.newest(session)
+        if last is None or last.seal is None or self._is_handed_to_us(last):
+            return
+        if last.action == Action.TRAIL_KEY_CHANGED or not self._seal.is_of_row(last.hash, last.seal):
+            raise TrailKeyError(
+                "the last row of the audit trail was not sealed with the trail_key that is set: set the key of before, "
+                "or hand the trail over to this one (`commands.audit rotate`); if it is right, the row was changed"
+            )
+
+    def rotate(self, user: str, address: str) -> None:
+        """Hand the trail over from the last of the former keys to the one that is set. All of it must be whole.
+
+        Raises:
+            TrailKeyError: no former key is set, or the trail is not theirs.
+        """
+        if self._seal.era == 0:
+            raise TrailKeyError("no former key is set (trail_former_keys): there is nothing to hand over from")
+        with self._database.write(SCOPE) as session:
+            last = repository.last(session)
+            whole, eras = self._walk(session, ())
+            if not whole.is_whole or len(eras) != self._seal.era:
+                raise TrailKeyError("the trail is not whole under the former keys, or was handed over already")
+            entry = Entry(user, address, Action.TRAIL_KEY_CHANGED, details=self._hand_over(self._seal.era))
+            self._append(session, last, entry, self._seal.era - 1)
+
+    def _hand_over(self, era: int) -> dict[str, str]:
+        return {"from": self._seal.name(era - 1), "to": self._seal.name(era)}
+
+    def _is_handed_to_us(self, row: AuditTableRow) -> bool:
+        return row.action == Action.TRAIL_KEY_CHANGED and row.details.get("to") == self._seal.name()
+
+    def _refuse_over(self, last: AuditTableRow | None) -> None:
+        """Whoever has a key that is over adds nothing."""
+        if last is None or self._is_handed_to_us(last):
+            return
+        is_handed_on = last.action == Action.TRAIL_KEY_CHANGED
+        if is_handed_on or any(self._seal.is_of_row(last.hash, last.seal, era) for era in range(self._seal.era)):
+            raise TrailKeyError("the audit trail goes on under another key than the trail_key that is set")
+
+    def _append(self, session: ScopedSession, last: AuditTableRow | None, entry: Entry, era: int) -> None:
         row = AuditTableRow(
             id=last.id + 1 if last else 1,
             at=self._clock.now(),
@@ -97,7 +151,7 @@ class Trail:
             previous_hash=last.hash if last else FIRST,
         )
         row.hash = digest(row)
-        row.seal = self._seal.of_row(row.hash)
+        row.seal = self._seal.of_row(row.hash, era)
         session.add(row)
         session.flush()
 
@@ -125,22 +179,43 @@ class Trail:
         return None if row is None else self._seal.sign(row.id, row.hash)
 
     def verify(self, heads: Iterable[Head] = ()) -> Verdict:
-        """Read the whole chain, and see that it goes through each of these heads."""
-        awaited = tuple(heads)
+        """Read the whole chain, and see that it goes through each of these heads. Each row and head is verified by the
+        key of its time, and the last of it by the key that is set.
+        """
+        with self._database.read(SCOPE) as session:
+            verdict, eras = self._walk(session, tuple(heads))
+        if verdict.broken_at is None and verdict.rows and len(eras) <= self._seal.era:
+            return replace(verdict, broken_at=verdict.rows)  # it was never handed over to our key
+        return verdict
+
+    def _walk(self, session: ScopedSession, awaited: tuple[Head, ...]) -> tuple[Verdict, list[int]]:
+        """What was found, and the first row after each handing over: era 0 begins with the first."""
         count, previous, met = 0, FIRST, set[Head]()
         at_row: dict[int, list[Head]] = {}
         for head in awaited:
             at_row.setdefault(head.rows, []).append(head)
-        broken_at = None
-        with self._database.read(SCOPE) as session:
-            for row in repository.oldest_first(session):
-                if row.id != count + 1 or row.previous_hash != previous or not self._is_sound(row):
+        broken_at, eras = None, [1]
+        for row in repository.oldest_first(session):
+            fits = row.id == count + 1 and row.previous_hash == previous and row.hash == digest(row)
+            if not fits or not self._seal.is_of_row(row.hash, row.seal, len(eras) - 1):
+                broken_at = row.id
+                break
+            count, previous = row.id, row.hash
+            # Whoever had both keys may have signed a head that ends with the row that hands over.
+            signers = [len(eras) - 1]
+            if row.action == Action.TRAIL_KEY_CHANGED:
+                if len(eras) > self._seal.era or row.details != self._hand_over(len(eras)):
                     broken_at = row.id
                     break
-                count, previous = row.id, row.hash
-                met.update(head for head in at_row.get(count, ()) if head.hash == previous)
-        missed = tuple(head for head in awaited if head not in met or not self._seal.is_signed(head))
-        return Verdict(count, previous, broken_at, missed)
+                eras.append(row.id + 1)
+                signers.append(len(eras) - 1)
+            met.update(
+                head
+                for head in at_row.get(count, ())
+                if head.hash == previous and any(self._seal.is_signed(head, era) for era in signers)
+            )
+        missed = tuple(head for head in awaited if head not in met)
+        return Verdict(count, previous, broken_at, missed), eras
 
     def seal_rows(self, rows: int, last_hash: str) -> None:
         """Seal the rows that a release before the key wrote: exactly so many, the last of which has this hash.
@@ -157,9 +232,6 @@ class Trail:
                 row.seal = self._seal.of_row(row.hash)
             if (count, previous) != (rows, last_hash):
                 raise UnsealedTrailError(f"{count} rows have no seal and the last hash is {previous}: not as was noted")
-
-    def _is_sound(self, row: AuditTableRow) -> bool:
-        return row.hash == digest(row) and self._seal.is_of_row(row.hash, row.seal)
 
 
 def _kept(subject: str | None) -> str | None:

@@ -501,7 +501,7 @@ export interface components {
          * @description What was done. A closed list: reports are written against it.
          * @enum {string}
          */
-        Action: "signed_in" | "sign_in_failed" | "signed_out" | "denied" | "live_started" | "live_ended" | "still_seen" | "alert_still_seen" | "video_seen" | "alert_acknowledged" | "camera_saved" | "camera_removed" | "masking_decided" | "zones_saved" | "legal_bases_saved" | "user_added" | "user_disabled" | "password_set" | "password_changed" | "password_wrong" | "sessions_ended" | "second_factor_set" | "second_factor_removed" | "second_factor_asked" | "second_factor_wrong" | "audit_read";
+        Action: "signed_in" | "sign_in_failed" | "signed_out" | "denied" | "live_started" | "live_ended" | "still_seen" | "alert_still_seen" | "video_seen" | "alert_acknowledged" | "camera_saved" | "camera_removed" | "masking_decided" | "zones_saved" | "legal_bases_saved" | "user_added" | "user_disabled" | "password_set" | "password_changed" | "password_wrong" | "sessions_ended" | "second_factor_set" | "second_factor_removed" | "second_factor_asked" | "second_factor_wrong" | "audit_read" | "trail_key_changed";
         /**
          * AlertPage
          * @description Newest first. `next` goes into `before` for the page after.

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beffroi_common.contracts import TrailHead
+
+NAME_CHARACTERS = 16
 
 TOKEN = re.compile(r"(\d{1,15}):([0-9a-f]{64}):([0-9a-f]{64})")
 
@@ -46,26 +49,37 @@ class Head:
 
 
 class Seal:
-    """Makes seals and signatures, and knows its own."""
+    """Makes seals and signatures by the key in force, and knows those of the keys before it.
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    Keys follow each other in *eras*, counted from the oldest. What was made in one era is not taken in another: whoever
+    gets hold of a key that is over must not be able to go on with it.
+    """
 
-    def of_row(self, digest: str) -> str:
-        """What a row with this hash carries."""
-        return self._mac(f"row\n{digest}")
+    def __init__(self, key: bytes, former: Sequence[bytes] = ()) -> None:
+        """`key` is in force, `former` were before it, the oldest first."""
+        self._keys = (*former, key)
+        self.era = len(former)
+        """The present one."""
 
-    def is_of_row(self, digest: str, seal: str | None) -> bool:
-        """Whether a row with this hash was written with the key."""
-        return seal is not None and hmac.compare_digest(self.of_row(digest).encode(), seal.encode())
+    def of_row(self, digest: str, era: int | None = None) -> str:
+        """What a row with this hash carries, at present or in another era."""
+        return self._mac(era, f"row\n{digest}")
 
-    def sign(self, rows: int, digest: str) -> Head:
+    def is_of_row(self, digest: str, seal: str | None, era: int | None = None) -> bool:
+        """Whether a row with this hash was written with the key of an era, at first the present one."""
+        return seal is not None and hmac.compare_digest(self.of_row(digest, era).encode(), seal.encode())
+
+    def sign(self, rows: int, digest: str, era: int | None = None) -> Head:
         """The head of a trail of so many rows, the last of which has this hash."""
-        return Head(rows, digest, self._mac(f"head\n{rows}\n{digest}"))
+        return Head(rows, digest, self._mac(era, f"head\n{rows}\n{digest}"))
 
-    def is_signed(self, head: Head) -> bool:
-        """Whether a head was signed with the key."""
-        return hmac.compare_digest(self.sign(head.rows, head.hash).signature.encode(), head.signature.encode())
+    def is_signed(self, head: Head, era: int | None = None) -> bool:
+        """Whether a head was signed with the key of an era, at first the present one."""
+        return hmac.compare_digest(self.sign(head.rows, head.hash, era).signature.encode(), head.signature.encode())
 
-    def _mac(self, text: str) -> str:
-        return hmac.digest(self._key, text.encode(), "sha256").hex()
+    def name(self, era: int | None = None) -> str:
+        """What a key is called in the trail: tells it from others, and nothing of it."""
+        return self._mac(era, "name")[:NAME_CHARACTERS]
+
+    def _mac(self, era: int | None, text: str) -> str:
+        return hmac.digest(self._keys[self.era if era is None else era], text.encode(), "sha256").hex()
