@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
+from pydantic import ValidationError
 
 from beffroi_api.db import installation
 from beffroi_api.db.database import AWAY, Database
@@ -65,16 +66,29 @@ class HeadsSender:
         head = self._trail.head()
         if head is None or head == self._sent:
             return
-        message = TrailHead(
-            database=installation.database_id(self._database),
-            rows=head.rows,
-            hash=head.hash,
-            at=self._clock.now(),
-            signature=head.signature,
-        )
+        message = self._message(head)
+        if message is None:
+            self._due_s = self._clock.monotonic_s() + EVERY_S
+            log.error("the last row of the audit trail is none of the api's: verify the trail")
+            return
         self._producer.send(TRAIL_HEADS, message.database, message)
         log.info("head of the audit trail", head=str(head))
         self._sent, self._due_s = head, self._clock.monotonic_s() + EVERY_S
+
+    def _message(self, head: Head) -> TrailHead | None:
+        """A head as it goes out; None: the last row was written past the api, and has a number or a hash that no row
+        has.
+        """
+        try:
+            return TrailHead(
+                database=installation.database_id(self._database),
+                rows=head.rows,
+                hash=head.hash,
+                at=self._clock.now(),
+                signature=head.signature,
+            )
+        except ValidationError:
+            return None
 
 
 def published(bus: Bus, database: str, clock: Clock, timeout_s: float) -> Iterator[Head]:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from beffroi_api.db.types import UtcDateTime
+from beffroi_api.db.types import TrailDetails, TrailTime, UtcDateTime
 
 RowId = BigInteger().with_variant(Integer, "sqlite")
 """SQLite counts by itself only in an INTEGER key."""
@@ -240,13 +240,13 @@ class AuditTableRow(Base):
 
     __tablename__ = "audit"
     id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(TrailTime)
     user: Mapped[str] = mapped_column(String(63), index=True)
     address: Mapped[str] = mapped_column(String(64))
     action: Mapped[str] = mapped_column(String(40))
     camera: Mapped[str | None] = mapped_column(String(63), index=True)
     subject: Mapped[str | None] = mapped_column(String(500))
-    details: Mapped[dict[str, Any]]
+    details: Mapped[dict[str, Any]] = mapped_column(TrailDetails)
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
     seal: Mapped[str | None] = mapped_column(String(64))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Dialect, Text, cast
+from sqlalchemy import JSON, ColumnElement, DateTime, Dialect, Text, cast
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator
 
@@ -29,6 +31,45 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+Processor = Callable[[Any], Any]
+
+
+class _Lenient(TypeDecorator[Any]):
+    """A column that is read whatever somebody wrote into it: then it says that it cannot be read."""
+
+    cache_ok = True
+    unreadable: Any
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
+        """See SQLAlchemy."""
+        strict: Processor = super().result_processor(dialect, coltype) or (lambda value: value)
+
+        def read(value: Any) -> Any:
+            try:
+                return strict(value)
+            except Exception:  # noqa: BLE001 - SQLite keeps anything in any column
+                return self.unreadable
+
+        return read
+
+
+class TrailTime(_Lenient, UtcDateTime):
+    """When a row of the audit trail was written."""
+
+    unreadable = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TrailDetails(_Lenient):
+    """What a row of the audit trail says besides."""
+
+    impl = JSON
+    unreadable: Mapping[str, Any] = {"unreadable": True}
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> Any:
+        """From the database."""
+        return value if isinstance(value, dict) else self.unreadable
 
 
 def as_text(column: InstrumentedAttribute[list[int]]) -> ColumnElement[str]:

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.scoping import ScopedSession
 from beffroi_api.db.tables import AuditTableRow
+from beffroi_common.contracts.base import EARLIEST
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
@@ -23,6 +26,9 @@ from .chain.seal import Head, Seal
 from .schemas import Action, AuditPage, AuditRow
 
 MAX_SUBJECT = 500
+
+UNREADABLE = "(unreadable)"
+"""In place of what is no row of the api's: `verify` says where."""
 
 SCOPE = Scope.system("the trail is one chain, whoever adds to it")
 
@@ -240,6 +246,24 @@ def _kept(subject: str | None) -> str | None:
 
 
 def _view(row: AuditTableRow) -> AuditRow:
+    """A row as it goes out. One that somebody wrote past the api keeps nobody from reading the others."""
+    try:
+        return _as_it_is(row)
+    except ValidationError:
+        return AuditRow(
+            id=row.id,
+            at=EARLIEST,
+            user=UNREADABLE,
+            address="",
+            action=UNREADABLE,
+            camera=None,
+            subject=None,
+            details={},
+            hash="",
+        )
+
+
+def _as_it_is(row: AuditTableRow) -> AuditRow:
     return AuditRow(
         id=row.id,
         at=row.at,
