@@ -26,6 +26,7 @@ from av import VideoFrame
 from beffroi_common.contracts import AccessUnit, Codec, FrameBatch, MaskDecision, MaskMode, Stream
 from beffroi_common.media.decoding import Decoder
 from beffroi_common.media.encoding import Encoder, Quality, Rhythm
+from beffroi_masker.first_shapes import FirstShapes
 from beffroi_masker.stream import Limits, MaskedStream
 
 ROUNDS = 5
@@ -92,7 +93,7 @@ def camera_stream(pictures: list[VideoFrame], fps: float) -> list[FrameBatch]:
 
 def mask(batches: list[FrameBatch]) -> int:
     """The masker's whole work, from raw bytes to masked bytes; returns the size."""
-    stream = MaskedStream(Limits(1, 36_000_000, 120), QUALITY)
+    stream = MaskedStream(Limits(1, 36_000_000, 120), QUALITY, FirstShapes())
     size_bytes = 0
     for batch in batches:
         payload = batch.encode()

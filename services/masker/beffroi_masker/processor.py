@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
@@ -21,6 +21,7 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import FRAMES_MASKED
 
 from .decisions import Decisions
+from .first_shapes import FirstShapes
 from .messages import DRAWN_BLIND, MESSAGES, STALE, WIDENED
 from .stream import Limits, MaskedStream, Outcome, Reason
 
@@ -39,6 +40,7 @@ class Masking:
     clock: Clock
     limits: Limits
     quality: Quality
+    first_shapes: FirstShapes = field(default_factory=FirstShapes)
 
 
 def masker_work(masking: Masking) -> KeyedWork:
@@ -62,7 +64,7 @@ class KeyedMaskedStream:
         self.sequences = SequenceTracker()
         self._camera = key.camera
         self._masking = masking
-        self._stream = MaskedStream(masking.limits, masking.quality)
+        self._stream = MaskedStream(masking.limits, masking.quality, masking.first_shapes)
         self._frames_in = 0
         self._frames_out = 0
         self._dropped = 0
@@ -84,6 +86,8 @@ class KeyedMaskedStream:
         except TableStaleError:
             self._say(*STALE)
             raise
+        if decision is Reason.UNKNOWN_CAMERA:
+            self._masking.first_shapes.forget(batch.camera)
         if isinstance(decision, Reason):
             outcomes = self._stream.refuse(batch, decision)
         else:

@@ -80,22 +80,12 @@ class PictureShape:
             return None
 
 
-def confirmed_by(shape: PictureShape, decision: MaskDecision) -> MaskDecision | None:
-    """A decision that was drawn on no picture, as one drawn on the first that it is applied to; None: on none such.
-
-    Fractions of nothing fit any picture. Whoever draws on a grid sees what is covered once pictures pass: from then on
-    it is a decision about those, and a picture of another shape shows another view.
-    """
-    drawn = shape.drawn
-    return None if drawn is None else decision.model_copy(update={"drawn_on": drawn})
-
-
 def widening(decision: MaskDecision, shape: PictureShape) -> float | None:
     """By which part of width and height the masks of a decision must grow in a picture of this shape, on each side.
 
     With a window `1 + d` times as wide or high as the drawn one, either of which lies within the other, a point of the
     scene lies at most `d` of the picture from where it was drawn. One that was drawn on no picture fits none, see
-    `confirmed_by`.
+    `FirstShapes`.
 
     Returns:
         0 to `TOLERANCE`; None: what is private may lie anywhere.

@@ -13,8 +13,9 @@ from beffroi_common.contracts.frames import bounded_pixel_aspect
 from beffroi_common.media.encoding import EncodeError, Quality, encode
 
 from .decoding import BatchDecoder, Decoded
+from .first_shapes import FirstShapes
 from .pictures import MaskRaster, UnsupportedPixelFormatError, masked
-from .shape import SQUARE, PictureShape, confirmed_by, widening
+from .shape import SQUARE, PictureShape, widening
 
 
 class Reason(StrEnum):
@@ -61,15 +62,15 @@ class Limits:
 class MaskedStream:
     """Decodes, covers and encodes the batches of one stream in order."""
 
-    def __init__(self, limits: Limits, quality: Quality) -> None:
+    def __init__(self, limits: Limits, quality: Quality, first_shapes: FirstShapes) -> None:
         self._limits = limits
         self._quality = quality
+        self._first_shapes = first_shapes
         self._decoder = self._new_decoder()
         self._epoch: int | None = None
         self._last_sequence = -1
         self.source_version = 0
         self._raster: MaskRaster | None = None
-        self._confirmed: tuple[MaskDecision, MaskDecision] | None = None
         self._starts: deque[tuple[int, int]] = deque()
         self.missing_batches = 0
 
@@ -162,7 +163,7 @@ class MaskedStream:
         if len(decoded.shapes) > 1:
             return Reason.MIXED_SIZES
         (shape,) = decoded.shapes
-        drawn = self._drawn(decision, shape)
+        drawn = self._first_shapes.drawn(decoded.batch.camera, decoded.batch.stream, decision, shape)
         widened = None if drawn is None else widening(drawn, shape)
         if widened is None:
             return Reason.OTHER_SHAPE
@@ -179,15 +180,6 @@ class MaskedStream:
             return Reason.UNSUPPORTED_PIXEL_FORMAT
         except (EncodeError, InvalidMessageError):  # the camera's times, in the order in which pictures are shown
             return Reason.ENCODER_ERROR
-
-    def _drawn(self, decision: MaskDecision, shape: PictureShape) -> MaskDecision | None:
-        """The decision with what it was drawn on, be it the first picture that it was applied to."""
-        if decision.drawn_aspect is not None:
-            return decision
-        if self._confirmed is None or self._confirmed[0] != decision:
-            confirmed = confirmed_by(shape, decision)
-            self._confirmed = None if confirmed is None else (decision, confirmed)
-        return None if self._confirmed is None else self._confirmed[1]
 
     def _mask_raster(
         self, decision: MaskDecision, shape: PictureShape, widened: float, *, interlaced: bool

@@ -13,6 +13,7 @@ from beffroi_common.contracts import AccessUnit, CameraSource, FrameBatch, MaskD
 from beffroi_common.media.encoding import Quality
 from beffroi_ingest.batching import Batcher, BatchLimits, Stamp
 from beffroi_ingest.sources import SourceOptions, open_source
+from beffroi_masker.first_shapes import FirstShapes
 from beffroi_masker.stream import Limits, MaskedStream, Reason
 from beffroi_testing import ManualClock
 
@@ -52,7 +53,7 @@ def test_every_picture_comes_out_masked(name: str, before_first_key: int, decisi
     clip = MEDIA / name
     if not clip.exists():
         pytest.skip(f"the shared footage is not here ({clip})")
-    stream = MaskedStream(Limits(1, 36_000_000, 120), Quality("ultrafast", 23, 12_000_000, 1))
+    stream = MaskedStream(Limits(1, 36_000_000, 120), Quality("ultrafast", 23, 12_000_000, 1), FirstShapes())
     raw = list(raw_batches(clip))
     blind = decision.model_copy(update={"drawn_on": None})
     outcomes = [each for offset, batch in enumerate(raw) for each in stream.mask(batch, offset, blind)]

@@ -18,6 +18,7 @@ from beffroi_common.bus.keyed import InlineExecutor
 from beffroi_common.contracts import Camera, DrawnPicture, FrameBatch, InvalidMessageError
 from beffroi_common.media.encoding import Quality
 from beffroi_common.topics import FRAMES_RAW
+from beffroi_masker.first_shapes import FirstShapes
 from beffroi_masker.stream import Limits, MaskedStream, Outcome
 
 EPOCH = 2**51
@@ -45,7 +46,7 @@ def test_no_decision_ends_the_masker(
     make_raw: MakeRaw, noise: Callable[..., Any], limits: Limits, quality: Quality
 ) -> None:
     (raw,) = make_raw(noise(1, 160, 96), per_batch=1)
-    stream, epochs, good = MaskedStream(limits, quality), itertools.count(), whole_camera("gate")
+    stream, epochs, good = MaskedStream(limits, quality, FirstShapes()), itertools.count(), whole_camera("gate")
 
     def mask_by(message: dict[str, Any]) -> list[Outcome]:
         with contextlib.suppress(InvalidMessageError):

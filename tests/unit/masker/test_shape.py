@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beffroi_common.contracts import DrawnPicture, MaskDecision, MaskMode
+from beffroi_common.contracts import DrawnPicture, MaskDecision, MaskMode, Stream
+from beffroi_masker.first_shapes import FirstShapes
 from beffroi_masker.pictures import MaskRaster
-from beffroi_masker.shape import TOLERANCE, PictureShape, confirmed_by, widening
+from beffroi_masker.shape import TOLERANCE, PictureShape, widening
 
 SQUARE = Fraction(1)
 Window = tuple[float, float, float, float]
@@ -174,11 +175,19 @@ def test_an_odd_picture_has_the_shape_of_the_even_one_that_people_draw_on() -> N
 def test_a_decision_that_was_drawn_on_no_picture_fits_none_until_it_was_applied_to_one() -> None:
     wide, narrow = (PictureShape(704, 576, aspect, (0, 0)) for aspect in (PAL_16_9, PAL_4_3))
     assert widening(of(), wide) is None
-    confirmed = confirmed_by(wide, of())
-    assert confirmed is not None
-    assert widening(confirmed, wide) == 0
-    assert widening(confirmed, narrow) is None
-    assert confirmed_by(PictureShape(704, 576, PAL_16_9, None), of()) is None, "its window cannot be read"
+    shapes, unreadable = FirstShapes(), PictureShape(704, 576, PAL_16_9, None)
+    assert shapes.drawn("gate", Stream.MAIN, of(), unreadable) is None, "its window cannot be read"
+    for seen, fits in ((wide, 0), (narrow, None), (wide, 0)):
+        drawn = shapes.drawn("gate", Stream.MAIN, of(), seen)
+        assert drawn is not None
+        assert widening(drawn, seen) == fits
+    other = shapes.drawn("gate", Stream.SUB, of(), narrow)
+    assert other is not None
+    assert widening(other, narrow) == 0, "the second stream is another picture"
+    shapes.forget("gate")
+    again = shapes.drawn("gate", Stream.MAIN, of(), narrow)
+    assert again is not None
+    assert widening(again, narrow) == 0
 
 
 @pytest.mark.parametrize("mode", [MaskMode.BURN, MaskMode.OPEN])

@@ -14,6 +14,7 @@ from av import VideoFrame
 
 from beffroi_common.contracts import Codec, DrawnPicture, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.media.encoding import Quality
+from beffroi_masker.first_shapes import FirstShapes
 from beffroi_masker.pictures import planes
 from beffroi_masker.stream import Limits, MaskedStream, Reason
 
@@ -48,7 +49,7 @@ def results(stream: MaskedStream, raw: list[FrameBatch], decision: MaskDecision)
 
 @pytest.fixture
 def stream(limits: Limits, quality: Quality) -> MaskedStream:
-    return MaskedStream(limits, quality)
+    return MaskedStream(limits, quality, FirstShapes())
 
 
 def drawn(burn: MaskDecision, pixel_aspect: str = "1", **cropped: int) -> MaskDecision:
@@ -151,7 +152,13 @@ def _grey(luma: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> VideoFrame:
 
 @pytest.mark.parametrize("mode", [MaskMode.BURN, MaskMode.OPEN])
 def test_a_decision_drawn_on_no_picture_is_bound_to_the_first_that_it_is_applied_to(
-    stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, mode: MaskMode
+    stream: MaskedStream,
+    make_raw: MakeRaw,
+    noise: Noise,
+    burn: MaskDecision,
+    mode: MaskMode,
+    limits: Limits,
+    quality: Quality,
 ) -> None:
     """Another size of the same shape passes; another crop of the sensor does not, nor after a reconnection."""
     blind = (
@@ -167,5 +174,9 @@ def test_a_decision_drawn_on_no_picture_is_bound_to_the_first_that_it_is_applied
     assert stream.drawn_blind
     other = make_raw(noise(10, WIDTH, HEIGHT), pixel_aspect=PAL_16_9, epoch=2)
     assert set(results(stream, other, blind)) == {Reason.OTHER_SHAPE}
+    beside = MaskedStream(limits, quality, stream._first_shapes)  # as live views have one while the masker is late
+    assert set(results(beside, make_raw(noise(10, WIDTH, HEIGHT), pixel_aspect=PAL_16_9), blind)) == {
+        Reason.OTHER_SHAPE
+    }
     again = blind.model_copy(update={"version": blind.version + 1})  # somebody decided anew, on no picture again
     assert all(isinstance(each, FrameBatch) for each in results(stream, other, again))

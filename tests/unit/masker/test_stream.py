@@ -13,6 +13,7 @@ from av import VideoFrame
 from beffroi_common.contracts import Codec, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.media.encoding import Quality
 from beffroi_masker.decoding import MAX_WAITING
+from beffroi_masker.first_shapes import FirstShapes
 from beffroi_masker.pictures import LAYOUTS, MaskRaster, planes
 from beffroi_masker.stream import Limits, MaskedStream, Outcome, Reason
 
@@ -24,7 +25,7 @@ WIDTH, HEIGHT = 160, 96
 
 @pytest.fixture
 def stream(limits: Limits, quality: Quality) -> MaskedStream:
-    return MaskedStream(limits, quality)
+    return MaskedStream(limits, quality, FirstShapes())
 
 
 def outcomes(stream: MaskedStream, batches: list[FrameBatch], decision: MaskDecision) -> list[Outcome]:
@@ -112,7 +113,7 @@ def test_masked_bytes_are_the_same_whatever_is_under_the_mask(
             for plane, below, cover in zip(planes(picture), planes(secret), covers, strict=True):
                 np.copyto(plane, below, where=cover)
         raw = make_raw(pictures, qp="0", crf="0")
-        seen.append((raw, masked_ones(results(MaskedStream(limits, quality), raw, burn))))
+        seen.append((raw, masked_ones(results(MaskedStream(limits, quality, FirstShapes()), raw, burn))))
     (raw_one, one), (raw_two, two) = seen
     assert raw_one != raw_two
     assert one == two
@@ -122,8 +123,8 @@ def test_a_repeat_after_a_restart_is_the_same_to_the_last_bit(
     make_raw: MakeRaw, noise: Noise, limits: Limits, quality: Quality, burn: MaskDecision
 ) -> None:
     raw = make_raw(noise(30, WIDTH, HEIGHT))
-    before = results(MaskedStream(limits, quality), raw, burn)
-    restarted = MaskedStream(limits, quality)
+    before = results(MaskedStream(limits, quality, FirstShapes()), raw, burn)
+    restarted = MaskedStream(limits, quality, FirstShapes())
     assert results(restarted, raw[2:], burn) == before[2:]
 
 
@@ -140,7 +141,7 @@ def test_restart_offset_is_the_start_of_the_group_of_pictures(
 def test_a_camera_that_sends_one_key_frame_ever_holds_no_offset_for_ever(
     make_raw: MakeRaw, noise: Noise, limits: Limits, quality: Quality, burn: MaskDecision
 ) -> None:
-    stream = MaskedStream(replace(limits, max_rewind_batches=3), quality)
+    stream = MaskedStream(replace(limits, max_rewind_batches=3), quality, FirstShapes())
     for offset, batch in enumerate(make_raw(noise(30, WIDTH, HEIGHT), gop=1000)):
         stream.mask(batch, offset, burn)
     assert stream.needed_offset is None
@@ -287,12 +288,12 @@ def test_with_b_frames_the_restart_offset_covers_what_is_held_back(
     stream: MaskedStream, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, limits: Limits, quality: Quality
 ) -> None:
     raw = make_raw(noise(60, WIDTH, HEIGHT), gop=20, bf="2", preset="veryfast")
-    complete = results(MaskedStream(limits, quality), raw, burn)
+    complete = results(MaskedStream(limits, quality, FirstShapes()), raw, burn)
     for crash in range(1, len(raw)):
-        stream = MaskedStream(limits, quality)
+        stream = MaskedStream(limits, quality, FirstShapes())
         before = results(stream, raw[:crash], burn)
         again = stream.needed_offset or 0
-        after = results(MaskedStream(limits, quality), raw[again:], burn)
+        after = results(MaskedStream(limits, quality, FirstShapes()), raw[again:], burn)
         seen = {batch.sequence: batch for batch in masked_ones(before + after)}
         assert [seen.get(n) for n in range(len(complete))] == complete, crash
 
@@ -304,7 +305,7 @@ def test_pictures_that_lean_on_what_was_before_the_start_are_left_out(
     start = next(batch for batch in raw[1:] if batch.starts_with_key)
     leading = [unit for batch in raw[start.sequence :] for unit in batch.units if unit.pts < start.units[0].pts]
     assert leading, "an open group of pictures has some that are shown before its key frame"
-    stream = MaskedStream(limits, quality)
+    stream = MaskedStream(limits, quality, FirstShapes())
     out = masked_ones(
         results(stream, raw[start.sequence :], burn) + [outcome.result for outcome in stream.finish(burn)]
     )
@@ -319,7 +320,7 @@ def test_a_camera_that_refreshes_bit_by_bit_is_shown_once_it_is_whole(
 ) -> None:
     raw = make_raw(noise(80, WIDTH, HEIGHT), gop=20, **{"x264-params": "intra-refresh=1"})
     start = next(batch for batch in raw[1:] if batch.starts_with_key)
-    found = results(MaskedStream(limits, quality), raw[start.sequence :], burn)
+    found = results(MaskedStream(limits, quality, FirstShapes()), raw[start.sequence :], burn)
     assert found[0] is Reason.AWAITING_KEY
     shown = [each for each in found if isinstance(each, FrameBatch)]
     assert [batch.sequence for batch in shown] == list(range(shown[0].sequence, len(raw)))
@@ -340,7 +341,7 @@ def test_a_decoder_that_gives_nothing_back_does_not_fill_the_memory(
 def test_pictures_that_the_encoder_does_not_take_drop_their_batch_and_end_nothing(
     limits: Limits, make_raw: MakeRaw, noise: Noise, burn: MaskDecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream, raw = MaskedStream(limits, Quality("no_such_preset", 23)), make_raw(noise(10, WIDTH, HEIGHT))
+    stream, raw = MaskedStream(limits, Quality("no_such_preset", 23), FirstShapes()), make_raw(noise(10, WIDTH, HEIGHT))
     assert results(stream, raw[:1], burn) == [Reason.ENCODER_ERROR]
     monkeypatch.setattr(stream, "_quality", Quality("ultrafast", 23))
     (out,) = masked_ones(results(stream, raw[1:2], burn))
@@ -350,7 +351,7 @@ def test_pictures_that_the_encoder_does_not_take_drop_their_batch_and_end_nothin
 def test_a_picture_larger_than_allowed_is_refused_before_decoding(
     make_raw: MakeRaw, noise: Noise, limits: Limits, quality: Quality, burn: MaskDecision
 ) -> None:
-    stream = MaskedStream(replace(limits, max_pixels=WIDTH * HEIGHT - 1), quality)
+    stream = MaskedStream(replace(limits, max_pixels=WIDTH * HEIGHT - 1), quality, FirstShapes())
     assert results(stream, make_raw(noise(5, WIDTH, HEIGHT)), burn) == [Reason.DECODER_ERROR]
 
 
