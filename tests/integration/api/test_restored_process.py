@@ -124,7 +124,7 @@ def run(api: Process, *words: str) -> str:
     return subprocess.run(command, env=api.environment, text=True, check=True, capture_output=True).stdout
 
 
-def test_an_older_database_an_empty_one_and_the_bucket_alone(town: Town, postgres: Any) -> None:
+def test_an_older_database_beside_a_broker_that_went_on(town: Town, postgres: Any) -> None:
     database = postgres.create_database()
     api = town.api(database)
     listed = town.listed_by(api)
@@ -143,19 +143,6 @@ def test_an_older_database_an_empty_one_and_the_bucket_alone(town: Town, postgre
     listed = town.listed_by(restored, is_new=False)
     eventually(lambda: listed() == (there, 9), TIMEOUT_S)
     assert restored.stop() == 0
-
-    empty = town.api(postgres.create_database())
-    listed = town.listed_by(empty)
-    eventually(lambda: listed() == (there, 9), TIMEOUT_S)
-    assert empty.stop() == 0
-
-    alone = town.api(postgres.create_database(), KAFKA__BOOTSTRAP_SERVERS=NOBODY)
-    listed = town.listed_by(alone)
-    eventually(lambda: listed() == (there, 0), TIMEOUT_S)
-    assert "8 recordings in the stores, 0 of them were not in the index" in run(
-        alone, "beffroi_api.commands.index", "rebuild"
-    )
-    assert alone.stop() == 0
 
 
 def test_the_command_fills_an_index_with_no_process_running(town: Town, postgres: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import shutil
@@ -38,9 +39,13 @@ def _kustomize() -> str:
     return found
 
 
-@functools.cache
 def render_folder(folder: Path) -> tuple[Manifest, ...]:
-    """The manifests that kustomize makes of `folder`."""
+    """The manifests that kustomize makes of `folder`, which the caller may change: nobody else sees it."""
+    return copy.deepcopy(_rendered(folder))
+
+
+@functools.cache
+def _rendered(folder: Path) -> tuple[Manifest, ...]:
     done = subprocess.run(
         [_kustomize(), "build", str(folder)], capture_output=True, text=True, timeout=RENDER_TIMEOUT_S, check=False
     )
