@@ -30,9 +30,14 @@ class Client:
         self.topics: list[str] = []
         self.closed = False
         self.waited_s = 0.0
+        self.committed_at: dict[int, int] | None = None
 
-    def committed(self, _partitions: list[TopicPartition], *, timeout: float) -> list[TopicPartition]:
+    def committed(self, partitions: list[TopicPartition], *, timeout: float) -> list[TopicPartition]:
         self.waited_s += timeout
+        if self.committed_at is not None:
+            return [
+                TopicPartition(each.topic, each.partition, self.committed_at[each.partition]) for each in partitions
+            ]
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
     def poll(self, _timeout_s: float) -> Any:
@@ -143,3 +148,17 @@ def test_a_broker_that_does_not_answer_is_not_waited_for_with_every_partition(co
     clock.advance(ASK_AGAIN_S)
     consumer.begun_at(PARTITION)
     assert client.waited_s == 2 * COMMITTED_TIMEOUT_S
+
+
+def test_a_broker_that_is_slow_to_answer_is_waited_for_once_for_all_partitions(consumer: GroupConsumer) -> None:
+    client = consumer._client
+    assert isinstance(client, Client)
+    client.committed_at = {number: 100 + number for number in range(48)} | {7: -1001}
+    names = [(VIEWERS.name, number) for number in range(48)]
+    consumer._assigned |= set(names)
+    found = [consumer.begun_at(each) for each in names]
+    assert found == [None if number == 7 else 100 + number for number in range(48)]
+    assert client.waited_s == COMMITTED_TIMEOUT_S
+    consumer._drop({PARTITION})
+    client.committed_at[0] = 300
+    assert consumer.begun_at(PARTITION) == 300, "it was somebody else's in between"

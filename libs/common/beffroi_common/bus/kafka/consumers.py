@@ -21,7 +21,8 @@ from .reading import METADATA_TIMEOUT_S, first_since, partitions_of, poll
 log = structlog.get_logger(__name__)
 
 COMMITTED_TIMEOUT_S = 2.0
-"""Asked once for each partition that is assigned, right after its first record came."""
+"""Asked once for all partitions that were assigned, right after the first record of one came: a broker that is slow to
+answer would else be waited for with every one."""
 
 ASK_AGAIN_S = 30.0
 """Whoever did not answer is not asked for the next partition at once: the loop waits for each, and has a heartbeat."""
@@ -167,17 +168,23 @@ class GroupConsumer(_KafkaReader):
             log.warning("offsets not committed", partitions=sorted(refused), reason=reason.str() if reason else "")
 
     def begun_at(self, partition: Partition) -> int | None:
-        """See `Consumer.begun_at`. Asks the broker, and waits a little for its answer."""
-        if self._begin_at is not None:
-            return self._begun.get(partition)
+        """See `Consumer.begun_at`. Asks the broker, of all that was assigned at once, and waits a little for it."""
+        if partition not in self._begun and self._begin_at is None:
+            self._ask_where_begun(partition)
+        return self._begun.get(partition)
+
+    def _ask_where_begun(self, partition: Partition) -> None:
         if self._clock.monotonic_s() < self._ask_again_s:
-            return None
+            return
+        unknown = sorted({partition, *self._assigned} - self._begun.keys())
         try:
-            (found,) = self._client.committed([TopicPartition(*partition)], timeout=COMMITTED_TIMEOUT_S)
+            found = self._client.committed([TopicPartition(*each) for each in unknown], timeout=COMMITTED_TIMEOUT_S)
         except KafkaException:
             self._ask_again_s = self._clock.monotonic_s() + ASK_AGAIN_S
-            return None
-        return int(found.offset) if found.error is None and found.offset >= 0 else None
+            return
+        for each in found:
+            known = each.error is None and each.offset >= 0
+            self._begun[each.topic, each.partition] = int(each.offset) if known else None
 
     def _on_assign(self, client: KafkaConsumerClient, partitions: list[TopicPartition]) -> None:
         names = partitions_of(partitions)
@@ -238,6 +245,7 @@ class GroupConsumer(_KafkaReader):
         self._forget_read(names)
         for name in names:
             self._committed.pop(name, None)
+            self._begun.pop(name, None)
 
     def _forget_read(self, names: set[Partition]) -> None:
         self._at_end -= names
