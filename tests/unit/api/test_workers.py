@@ -14,7 +14,7 @@ from beffroi_common.bus import DeliveryError, Producer, RetryLater
 from beffroi_common.bus.dead_letters import DeadLetterLimit, TooManyDeadLettersError
 from beffroi_common.topics import ALERTS
 from beffroi_testing import MemoryBroker, MemoryBus
-from beffroi_testing.bus import MemoryProducer
+from beffroi_testing.producer import MemoryProducer
 
 
 @pytest.fixture(autouse=True)

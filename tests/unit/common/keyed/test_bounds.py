@@ -22,7 +22,7 @@ from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.topics import FRAMES_MASKED, Topic
 from beffroi_testing import MemoryBroker
-from beffroi_testing.bus import MemoryProducer
+from beffroi_testing.producer import MemoryProducer
 
 MIB = 1024 * 1024
 

@@ -28,7 +28,7 @@ from beffroi_common.bus.keyed.schedule import WorkerHungError
 from beffroi_common.contracts import Contract, DeadLetter, FrameBatch, Tracks
 from beffroi_common.topics import FRAMES_MASKED, Topic
 from beffroi_testing import ManualClock, MemoryBroker
-from beffroi_testing.bus import MemoryProducer
+from beffroi_testing.producer import MemoryProducer
 
 
 @pytest.mark.parametrize("executor", [InlineExecutor, lambda: ThreadExecutor(2, "test")], ids=["inline", "threads"])

@@ -29,7 +29,7 @@ from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
 from beffroi_common.contracts import FrameBatch, Stream
 from beffroi_common.topics import FRAMES_MASKED, TRACKS, Topic
 from beffroi_testing import ManualClock, MemoryBroker
-from beffroi_testing.bus import MemoryProducer
+from beffroi_testing.producer import MemoryProducer
 
 
 def test_a_backlog_of_one_camera_delays_another_by_one_batch() -> None:

@@ -18,7 +18,7 @@ from beffroi_common.topics import FRAMES_MASKED, RECORDINGS, STATUS, Topic
 from beffroi_recorder.keep.destroyer import NotDestroyedError
 from beffroi_recorder.keep.expiry import retention_start
 from beffroi_testing import MemoryStore
-from beffroi_testing.bus import MemoryProducer
+from beffroi_testing.producer import MemoryProducer
 
 DAY_S = 24 * 3600
 IDLE_S = 35

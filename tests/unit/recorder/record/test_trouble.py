@@ -23,7 +23,7 @@ from beffroi_common.topics import FRAMES_MASKED, STATUS
 from beffroi_recorder.bucket import open_bucket
 from beffroi_recorder.record.work_dir import WorkDir, append_at
 from beffroi_testing import ManualClock, MemoryBus, MemoryStore
-from beffroi_testing.bus import MemoryProducer
+from beffroi_testing.producer import MemoryProducer
 
 SOURCE = (FRAMES_MASKED.name, 0)
 
