@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
+from zxcvbn import matching
 
 from beffroi_api.modules.users.credentials.passwords import Passwords
 from beffroi_api.modules.users.credentials.strength import is_guessable
@@ -41,3 +43,18 @@ def test_a_password_typed_on_another_keyboard_is_the_same() -> None:
     passwords = Passwords(parallel=1)
     kept = passwords.hash(unicodedata.normalize("NFC", "éléphant à vélo"))
     assert passwords.matches(kept, unicodedata.normalize("NFD", "éléphant à vélo"))
+
+
+@pytest.mark.parametrize("password", ["4@8({[<369601!|17$5+%2" * 4, "2%+5$71|!0693<[{(8@4" * 12])
+def test_no_password_keeps_a_core_busy(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each sign may stand for is tried with all others, each time along the whole of what is looked at."""
+    tried = list[int]()
+
+    def counted(subbed: str, *arguments: Any, **named: Any) -> Any:
+        tried.append(len(subbed) ** 2)
+        return dictionary_match(subbed, *arguments, **named)
+
+    dictionary_match = matching.dictionary_match
+    monkeypatch.setattr(matching, "dictionary_match", counted)
+    is_guessable(password, ABOUT)
+    assert sum(tried) < 500_000

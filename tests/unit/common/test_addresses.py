@@ -211,6 +211,7 @@ def test_what_is_allowed_is_what_was_named(url: str, expected: bool) -> None:
         "[::]",
         "[::ffff:127.0.0.1]",
         "[::127.0.0.1]",
+        "[::ffff:0:127.0.0.1]",
         "[64:ff9b::7f00:1]",
         "[2002:7f00:1::1]",
         "[2001:0:7f00:1::1]",

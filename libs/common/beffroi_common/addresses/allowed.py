@@ -23,6 +23,7 @@ OWN = (
     IPv4Network("169.254.0.0/16"),
     IPv6Network("fe80::/10"),
     IPv6Network("::/96"),
+    IPv6Network("::ffff:0:0:0/96"),
     IPv6Network("64:ff9b::/96"),
     IPv6Network("64:ff9b:1::/48"),
     IPv6Network("2002::/16"),
