@@ -37,7 +37,7 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457: `detail` says what to do, `code` is for programs and translations."""
+    """RFC 9457: `title` is French, then English; `detail` says what to do, `code` is for programs and translations."""
 
     type: str = Field(examples=[TYPE_PREFIX + "not_found"])
     title: str
@@ -64,13 +64,18 @@ def render(error: ApiError) -> JSONResponse:
     """One error as it goes out."""
     body = {
         "type": TYPE_PREFIX + error.code,
-        "title": error.title,
+        "title": _titled(error.french, error.title),
         "status": error.status,
         "detail": error.detail,
         "code": error.code,
         **error.extra,
     }
     return JSONResponse(body, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
+
+
+def _titled(french: str, english: str) -> str:
+    """For whoever reads an answer without the console: French first, English beside it."""
+    return f"{french} / {english}"
 
 
 async def answer(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,9 +118,9 @@ async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     body = {
         "type": "about:blank",
-        "title": str(error.detail),
+        "title": _titled("La demande ne convient pas", str(error.detail)),
         "status": error.status_code,
-        "detail": f"{error.detail}: see the api's document, services/api/openapi.json",
+        "detail": f"{error.detail}: see the document of this api.",
         "code": "not_found" if error.status_code == 404 else "http_error",
     }
     return JSONResponse(body, status_code=error.status_code, headers=error.headers, media_type=MEDIA_TYPE)
@@ -125,7 +130,7 @@ async def _database_away(request: Request, error: Exception) -> JSONResponse:
     log.error("database away", path=request.scope["path"], reason=type(getattr(error, "orig", error)).__name__)
     body = {
         "type": TYPE_PREFIX + "database_away",
-        "title": "The database does not answer",
+        "title": _titled("La base de données ne répond pas", "The database does not answer"),
         "status": 503,
         "detail": "The database does not answer: try again in a moment; if it lasts, tell who runs the service.",
         "code": "database_away",
@@ -137,5 +142,5 @@ async def _no_text(_request: Request, _error: Exception) -> JSONResponse:
     return render(Invalid("A text holds a character that no database keeps (U+0000): remove it."))
 
 
-async def _bug(_request: Request, error: Exception) -> JSONResponse:
-    return render(ApiError(f"This is a fault of the api ({type(error).__name__}), written to its log. Try again."))
+async def _bug(_request: Request, _error: Exception) -> JSONResponse:
+    return render(ApiError("This is a fault of the api, and its log says which. Try again."))

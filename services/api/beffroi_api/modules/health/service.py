@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import structlog
 from pydantic_core import to_json
 
 from beffroi_api.authz.scope import Scope
+from beffroi_api.errors import store_words
 from beffroi_api.modules.cameras.schemas import StatusSummary
 from beffroi_api.remembered import Remembered
 from beffroi_api.said import Said
@@ -20,6 +22,8 @@ from beffroi_common.runtime.clock import Clock
 from beffroi_common.store import ObjectStore, StoreDenied, StoreUnavailable
 
 from .schemas import CameraServiceHealth, Dependency, ServiceHealth
+
+log = structlog.get_logger(__name__)
 
 Status = CameraStatus | ServiceStatus
 
@@ -216,7 +220,8 @@ def _complaint(store: ObjectStore) -> str:
     try:
         store.stat(PROBE_OBJECT)
     except (StoreUnavailable, StoreDenied) as error:
-        return str(error)
+        log.warning("the object store is of no use now", store=store.name, reason=str(error))
+        return f"{store.name}: {store_words(error)}"
     return ""
 
 

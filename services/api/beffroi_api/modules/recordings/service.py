@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from pydantic_core import to_json
 
 from beffroi_api.authz.roles import Identity
@@ -13,7 +14,7 @@ from beffroi_api.authz.scope import Scope
 from beffroi_api.db.database import Database
 from beffroi_api.db.scoping import Also, nothing
 from beffroi_api.db.tables import RecordingRow
-from beffroi_api.errors import Destroyed, Invalid, NotFound, StoreAway
+from beffroi_api.errors import Destroyed, Invalid, NotFound, StoreAway, store_words
 from beffroi_api.http.paths import API_PREFIX
 from beffroi_api.news.outbox import NewsOutbox
 from beffroi_api.news.repository import Kind
@@ -27,6 +28,8 @@ from . import repository
 from .looks.served_ranges import ServedRanges
 from .video.ranges import Span, span_of
 from .video.stores import Stores
+
+log = structlog.get_logger(__name__)
 
 USUAL_WINDOW = timedelta(days=1)
 LONGEST_WINDOW = timedelta(days=2)
@@ -153,7 +156,8 @@ def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
     except ObjectMissing:
         raise Destroyed("This recording is no longer kept: its object is gone from the store.") from None
     except (StoreUnavailable, StoreDenied) as error:
-        raise StoreAway(str(error)) from None
+        log.warning("no video from the store", reason=str(error))
+        raise StoreAway(store_words(error)) from None
     return _then(first, chunks)
 
 

@@ -1090,7 +1090,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description RFC 9457: `detail` says what to do, `code` is for programs and translations.
+         * @description RFC 9457: `title` is French, then English; `detail` says what to do, `code` is for programs and translations.
          */
         Problem: {
             /**

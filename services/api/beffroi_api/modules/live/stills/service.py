@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol, cast
 
+import structlog
+
 from beffroi_api.authz.scope import Scope
-from beffroi_api.errors import Destroyed, NoPicture, StoreAway
+from beffroi_api.errors import Destroyed, NoPicture, StoreAway, store_words
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.recordings.service import Recordings
 from beffroi_api.modules.recordings.video.object_file import ObjectFile
@@ -20,6 +22,8 @@ from beffroi_common.store import ObjectMissing, StoreDenied, StoreUnavailable
 
 from . import pictures
 from .pictures import Still
+
+log = structlog.get_logger(__name__)
 
 
 class Frames(Protocol):
@@ -102,7 +106,8 @@ class Stills:
         except ObjectMissing:
             raise Destroyed("The recording of that moment is no longer kept.") from None
         except (StoreUnavailable, StoreDenied) as error:
-            raise StoreAway(str(error)) from None
+            log.warning("no picture from the store", reason=str(error))
+            raise StoreAway(store_words(error)) from None
 
     @property
     def _tolerance(self) -> timedelta:
