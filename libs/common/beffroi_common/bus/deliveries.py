@@ -17,10 +17,10 @@ from .interfaces import Producer
 log = structlog.get_logger(__name__)
 
 
-def lost(topic: Topic, camera: str, reason: InvalidRecord) -> None:
+def lost(topic: Topic, camera: str, reason: InvalidRecord | RetryLater) -> None:
     """Count and say that the broker will never take a message; `camera` is empty where it is about none."""
     OUTPUTS_REFUSED.labels(camera=camera, topic=topic.name).inc()
-    log.error("a message that the broker never takes is lost", camera=camera, topic=topic.name, reason=str(reason))
+    log.error("a message that the broker does not take is lost", camera=camera, topic=topic.name, reason=str(reason))
 
 
 class Deliveries:

@@ -134,7 +134,7 @@ class KeyedCameraStream:
         self._count(batch, request.plan, seen)
         outputs = [Output(TRACKS, self._camera, tracks) for tracks in seen.tracks]
         if seen.annotated is not None:
-            outputs.append(Output(FRAMES_ANNOTATED, self._camera, seen.annotated))
+            outputs.append(Output(FRAMES_ANNOTATED, self._camera, seen.annotated, expendable=True))
         return outputs
 
     def left_out(self, batch: FrameBatch) -> None:

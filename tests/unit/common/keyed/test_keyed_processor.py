@@ -24,9 +24,10 @@ from tests.unit.common.keyed.streams import (
 )
 
 from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, Record, RetryLater
-from beffroi_common.bus.keyed import InlineExecutor, ThreadExecutor
+from beffroi_common.bus.keyed import InlineExecutor, Output, ThreadExecutor
 from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
-from beffroi_common.contracts import FrameBatch, Stream
+from beffroi_common.bus.keyed.state import Unsent
+from beffroi_common.contracts import FrameBatch, Stream, Tracks
 from beffroi_common.topics import FRAMES_MASKED, TRACKS, Topic
 from beffroi_testing import ManualClock, MemoryBroker
 from beffroi_testing.producer import MemoryProducer
@@ -319,6 +320,26 @@ def test_batches_that_never_came_are_counted_with_what_became_of_them() -> None:
     stage.give(batch("hole", 9), 10)
     stage.give(batch("hole", 11), 11)
     assert (missing("not_sent") - not_sent, missing("overtaken") - overtaken) == (2 + 1, 5)
+
+
+@pytest.mark.parametrize("expendable", [True, False])
+def test_a_topic_that_takes_nothing_now_ends_the_work_unless_nobody_needs_it_later(expendable: bool) -> None:
+    """Annotated pictures are such: who loses the right to write them goes on with all the rest."""
+    stage = Stage(InlineExecutor())
+    stage.give(batch("gate", 0), 0)
+    stage.give(batch("gate", 1), 1)
+    labels = {"camera": "gate", "topic": TRACKS.name}
+    before = REGISTRY.get_sample_value("beffroi_outputs_refused_total", labels) or 0
+    value = Tracks.decode(stage.broker.records(TRACKS)[0].value or b"")
+    output = Output(TRACKS, "gate", value, expendable=expendable)
+    unsent = Unsent(output, stage.streams[0], (FRAMES_MASKED.name, 0), 0)
+    stage.processor._told(unsent, RetryLater("the right to write was lost"))
+    if expendable:
+        stage.processor.tick()
+        assert REGISTRY.get_sample_value("beffroi_outputs_refused_total", labels) == before + 1
+    else:
+        with pytest.raises(DeliveryError):
+            stage.processor.tick()
 
 
 class Refusing(MemoryProducer):

@@ -272,7 +272,7 @@ class KeyedProcessor(Processor):
     def _told(self, unsent: Unsent, refusal: InvalidRecord | RetryLater | None) -> None:
         """What the broker never takes is one camera's loss; if it takes none, all begins anew where it committed."""
         topic = unsent.output.topic
-        if isinstance(refusal, InvalidRecord):
+        if isinstance(refusal, InvalidRecord) or (refusal is not None and unsent.output.expendable):
             lost(topic, unsent.output.key, refusal)
         elif refusal is not None:
             error = DeliveryError(f"the broker did not take a message of {topic.name}: {refusal}")

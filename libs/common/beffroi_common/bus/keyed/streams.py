@@ -29,11 +29,13 @@ class Output:
         topic: where to.
         key: of the message: the camera.
         value: the message.
+        expendable: nobody needs it later: where the broker takes none of its topic at present, it is lost alone.
     """
 
     topic: Topic
     key: str
     value: Contract | FrameBatch
+    expendable: bool = False
 
 
 class KeyedStream(Protocol):
