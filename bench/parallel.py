@@ -40,6 +40,7 @@ from beffroi_detector.vision.model import Detector, ModelOptions
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_detector.vision.tracking import CameraTracker, TrackOptions
 from beffroi_masker.decisions import Decisions
+from beffroi_masker.lateness import Lateness
 from beffroi_masker.processor import Masking, masker_work
 from beffroi_masker.stream import Limits
 from beffroi_rules.fitting import Plan, Plans
@@ -144,7 +145,9 @@ def masker() -> Iterator[Part]:
 
     def new(broker: MemoryBroker, executor: Executor) -> KeyedProcessor:
         producer = MemoryBus(broker).producer()
-        masking = Masking(decisions, StatusReporter(producer, "masker", "bench", CLOCK), CLOCK, LIMITS, QUALITY)
+        status = StatusReporter(producer, "masker", "bench", CLOCK)
+        lateness = Lateness(CLOCK, producer.broker_clock, math.inf)
+        masking = Masking(decisions, status, CLOCK, LIMITS, QUALITY, lateness)
         return _processor(masker_work(masking), producer, executor)
 
     pictures, fps = generated()

@@ -247,6 +247,51 @@ class FaultyFollower(_FaultyReader):
         super().__init__(real, faults, topics)
 
 
+class FaultyPartitionReader:
+    """See `PartitionReader`."""
+
+    def __init__(self, real: PartitionReader, faults: Faults) -> None:
+        self._real = real
+        self._faults = faults
+
+    def follow(self, partition: Partition, since_ms: int) -> None:
+        """See `PartitionReader.follow`."""
+        self._faults.step("follow")
+        if not self._faults.reads:
+            raise RetryLater("the broker does not answer")
+        self._real.follow(partition, since_ms)
+
+    def leave(self, partition: Partition) -> None:
+        """See `PartitionReader.leave`."""
+        self._real.leave(partition)
+
+    def poll(self, timeout_s: float) -> Record | None:
+        """See `PartitionReader.poll`."""
+        self._faults.step("poll")
+        record = self._take()
+        if record is None:
+            topics = {topic for topic, _ in self._real.followed()}
+            self._faults.wait(timeout_s, topics if self._faults.reads else ())
+            record = self._take()
+        self._faults.step("polled")
+        return record
+
+    def followed(self) -> Collection[Partition]:
+        """See `PartitionReader.followed`."""
+        return self._real.followed()
+
+    def caught_up(self) -> Collection[Partition]:
+        """See `PartitionReader.caught_up`."""
+        return self._real.caught_up()
+
+    def close(self) -> None:
+        """See `PartitionReader.close`."""
+        self._real.close()
+
+    def _take(self) -> Record | None:
+        return self._real.poll(0.0) if self._faults.reads else None
+
+
 @dataclass
 class _Confirming:
     """See `Listener`: the group has spoken."""
@@ -297,7 +342,7 @@ class FaultyBus:
 
     def partition_reader(self) -> PartitionReader:
         """See `Bus.partition_reader`."""
-        return self.real.partition_reader()
+        return FaultyPartitionReader(self.real.partition_reader(), self.faults)
 
 
 class FaultyStore:

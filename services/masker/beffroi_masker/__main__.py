@@ -1,8 +1,10 @@
-"""`python -m beffroi_masker`: frames.raw.v1 in, frames.masked.v1 out."""
+"""`python -m beffroi_masker`: frames.raw.v1 in, frames.masked.v1 out; while it is behind, frames.live.v1 too."""
 
 from __future__ import annotations
 
-from beffroi_common.bus import Producer, run
+from collections.abc import Collection
+
+from beffroi_common.bus import Partition, Producer, run
 from beffroi_common.bus.journal import Journal, journal_in
 from beffroi_common.bus.kafka import KafkaBus, await_slots
 from beffroi_common.bus.keyed import KeyedProcessor, ThreadExecutor
@@ -13,6 +15,8 @@ from beffroi_common.runtime.settings import load
 from beffroi_common.topics import FRAMES_RAW, Service
 
 from .decisions import Decisions
+from .lane import Lane
+from .lateness import Lateness
 from .processor import Masking, masker_work
 from .settings import MaskerSettings
 from .stream import Limits
@@ -44,10 +48,19 @@ def main() -> None:
 def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime: Runtime) -> None:
     producer = bus.producer()
     status = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
+    masking = Masking(
+        decisions=decisions,
+        status=status,
+        clock=runtime.clock,
+        limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
+        quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),
+        lateness=Lateness(runtime.clock, producer.broker_clock, settings.lane_behind_s),
+    )
     try:
         with (
             journal_in(settings.journal_folder, runtime.clock) as journal,
-            _processor(settings, decisions, producer, status, runtime, journal) as processor,
+            Lane(bus, masking, journal),
+            _processor(settings, masking, producer, runtime, journal) as processor,
         ):
             run(
                 bus,
@@ -66,20 +79,12 @@ def _mask(bus: KafkaBus, decisions: Decisions, settings: MaskerSettings, runtime
 
 
 def _processor(
-    settings: MaskerSettings,
-    decisions: Decisions,
-    producer: Producer,
-    status: StatusReporter,
-    runtime: Runtime,
-    journal: Journal,
+    settings: MaskerSettings, masking: Masking, producer: Producer, runtime: Runtime, journal: Journal
 ) -> KeyedProcessor:
-    masking = Masking(
-        decisions=decisions,
-        status=status,
-        clock=runtime.clock,
-        limits=Limits(settings.decoder_threads, settings.max_pixels, settings.max_rewind_batches),
-        quality=Quality(settings.preset, settings.crf, settings.max_bitrate_bps, settings.encoder_threads),
-    )
+    def assigned(held: Collection[Partition]) -> None:
+        masking.lateness.hold(held)
+        runtime.health.set_ready("assigned")
+
     return KeyedProcessor(
         masker_work(masking),
         producer,
@@ -88,7 +93,7 @@ def _processor(
         idle_s=settings.idle_s,
         queue_bytes=settings.work_queue_bytes,
         hang_s=settings.heartbeat_timeout_s,
-        on_assignment=lambda _held: runtime.health.set_ready("assigned"),
+        on_assignment=assigned,
         journal=journal,
     )
 

@@ -91,3 +91,11 @@ STALE = (
     "what arrives is kept for ten minutes. Look at the broker, and at the masker's right to read that topic.",
 )
 """Level, code and words while decisions are too old to count."""
+
+CATCHING_UP = (
+    Level.WARNING,
+    "catching_up",
+    "Pictures wait to be masked and are caught up in their order; until then live views show the newest key picture "
+    "every second or more. If this lasts, the masker has too little processor for its cameras.",
+)
+"""Level, code and words while pictures come late."""

@@ -10,7 +10,7 @@ from typing import cast
 
 import structlog
 
-from beffroi_common.bus import Record, StatusReporter, TableStaleError, TooLarge
+from beffroi_common.bus import Partition, Record, StatusReporter, TableStaleError, TooLarge
 from beffroi_common.bus.batches import raw_batch
 from beffroi_common.bus.keyed import Key, KeyedWork, Output
 from beffroi_common.bus.sequences import SequenceTracker
@@ -22,7 +22,8 @@ from beffroi_common.topics import FRAMES_MASKED
 
 from .decisions import Decisions
 from .first_shapes import FirstShapes
-from .messages import DRAWN_BLIND, MESSAGES, STALE, WIDENED
+from .lateness import Lateness
+from .messages import CATCHING_UP, DRAWN_BLIND, MESSAGES, STALE, WIDENED
 from .stream import Limits, MaskedStream, Outcome, Reason
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,7 @@ class Masking:
     clock: Clock
     limits: Limits
     quality: Quality
+    lateness: Lateness
     first_shapes: FirstShapes = field(default_factory=FirstShapes)
 
 
@@ -47,22 +49,26 @@ def masker_work(masking: Masking) -> KeyedWork:
     """What the masker does with `frames.raw.v1`."""
     return KeyedWork(
         read=raw_batch,
-        new_stream=lambda key, _source: KeyedMaskedStream(key, masking),
+        new_stream=lambda key, source: KeyedMaskedStream(key, source, masking),
         report=partial(_report, masking),
         forget_s=FORGET_S,
     )
 
 
 def _report(masking: Masking, counters: Mapping[str, float]) -> None:
-    masking.status.service(*(STALE if masking.decisions.are_stale else (Level.OK, "running", "")), counters)
+    behind = masking.lateness.partitions()
+    said = CATCHING_UP if behind else (Level.OK, "running", "")
+    counted = dict(counters) | {"lanes": len(behind)}
+    masking.status.service(*(STALE if masking.decisions.are_stale else said), counted)
 
 
 class KeyedMaskedStream:
     """A `MaskedStream` between the buses: its batches counted, its state reported; see `KeyedStream`."""
 
-    def __init__(self, key: Key, masking: Masking) -> None:
+    def __init__(self, key: Key, source: Partition, masking: Masking) -> None:
         self.sequences = SequenceTracker()
         self._camera = key.camera
+        self._source = source
         self._masking = masking
         self._stream = MaskedStream(masking.limits, masking.quality, masking.first_shapes)
         self._frames_in = 0
@@ -91,6 +97,7 @@ class KeyedMaskedStream:
         if isinstance(decision, Reason):
             outcomes = self._stream.refuse(batch, decision)
         else:
+            self._masking.lateness.note(record)
             outcomes = self._stream.mask(batch, record.offset, decision)
         self.sequences.take(batch.epoch, batch.sequence)
         self._frames_in += len(batch.units)
@@ -116,7 +123,9 @@ class KeyedMaskedStream:
         metrics.FRAMES_OUT.labels(camera=batch.camera).inc(len(batch.units))
         age_s = batch.units[0].age_s(self._masking.clock.now_ns())
         metrics.CAPTURE_AGE_SECONDS.labels(camera=batch.camera).observe(age_s)
-        if self._stream.widened:
+        if self._masking.lateness.is_behind(self._source, self._camera):
+            self._say(*CATCHING_UP)
+        elif self._stream.widened:
             code, message = WIDENED
             self._say(Level.WARNING, code, message.format(percent=100 * self._stream.widened))
         elif self._stream.drawn_blind:

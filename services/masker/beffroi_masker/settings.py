@@ -31,5 +31,8 @@ class MaskerSettings(ParallelSettings):
     exist, and one that never sends a second key frame must not make a restart read everything again."""
     idle_s: float = Field(default=10.0, gt=0)
     """A camera without pictures for so long holds no offset back any more. Older batches are a backlog."""
+    lane_behind_s: float = Field(default=5.0, ge=2.0)
+    """A camera whose pictures wait longer than this shows its newest key pictures first, see `Lane`; `inf`: none does.
+    At 5 s the console takes a picture for no longer true."""
     retry_log_s: float = Field(default=5.0, gt=0)
     """How often it is said that the broker is waited for."""

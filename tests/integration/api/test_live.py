@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +22,7 @@ from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.stills.pictures import Still
 from beffroi_api.modules.live.streaming import session
 from beffroi_common.contracts import FrameBatch, Viewers
-from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED, VIEWERS, Topic
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_LIVE, FRAMES_MASKED, VIEWERS, Topic
 
 GATE = "/api/v1/cameras/gate"
 LIVE = f"{GATE}/live"
@@ -97,6 +98,35 @@ def test_a_view_begins_at_once_and_goes_on(
     assert started["details"] == {"view": "masked"}
     assert ended["details"] == {"view": "masked", "seconds": 7, "batches": 4}
     assert (ended["user"], ended["camera"]) == ("operator", "gate")
+
+
+def test_while_pictures_are_late_a_view_and_a_still_show_the_newest_and_never_go_back(
+    place: Any, app: Running, make_camera: Make, show: Any
+) -> None:
+    make_camera()
+    late = film(9, start_ns=start_ns(place))
+    place.clock.advance(60)
+    now = film(9, start_ns=start_ns(place), first_sequence=120)
+    alone = [replace(batch, units=batch.units[:1]) for batch in now]
+    show(late[:2])
+    with app.operator.websocket_connect(LIVE) as live:
+        first = receive(live)
+        assert (first["sequence"], first["catching_up"]) == (1, False)
+        show(alone[:1], FRAMES_LIVE)
+        header = receive(live)
+        assert (header["sequence"], header["catching_up"], len(header["units"])) == (120, True, 1)
+        show(late[2:])
+        assert captured(app.operator.get(f"{GATE}/still")) == now[0].units[0].capture_time_ns // NS
+        show(alone[2:3], FRAMES_LIVE)
+        assert receive(live)["sequence"] == 122
+        show(now[:4])
+        header = receive(live)
+        assert (header["sequence"], header["catching_up"], len(header["units"])) == (123, False, 5)
+
+
+def captured(still: Any) -> int:
+    """When, in seconds since 1970."""
+    return int(datetime.fromisoformat(still.headers["x-capture-time"]).timestamp())
 
 
 def test_a_new_decision_hides_what_was_under_the_old_one(

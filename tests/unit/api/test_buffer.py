@@ -14,7 +14,7 @@ from beffroi_api.authz.territory import Territory
 from beffroi_api.errors import NotFound
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
-from beffroi_api.modules.live.streaming.buffer import Channel, LiveBuffer
+from beffroi_api.modules.live.streaming.buffer import MOST_BEHIND_S, Channel, LiveBuffer
 from beffroi_api.modules.live.streaming.viewer import Viewer
 from beffroi_api.process.settings import MIB, LiveSettings
 from beffroi_common.contracts import Camera, CameraSource, Codec, FrameBatch, MaskDecision, MaskMode, Stream
@@ -39,6 +39,9 @@ class Bench:
 
     def put(self, *batches: FrameBatch, view: View = View.MASKED) -> list[bool]:
         return [self.buffer.offer(view, batch) for batch in batches]
+
+    def put_by_lane(self, *batches: FrameBatch) -> list[bool]:
+        return [self.buffer.offer(View.MASKED, batch, by_lane=True) for batch in batches]
 
     def sequences(self, name: str = "gate") -> list[int]:
         """What a view that opens now begins with."""
@@ -242,3 +245,49 @@ async def test_pictures_of_a_camera_out_of_scope_do_not_leave(bench: Bench, comm
     else:
         with pytest.raises(NotFound):
             bench.buffer.watch(scope, "gate", View.MASKED)
+
+
+def test_after_a_picture_of_the_lane_nothing_older_is_shown(bench: Bench) -> None:
+    film_ = film(12, start_ns=START_NS)
+    assert bench.put(film_[0]) == [True]
+    assert bench.put_by_lane(film_[6]) == [True]
+    assert bench.put(*film_[1:7]) == [False] * 6
+    assert bench.put_by_lane(film_[5], film_[6]) == [False, False]
+    assert bench.put(film_[7]) == [True], "the road has caught up"
+    assert bench.put_by_lane(film_[7], film_[8]) == [False, True]
+    assert bench.put(film_[8], film_[9]) == [False, True]
+
+
+@pytest.mark.parametrize("silent_s", [0, 30, 590])
+def test_connections_before_that_of_the_lane_stay_unshown_however_long_it_is_silent(
+    bench: Bench, silent_s: float
+) -> None:
+    """A group of pictures may last long, and the lane be closed before the road is there."""
+    old, newer = (film(9, start_ns=START_NS + epoch * 10**10, epoch=epoch) for epoch in (1, 2))
+    newest = film(3, start_ns=START_NS + 3 * 10**10, epoch=3)
+    bench.put(*old[:2])
+    bench.put_by_lane(newest[1])
+    for each in (*old[2:], *newer):
+        bench.clock.advance(silent_s / 16)
+        assert bench.put(each) == [False]
+    assert bench.put(*newest) == [False, False, True]
+
+
+def test_what_is_caught_up_counts_no_more_against_a_clock_that_was_set_back(bench: Bench) -> None:
+    new, old = film(4, start_ns=START_NS, epoch=9), film(3, start_ns=START_NS - 10**10, epoch=3)
+    bench.put_by_lane(new[1])
+    bench.put(*new)
+    assert bench.put(*old) == [True, True, True]
+
+
+def test_a_picture_of_the_lane_counts_no_longer_than_pictures_can_be_late(bench: Bench) -> None:
+    new, old = film(2, start_ns=START_NS, epoch=9), film(1, start_ns=START_NS - 10**10, epoch=3)
+    bench.put_by_lane(new[1])
+    bench.clock.advance(MOST_BEHIND_S + 1)
+    assert bench.put(*old) == [True]
+
+
+def test_a_new_decision_refuses_what_comes_by_the_lane(bench: Bench) -> None:
+    (one,) = film(1, start_ns=START_NS)
+    bench.decide(2)
+    assert bench.put_by_lane(one, replace(one, mask_version=2, sequence=1)) == [False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.process.settings import MIB
 from beffroi_api.settings import StillSettings
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
-from beffroi_common.topics import FRAMES_MASKED
+from beffroi_common.topics import FRAMES_LIVE, FRAMES_MASKED
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -41,6 +42,10 @@ class Bench:
         for batch in batches:
             self.clock.advance(1)
             self.broker.append(FRAMES_MASKED.name, batch.camera, batch.encode(), slot, {})
+
+    def play_by_lane(self, batch: FrameBatch) -> None:
+        alone = replace(batch, units=batch.units[:1])
+        self.broker.append(FRAMES_LIVE.name, batch.camera, alone.encode(), 0, {})
 
     def sequences(self, at_s: float | None, scope: Scope = SYSTEM) -> list[int]:
         at_ns = None if at_s is None else START_NS + int(at_s * NS)
@@ -147,3 +152,24 @@ def test_the_slot_of_the_camera_is_read(bench: Bench) -> None:
 def test_it_goes_on_after_its_connection_was_closed(bench: Bench) -> None:
     bench.frames.close()
     assert bench.sequences(None) == [4, 5]
+
+
+def test_while_pictures_come_late_the_newest_is_that_of_the_lane(bench: Bench) -> None:
+    film_ = film(80, start_ns=START_NS, gop=5)
+    bench.clock.advance(60)
+    bench.play(film_[6])
+    assert bench.sequences(None) == [6]
+    bench.play_by_lane(film_[66])
+    bench.play(*film_[7:9])
+    assert bench.sequences(None) == [66]
+    bench.play(film_[70])  # all is caught up, and what came by the lane is older
+    assert bench.sequences(None) == [70]
+    assert bench.sequences(8.5) == [8], "a moment is not the newest"
+
+
+def test_nothing_older_than_the_decision_in_force_comes_by_the_lane(bench: Bench) -> None:
+    bench.clock.advance(60)
+    bench.directory.changed("gate", 2, camera(2))
+    bench.play_by_lane(film(1, start_ns=START_NS + 66 * NS, first_sequence=66)[0])
+    bench.play_by_lane(film(1, start_ns=START_NS + 67 * NS, first_sequence=67, mask_version=0)[0])
+    assert bench.sequences(None) == []

@@ -23,6 +23,7 @@ from beffroi_api.modules.health.service import Statuses
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.stills.pictures import from_batches
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
+from beffroi_api.modules.live.streaming.viewer import Held
 from beffroi_api.modules.live.streaming.wire import message as live_message
 from beffroi_api.process.settings import LiveSettings
 from beffroi_common.bus import Absent, Backlog, InvalidRecord, Record
@@ -98,7 +99,7 @@ def test_no_masked_batch_ends_a_live_view_or_a_still() -> None:
                 taken.append(masked_batch(Record(FRAMES_MASKED.name, 0, 0, "gate", payload, 0)))
         for batch in taken:
             buffer.offer(View.MASKED, batch)
-            assert live_message(batch, View.MASKED, "avc1.42c00a", 0)
+            assert live_message(Held(batch, "avc1.42c00a", batch.size_bytes, 0.0), View.MASKED, 0)
         if taken:
             with suppress(NoPicture):
                 from_batches(taken, None)

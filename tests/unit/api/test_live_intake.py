@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,15 +19,16 @@ from beffroi_api.modules.live.schemas import View
 from beffroi_api.modules.live.streaming.buffer import LiveBuffer
 from beffroi_api.modules.live.streaming.viewer import Viewer
 from beffroi_api.process.settings import LiveSettings
-from beffroi_common.bus import Partition, PartitionReader
+from beffroi_common.bus import Partition, PartitionReader, RetryLater
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
-from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_LIVE, FRAMES_MASKED
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 START_NS = 1_793_534_400_000_000_000
 LINGER_S = 10.0
 
 MASKED = FRAMES_MASKED.name
+LANE = FRAMES_LIVE.name
 
 
 def camera(name: str, slot: int, version: int = 1) -> Camera:
@@ -41,11 +43,14 @@ class WatchedBus(MemoryBus):
 
     reader: PartitionReader
 
-    def __init__(self, broker: MemoryBroker, turn: Callable[[], int]) -> None:
+    def __init__(self, broker: MemoryBroker, clock: ManualClock, turn: Callable[[], int]) -> None:
         super().__init__(broker)
+        self.clock = clock
         self.asked: list[tuple[int, Partition]] = []
         """In which turn of the loop, and which partition."""
         self._turn = turn
+        self.unanswered: set[Partition] = set()
+        """Asking for these costs a wait, and is in vain."""
 
     def partition_reader(self) -> PartitionReader:
         self.reader = super().partition_reader()
@@ -53,6 +58,9 @@ class WatchedBus(MemoryBus):
 
         def noted(partition: Partition, since_ms: int) -> None:
             self.asked.append((self._turn(), partition))
+            if partition in self.unanswered:
+                self.clock.advance(5)
+                raise RetryLater("timed out")
             follow(partition, since_ms)
 
         self.reader.follow = noted  # type: ignore[method-assign]
@@ -65,7 +73,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.broker = MemoryBroker(slots=3, clock=self.clock)
-        self.bus = WatchedBus(self.broker, lambda: self.rounds)
+        self.bus = WatchedBus(self.broker, self.clock, lambda: self.rounds)
         self.directory = CameraDirectory()
         self.directory.load([camera("gate", 0), camera("yard", 0), camera("park", 1)], {})
         settings = LiveSettings(linger_s=LINGER_S)
@@ -100,12 +108,19 @@ class Bench:
         await asyncio.to_thread(eventually, lambda: self.rounds > seen + 2)
 
     async def follows(self, *partitions: Partition) -> None:
+        """It follows these and no others; where masked pictures come in their turn, the lane beside them too."""
         await self.turned()
-        assert set(followed(self.bus.reader)) == set(partitions)
+        lanes = {(LANE, number) for topic, number in partitions if topic == MASKED}
+        assert set(followed(self.bus.reader)) == {*partitions, *lanes}
 
 
 def followed(reader: PartitionReader) -> Collection[Partition]:
     return reader.followed()
+
+
+def alone(batch: FrameBatch) -> FrameBatch:
+    """Its key picture, as the lane carries it."""
+    return replace(batch, units=batch.units[:1])
 
 
 async def sequence(viewer: Viewer) -> int:
@@ -262,7 +277,67 @@ async def test_while_the_broker_does_not_answer_one_partition_is_asked_for_in_a_
         bench.clock.advance(1)
     turns = [turn for turn, _ in bench.bus.asked]
     assert len(set(turns)) == len(turns)
-    assert {partition for _, partition in bench.bus.asked} == {(MASKED, 0), (MASKED, 1), (FRAMES_ANNOTATED.name, 0)}
+    masked, lanes = {(MASKED, 0), (MASKED, 1)}, {(LANE, 0), (LANE, 1)}
+    assert {partition for _, partition in bench.bus.asked} == masked | lanes | {(FRAMES_ANNOTATED.name, 0)}
     bench.broker.away = False
     bench.clock.advance(1)
     await bench.follows((MASKED, 0), (MASKED, 1), (FRAMES_ANNOTATED.name, 0))
+
+
+@pytest.mark.asyncio
+async def test_partitions_that_never_answer_keep_no_other_from_being_read(bench: Bench) -> None:
+    bench.bus.unanswered = {(MASKED, 0), (LANE, 0), (LANE, 1), (FRAMES_ANNOTATED.name, 0)}
+    bench.watch("gate"), bench.watch("gate", View.ANNOTATED)
+    viewer = bench.watch("park")
+    bench.send(*film(1, camera="park", start_ns=START_NS), slot=1)
+    await asyncio.to_thread(eventually, lambda: (MASKED, 1) in followed(bench.bus.reader))
+    bench.send(*film(1, camera="park", start_ns=START_NS, first_sequence=1), slot=1)
+    assert await sequence(viewer) in (0, 1)
+
+
+@pytest.mark.asyncio
+async def test_the_newest_of_both_ways_is_shown_and_nothing_older_after_it(bench: Bench) -> None:
+    film_ = film(9, start_ns=START_NS)
+    viewer = bench.watch("gate")
+    bench.send(film_[0])
+    assert await sequence(viewer) == 0
+    bench.send(alone(film_[5]), topic=LANE)
+    held = await viewer.next(30)
+    assert held is not None
+    assert (held.batch.sequence, held.by_lane, len(held.batch.units)) == (5, True, 1)
+    bench.send(*film_[1:6])  # the road is behind, and catches up
+    bench.send(alone(film_[6]), topic=LANE)
+    assert await sequence(viewer) == 6
+    bench.send(*film_[6:8])
+    held = await viewer.next(30)
+    assert held is not None
+    assert (held.batch.sequence, held.by_lane) == (7, False)
+    bench.send(alone(film_[7]), topic=LANE)  # it was on its way
+    bench.send(film_[8])
+    assert await sequence(viewer) == 8
+
+
+@pytest.mark.asyncio
+async def test_a_view_that_opens_while_all_is_late_begins_with_the_newest(bench: Bench) -> None:
+    film_ = film(9, start_ns=START_NS)
+    bench.send(alone(film_[7]), topic=LANE)
+    bench.clock.advance(8)  # its groups of pictures are long
+    bench.send(*film_[:2])
+    viewer = bench.watch("gate")
+    found = [await sequence(viewer)]
+    if found[0] < 7:  # whichever partition was read first
+        found.append(await sequence(viewer))
+    assert found[-1] == 7
+    bench.send(*film_[2:7])
+    bench.send(film_[8])
+    assert await sequence(viewer) == 8
+
+
+@pytest.mark.asyncio
+async def test_unmasked_pictures_do_not_come_by_the_lane_either(bench: Bench) -> None:
+    viewer = bench.watch("gate")
+    (raw,) = film(1, start_ns=START_NS, mask_version=0)
+    bench.send(alone(raw), topic=LANE)
+    bench.broker.append(LANE, "gate", b"nonsense", 0, {})
+    bench.send(*film(1, start_ns=START_NS, first_sequence=1))
+    assert await sequence(viewer) == 1

@@ -8,6 +8,7 @@ import struct
 from tests.application import film
 
 from beffroi_api.modules.live.schemas import View
+from beffroi_api.modules.live.streaming.viewer import Held
 from beffroi_api.modules.live.streaming.wire import message
 
 START_NS = 1_793_534_400_000_000_000
@@ -15,7 +16,7 @@ START_NS = 1_793_534_400_000_000_000
 
 def test_a_message_can_be_taken_apart() -> None:
     batch = film(2, start_ns=START_NS)[1]
-    data = message(batch, View.MASKED, "avc1.42c00a", server_time_ms=77)
+    data = message(Held(batch, "avc1.42c00a", batch.size_bytes, 0.0), View.MASKED, server_time_ms=77)
     (length,) = struct.unpack(">I", data[:4])
     header = json.loads(data[4 : 4 + length])
     units = header.pop("units")
@@ -29,6 +30,7 @@ def test_a_message_can_be_taken_apart() -> None:
         "width": 160,
         "height": 96,
         "server_time_ms": 77,
+        "catching_up": False,
     }
     assert [unit["key"] for unit in units] == [True, False, False, False, False]
     assert [unit["capture_time_ms"] for unit in units] == [START_NS // 1_000_000 + ms for ms in range(1000, 2000, 200)]

@@ -37,10 +37,12 @@ CATCHES_EVERYTHING = {
     "services/ingest/beffroi_ingest/outbox.py": 1,
     "services/ingest/beffroi_ingest/sources/demuxing.py": 1,
     "services/ingest/beffroi_ingest/sources/rtsp.py": 1,
+    "services/masker/beffroi_masker/lane.py": 2,
     "services/recorder/beffroi_recorder/keep/retention.py": 1,
 }
 """Who catches everything: a thread's outermost frame, which tells the process to end; who cleans up and raises; and who
-knows of which record, message, line or camera it came, and answers for that alone."""
+knows of which record, message, line or camera it came, and answers for that alone. The masker's lane is a convenience
+beside what must run: it begins anew, and the process goes on."""
 
 
 def errors() -> Iterator[type[BaseException]]:

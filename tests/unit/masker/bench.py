@@ -6,21 +6,25 @@ import math
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from beffroi_common.bus import Record
+from beffroi_common.bus.journal import Journal, NoJournal
 from beffroi_common.bus.keyed import Executor, KeyedProcessor
 from beffroi_common.bus.reporter import StatusReporter
 from beffroi_common.contracts import Camera, CameraStatus, FrameBatch, ServiceStatus
 from beffroi_common.contracts.status import decode_status
 from beffroi_common.media.encoding import Quality
-from beffroi_common.topics import CAMERAS, FRAMES_MASKED, FRAMES_RAW, STATUS
+from beffroi_common.topics import CAMERAS, FRAMES_LIVE, FRAMES_MASKED, FRAMES_RAW, STATUS
 from beffroi_masker.decisions import Decisions
+from beffroi_masker.lane import Lane
+from beffroi_masker.lateness import Lateness
 from beffroi_masker.processor import Masking, masker_work
 from beffroi_masker.stream import Limits
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
 
 MAX_AGE_S = 30.0
+BEHIND_S = 5.0
 
 
 def record(batch: FrameBatch, offset: int, key: str | None = None) -> Record:
@@ -35,23 +39,36 @@ class Bench:
     clock: ManualClock
     decisions: Decisions
     masker: KeyedProcessor
+    masking: Masking
+    journal: Journal = field(default_factory=NoJournal)
+    lanes: list[Lane] = field(default_factory=list)
 
     @classmethod
     @contextmanager
     def running(
-        cls, limits: Limits, quality: Quality, executor: Executor, max_age_s: float = math.inf
+        cls,
+        limits: Limits,
+        quality: Quality,
+        executor: Executor,
+        max_age_s: float = math.inf,
+        lane_behind_s: float = math.inf,
     ) -> Iterator[Bench]:
         clock = ManualClock()
         broker = MemoryBroker(slots=2, clock=clock)
         producer = MemoryBus(broker).producer()
         decisions = Decisions(MemoryBus(broker), broker.clock, max_age_s)
         decisions.start()
-        masking = Masking(decisions, StatusReporter(producer, "masker", "test", clock), clock, limits, quality)
+        status = StatusReporter(producer, "masker", "test", clock)
+        lateness = Lateness(clock, producer.broker_clock, lane_behind_s)
+        masking = Masking(decisions, status, clock, limits, quality, lateness)
         try:
             with KeyedProcessor(
                 masker_work(masking), producer, clock, executor, idle_s=10.0, queue_bytes=96 * 1024 * 1024, hang_s=60
             ) as masker:
-                yield cls(broker, clock, decisions, masker)
+                bench = cls(broker, clock, decisions, masker, masking)
+                yield bench
+                for lane in bench.lanes:
+                    lane._close()
         finally:
             decisions.close()
 
@@ -72,6 +89,15 @@ class Bench:
         for offset, batch in enumerate(batches, first):
             self.masker.handle(record(batch, offset))
 
+    def film(self, batches: Iterable[FrameBatch]) -> list[Record]:
+        """Let ingest send batches now; they are not handed over yet."""
+        return [self.broker.append(FRAMES_RAW.name, each.camera, each.encode(), 1, {}) for each in batches]
+
+    def lane(self) -> Lane:
+        """A lane beside it, which does nothing but what a test lets it do."""
+        self.lanes.append(Lane(MemoryBus(self.broker), self.masking, self.journal))
+        return self.lanes[-1]
+
     def finish(self) -> None:
         """Wait until nothing waits any more."""
         for _ in range(3000):
@@ -90,6 +116,10 @@ class Bench:
 
     def masked(self) -> list[FrameBatch]:
         return [FrameBatch.decode(each.value or b"") for each in self.broker.records(FRAMES_MASKED)]
+
+    def shown(self) -> list[FrameBatch]:
+        """What went by the lane."""
+        return [FrameBatch.decode(each.value or b"") for each in self.broker.records(FRAMES_LIVE)]
 
     def last_service_status(self) -> ServiceStatus:
         found = [decode_status(each.value or b"") for each in self.broker.records(STATUS)]

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from av import VideoFrame
-from tests.unit.masker.bench import MAX_AGE_S, Bench
+from tests.unit.masker.bench import BEHIND_S, MAX_AGE_S, Bench
 
 from beffroi_common.bus.keyed import InlineExecutor
 from beffroi_common.contracts import (
@@ -165,6 +165,13 @@ def bench(limits: Limits, quality: Quality) -> Iterator[Bench]:
 def forgetful_bench(limits: Limits, quality: Quality) -> Iterator[Bench]:
     """The same, with decisions that count for `MAX_AGE_S` after they were last known to be in force."""
     with Bench.running(limits, quality, InlineExecutor(), MAX_AGE_S) as made:
+        yield made
+
+
+@pytest.fixture
+def late_bench(limits: Limits, quality: Quality) -> Iterator[Bench]:
+    """The same, with a lane for cameras that are behind; its decisions count for `MAX_AGE_S`."""
+    with Bench.running(limits, quality, InlineExecutor(), MAX_AGE_S, BEHIND_S) as made:
         yield made
 
 

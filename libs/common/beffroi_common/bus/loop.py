@@ -19,9 +19,9 @@ from beffroi_common.topics import Topic
 from .backlog import Backlog
 from .crashes import Crashes, GivenUpError, RecordCrashError, about
 from .dead_letters import DeadLetterLimit, Refusals
-from .errors import TooLarge
 from .interfaces import Bus, Consumer, OffsetStore, Partition, Processor, Producer, Record, Settled
 from .journal import Journal
+from .payloads import refuse_too_large
 
 log = structlog.get_logger(__name__)
 
@@ -254,7 +254,7 @@ class _Loop:
 
     def _handle(self, record: Record) -> None:
         try:
-            self._refuse_too_large(record)
+            refuse_too_large(self._by_name[record.topic], record)
             self._crashes.refuse_if_tried(record)
             with about(record.source, record.offset):
                 deferred = self._processor.handle(record)
@@ -286,11 +286,6 @@ class _Loop:
             self._accept(settled.source, settled.offset)
         else:
             self._refusals.refuse(settled.refusal.record, settled.refusal.reason)
-
-    def _refuse_too_large(self, record: Record) -> None:
-        limit = self._by_name[record.topic].max_record_bytes
-        if record.value is not None and len(record.value) > limit:
-            raise TooLarge(f"{len(record.value)} bytes, more than the {limit} that {record.topic} allows")
 
     def _wait(self, record: Record, reason: RetryLater) -> None:
         if self._pending is None:

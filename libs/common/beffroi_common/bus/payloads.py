@@ -1,4 +1,4 @@
-"""What goes onto a topic, as bytes that the topic takes."""
+"""How large a message may be: what goes onto a topic, and what is taken from it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from beffroi_common.contracts import Contract, FrameBatch
 from beffroi_common.topics import Topic
 
 from .errors import TooLarge
+from .interfaces import Record
 
 
 def payload_of(topic: Topic, value: Contract | FrameBatch | None) -> bytes | None:
@@ -20,3 +21,14 @@ def payload_of(topic: Topic, value: Contract | FrameBatch | None) -> bytes | Non
     if len(payload) > topic.max_record_bytes:
         raise TooLarge(f"{topic.name}: {len(payload)} bytes, more than the {topic.max_record_bytes} allowed")
     return payload
+
+
+def refuse_too_large(topic: Topic, record: Record) -> None:
+    """See that a record of a topic is no larger than whoever writes there may make it.
+
+    Raises:
+        TooLarge: it is.
+    """
+    limit = topic.max_record_bytes
+    if record.value is not None and len(record.value) > limit:
+        raise TooLarge(f"{len(record.value)} bytes, more than the {limit} that {topic.name} allows")

@@ -46,6 +46,16 @@ OUTPUTS_REFUSED = Counter(
     "Messages that the broker will never take; without a camera: dead letters",
     ["camera", "topic"],
 )
+LANE_OPEN = Gauge(
+    "beffroi_lane_open",
+    "1 while the newest key pictures of a partition are masked ahead of those that are caught up",
+    ["partition"],
+)
+LANE_PICTURES = Counter(
+    "beffroi_lane_pictures_total",
+    "Key pictures masked ahead of those that are caught up, by outcome (sent, or why not)",
+    ["camera", "outcome"],
+)
 FRAMES_IN = Counter("beffroi_frames_in_total", "Pictures taken in", ["camera"])
 FRAMES_OUT = Counter("beffroi_frames_out_total", "Pictures handed on", ["camera"])
 FRAMES_DROPPED = Counter("beffroi_frames_dropped_total", "Pictures not handed on, by reason", ["camera", "reason"])

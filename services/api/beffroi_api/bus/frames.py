@@ -15,7 +15,7 @@ from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import Codec, FrameBatch, Stream
 from beffroi_common.contracts.frames import NS_PER_S
 from beffroi_common.runtime.clock import Clock
-from beffroi_common.topics import FRAMES_MASKED
+from beffroi_common.topics import FRAMES_LIVE, FRAMES_MASKED
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,9 @@ differ a little."""
 LATEST_S = (2.0, 10.0)
 """The newest picture is looked for in the last seconds first, and further back where the camera paused. One without
 pictures for longer has none at present."""
+
+LATE_S = 3.0
+"""A picture that is older was not the newest when it came: while the masker catches up, the lane has newer ones."""
 
 
 class FrameReader:
@@ -53,13 +56,21 @@ class FrameReader:
         now_ns = self._clock.now_ns()
         if at_ns is not None and now_ns - at_ns > self._settings.from_bus_s * NS_PER_S:
             return []
-        begins_s = LATEST_S if at_ns is None else (max(0.0, (now_ns - at_ns) / NS_PER_S) + LOOK_BACK_S,)
         with self._turn:
-            for ago_s in begins_s:
-                since_ms = now_ns // 1_000_000 - round(ago_s * 1000)
-                if found := self._read(camera, (FRAMES_MASKED.name, known.slot), since_ms, at_ns):
-                    return found
-        return []
+            if at_ns is not None:
+                ago_s = max(0.0, (now_ns - at_ns) / NS_PER_S) + LOOK_BACK_S
+                return self._read(camera, (FRAMES_MASKED.name, known.slot), now_ns, ago_s, at_ns)
+            return self._latest(camera, known.slot, now_ns)
+
+    def _latest(self, camera: str, slot: int, now_ns: int) -> list[FrameBatch]:
+        """The newest there is, in its turn or by the lane."""
+        found: list[FrameBatch] = []
+        for ago_s in LATEST_S:
+            found = found or self._read(camera, (FRAMES_MASKED.name, slot), now_ns, ago_s, None)
+        if found and found[-1].units[-1].age_s(now_ns) <= LATE_S:
+            return found
+        by_lane = self._read(camera, (FRAMES_LIVE.name, slot), now_ns, LATEST_S[-1], None)
+        return max(found, by_lane, key=_newest_ns)
 
     def close(self) -> None:
         """Close the connection."""
@@ -68,11 +79,13 @@ class FrameReader:
                 self._reader.close()
                 self._reader = None
 
-    def _read(self, camera: str, partition: Partition, since_ms: int, at_ns: int | None) -> list[FrameBatch]:
+    def _read(
+        self, camera: str, partition: Partition, now_ns: int, ago_s: float, at_ns: int | None
+    ) -> list[FrameBatch]:
         if self._reader is None:
             self._reader = self._bus.partition_reader()
         try:
-            self._reader.follow(partition, since_ms)
+            self._reader.follow(partition, now_ns // 1_000_000 - round(ago_s * 1000))
         except RetryLater as reason:
             log.warning("no pictures from the bus", camera=camera, reason=str(reason))
             return []
@@ -118,3 +131,8 @@ class FrameReader:
         if batch.stream is not Stream.MAIN or batch.codec is not Codec.H264:
             return None
         return batch if self._directory.shows(batch.camera, batch.mask_version) else None
+
+
+def _newest_ns(batches: list[FrameBatch]) -> int:
+    """When the newest picture of a group was captured; 0: there is none."""
+    return batches[-1].units[-1].capture_time_ns if batches else 0

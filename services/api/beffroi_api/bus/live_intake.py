@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
@@ -17,7 +18,7 @@ from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED
-from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_MASKED
+from beffroi_common.topics import FRAMES_ANNOTATED, FRAMES_LIVE, FRAMES_MASKED
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +29,12 @@ EXPIRE_EVERY_S = 1.0
 RETRY_S = 1.0
 """Between attempts to read a partition while the broker does not answer."""
 
-VIEWS = {FRAMES_MASKED.name: View.MASKED, FRAMES_ANNOTATED.name: View.ANNOTATED}
-TOPICS = {view: topic for topic, view in VIEWS.items()}
+LANE_BACK_S = 10.0
+"""The lane is read from so long before somebody begins to watch: it carries a picture every second or more, for as long
+as the groups of pictures of its camera are."""
+
+TOPICS = {View.MASKED: (FRAMES_MASKED.name, FRAMES_LIVE.name), View.ANNOTATED: (FRAMES_ANNOTATED.name,)}
+VIEWS = {topic: view for view, topics in TOPICS.items() for topic in topics}
 
 Watched = tuple[str, View]
 Place = tuple[Watched, Partition]
@@ -143,7 +148,8 @@ class _Reading:
             self._reader.leave(partition)
             self._backlog.pop(partition, None)
         self._retry_at_s = {each: at_s for each, at_s in self._retry_at_s.items() if each in partitions}
-        for partition in partitions - followed:
+        # Tried longest ago first: one that never answers would else be due again before the others are tried.
+        for partition in sorted(partitions - followed, key=lambda each: self._retry_at_s.get(each, -math.inf)):
             if now_s >= self._retry_at_s.get(partition, now_s) and not self._follow(partition):
                 break  # one in vain may have cost a wait for the broker: the heartbeat is next, then the others
 
@@ -160,7 +166,7 @@ class _Reading:
             BATCHES_DROPPED.labels(camera="unknown", reason="invalid").inc()
             return
         if record.source in self._reader.caught_up():
-            self._buffer.offer(watched[1], batch)
+            self._offer(record.source, watched[1], batch)
             return
         groups = self._backlog.setdefault(record.source, {})
         groups.setdefault(watched, _Group()).add(batch, record.timestamp_ms)
@@ -170,17 +176,22 @@ class _Reading:
         for partition in self._backlog.keys() & set(self._reader.caught_up()):
             for (_, view), group in self._backlog.pop(partition).items():
                 for batch in group.batches:
-                    self._buffer.offer(view, batch)
+                    self._offer(partition, view, batch)
+
+    def _offer(self, source: Partition, view: View, batch: FrameBatch) -> None:
+        self._buffer.offer(view, batch, by_lane=source[0] == FRAMES_LIVE.name)
 
     def _needed(self) -> Iterator[Place]:
         for watched in self._buffer.watched():
             camera = self._directory.camera(watched[0])
             if camera is not None:
-                yield watched, (TOPICS[watched[1]], camera.slot)
+                for topic in TOPICS[watched[1]]:
+                    yield watched, (topic, camera.slot)
 
     def _follow(self, partition: Partition) -> bool:
+        back_ms = round(LANE_BACK_S * 1000) if partition[0] == FRAMES_LIVE.name else self._backlog_ms
         try:
-            self._reader.follow(partition, self._clock.now_ns() // 1_000_000 - self._backlog_ms)
+            self._reader.follow(partition, self._clock.now_ns() // 1_000_000 - back_ms)
         except RetryLater as reason:
             log.warning("no live pictures", partition=partition, reason=str(reason))
             self._retry_at_s[partition] = self._clock.monotonic_s() + RETRY_S

@@ -40,6 +40,7 @@ describe("a live message", () => {
     ["the picture is wider than any camera's", { header: { width: 20_000 } }],
     ["the camera is missing", { header: { camera: null } }],
     ["the server's time is missing", { header: { server_time_ms: undefined } }],
+    ["nobody says whether it is ahead of late ones", { header: { catching_up: undefined } }],
     ["the sequence is negative", { header: { sequence: -1 } }],
   ];
   it.each(broken)("is refused when %s", (_why, parts) => {

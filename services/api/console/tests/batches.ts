@@ -21,6 +21,7 @@ export function message({ header = {}, units, body }: Parts = {}): ArrayBuffer {
     width: 768,
     height: 576,
     server_time_ms: 2_000,
+    catching_up: false,
     units: described,
     ...header,
   };

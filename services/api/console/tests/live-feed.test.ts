@@ -63,3 +63,46 @@ describe("a camera on its canvas", () => {
     expect(canvas.picture).toBeNull();
   });
 });
+
+describe("while late pictures are caught up", () => {
+  function ahead(sequence: number, captureMs: number, catchingUp = true): void {
+    FakeSocket.opened[0]?.receives(
+      message({
+        header: { sequence, mask_version: 2, catching_up: catchingUp, server_time_ms: captureMs + 500 },
+        units: [{ size: 5, key: true, capture_time_ms: captureMs, pts_us: captureMs * 1000 }],
+      }),
+    );
+    vi.advanceTimersByTime(250);
+  }
+
+  it("says how far the newest are apart, until all come in their turn", () => {
+    feed.masksAre(2);
+    ahead(1, 1_000, false);
+    expect(feed.snapshot().catchUp).toBeNull();
+    ahead(120, 61_000);
+    expect(feed.snapshot().catchUp).toEqual({ everyS: null });
+    ahead(124, 63_040);
+    expect(feed.snapshot().catchUp).toEqual({ everyS: 2 });
+    ahead(125, 63_400);
+    expect(feed.snapshot().catchUp).toEqual({ everyS: 1 });
+    ahead(126, 63_500, false);
+    expect(feed.snapshot().catchUp).toBeNull();
+  });
+
+  it("shows the age of the picture that is there", () => {
+    feed.masksAre(2);
+    ahead(1, 1_000, false);
+    ahead(120, 61_000);
+    vi.advanceTimersByTime(250);
+    expect(feed.snapshot().ageS).toBeGreaterThanOrEqual(0.5);
+    expect(feed.snapshot().ageS).toBeLessThan(2);
+  });
+
+  it("knows nothing of it after a new connection", () => {
+    feed.masksAre(2);
+    ahead(120, 61_000);
+    FakeSocket.opened[0]?.opens();
+    vi.advanceTimersByTime(250);
+    expect(feed.snapshot().catchUp).toBeNull();
+  });
+});

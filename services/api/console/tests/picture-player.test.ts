@@ -89,6 +89,7 @@ function batch(sequence: number, changes: Partial<LiveBatch> = {}, bad = -1): Li
     width: 768,
     height: 576,
     serverTimeMs: 0,
+    catchingUp: false,
     units,
     ...changes,
   };

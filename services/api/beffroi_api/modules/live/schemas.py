@@ -39,6 +39,8 @@ class LiveHeader(BaseModel):
     width: int
     height: int
     server_time_ms: int
+    catching_up: bool
+    """It comes ahead of pictures that are late: until these are caught up, one comes now and then."""
     units: list[LiveUnit]
 
 

@@ -914,6 +914,8 @@ export interface components {
             height: number;
             /** Server Time Ms */
             server_time_ms: number;
+            /** Catching Up */
+            catching_up: boolean;
             /** Units */
             units: components["schemas"]["LiveUnit"][];
         };

@@ -17,6 +17,8 @@ export interface LiveBatch {
   readonly width: number;
   readonly height: number;
   readonly serverTimeMs: number;
+  /** It comes ahead of pictures that are late: until these are caught up, one comes now and then. */
+  readonly catchingUp: boolean;
   readonly units: readonly LiveUnit[];
 }
 
@@ -65,6 +67,7 @@ export function parseBatch(message: ArrayBuffer): LiveBatch {
     width: side(header, "width"),
     height: side(header, "height"),
     serverTimeMs: finite(header, "server_time_ms"),
+    catchingUp: flag(header, "catching_up"),
     units: cut(units, body),
   };
 }
@@ -89,8 +92,7 @@ function unitHeader(value: unknown): UnitHeader {
   const unit = record(value, "unit");
   const size = count(unit, "size");
   if (size === 0) throw new CorruptBatchError("an access unit is empty");
-  if (typeof unit.key !== "boolean") throw new CorruptBatchError("key is not true or false");
-  return { size, key: unit.key, captureMs: finite(unit, "capture_time_ms"), ptsUs: finite(unit, "pts_us") };
+  return { size, key: flag(unit, "key"), captureMs: finite(unit, "capture_time_ms"), ptsUs: finite(unit, "pts_us") };
 }
 
 function cut(headers: readonly UnitHeader[], body: Uint8Array): LiveUnit[] {
@@ -124,6 +126,12 @@ function text(header: Record<string, unknown>, name: string): string {
 function finite(header: Record<string, unknown>, name: string): number {
   const value = header[name];
   if (typeof value !== "number" || !Number.isFinite(value)) throw new CorruptBatchError(`${name} is not a number`);
+  return value;
+}
+
+function flag(header: Record<string, unknown>, name: string): boolean {
+  const value = header[name];
+  if (typeof value !== "boolean") throw new CorruptBatchError(`${name} is not true or false`);
   return value;
 }
 

@@ -1,5 +1,6 @@
 import { ageSeconds, freshness, type Freshness, type ShownPicture } from "./age";
 import type { LiveBatch } from "./batch";
+import { afterBatch, type CatchUp } from "./catch-up";
 import { LiveSocket, type ServerState, type View } from "./live-socket";
 import { PicturePlayer } from "./picture-player";
 import { localNowMs, ServerClock } from "./server-clock";
@@ -14,9 +15,18 @@ export interface FeedSnapshot {
   readonly connected: boolean;
   readonly state: ServerState | null;
   readonly size: { readonly width: number; readonly height: number } | null;
+  /** Null while pictures come in their turn. */
+  readonly catchUp: CatchUp | null;
 }
 
-export const NOTHING_YET: FeedSnapshot = { ageS: null, freshness: "none", connected: false, state: null, size: null };
+export const NOTHING_YET: FeedSnapshot = {
+  ageS: null,
+  freshness: "none",
+  connected: false,
+  state: null,
+  size: null,
+  catchUp: null,
+};
 
 /** One camera on one canvas: socket, decoder, clock and age. Read as an external store: `subscribe`, `snapshot`. */
 export class LiveFeed {
@@ -30,6 +40,8 @@ export class LiveFeed {
   #connected = false;
   #state: ServerState | null = null;
   #size: FeedSnapshot["size"] = null;
+  #last: LiveBatch | null = null;
+  #catchUp: CatchUp | null = null;
   #repaint = 0;
   /** Pictures under older masks than these may not be seen any more. */
   #masks = 0;
@@ -83,6 +95,8 @@ export class LiveFeed {
 
   #opened(): void {
     this.#connected = true;
+    this.#last = null;
+    this.#catchUp = null;
     this.#player.reset();
   }
 
@@ -91,6 +105,8 @@ export class LiveFeed {
     if (batch.maskVersion < this.#masks) return;
     this.#refuseBelow(batch.maskVersion);
     this.#state = null;
+    this.#catchUp = afterBatch(batch, this.#last);
+    this.#last = batch;
     this.#size = { width: batch.width, height: batch.height };
     this.#player.push(batch, localNowMs());
   }
@@ -134,6 +150,7 @@ export class LiveFeed {
       connected: this.#connected,
       state: this.#state,
       size: this.#size,
+      catchUp: this.#catchUp,
     };
     for (const listener of this.#listeners) listener();
   }

@@ -5,6 +5,7 @@ import type { Camera } from "../api/types";
 import { coded } from "../i18n/coded";
 import { useFormats } from "../i18n/formats";
 import { announce } from "../shell/announcer";
+import type { CatchUp } from "./catch-up";
 import type { FeedSnapshot } from "./live-feed";
 import type { View } from "./live-socket";
 import { useLiveFeed } from "./use-live-feed";
@@ -26,6 +27,7 @@ export function LivePicture({ camera, view, caption }: LivePictureProps) {
       <div className="live-frame">
         <canvas ref={attach} role="img" aria-label={t(`live.picture.${view}`, { camera: camera.name })} />
         {feed.freshness !== "live" && <Veil feed={feed} />}
+        {feed.freshness !== "none" && feed.catchUp !== null && <CatchUpNote catchUp={feed.catchUp} />}
       </div>
       <figcaption className="live-caption">
         {caption}
@@ -44,6 +46,13 @@ function Age({ feed }: { feed: FeedSnapshot }) {
       <span className="visually-hidden">{t("live.age")} </span>
       {age}
     </span>
+  );
+}
+
+function CatchUpNote({ catchUp: { everyS } }: { catchUp: CatchUp }) {
+  const { t } = useTranslation();
+  return (
+    <p className="catch-up">{everyS === null ? t("live.catchingUp") : t("live.catchingUpEvery", { count: everyS })}</p>
   );
 }
 

@@ -7,23 +7,39 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import dropwhile
+from typing import cast
 
 from beffroi_api.authz.scope import Scope
 from beffroi_api.errors import no_camera
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.modules.live.schemas import View
 from beffroi_api.process.settings import LiveSettings
-from beffroi_common.bus.sequences import SequenceTracker, Stale
+from beffroi_common.bus.sequences import SequenceTracker
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.media.nal import codec_string
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import BATCHES_DROPPED, BATCHES_IN, QUEUE_BYTES
+from beffroi_common.topics import FRAMES_RAW
 
 from .viewer import Held, Viewer
 
 UNIT_OVERHEAD_BYTES = 200
 """What Python keeps around one access unit."""
+
+MOST_BEHIND_S = cast("timedelta", FRAMES_RAW.retention).total_seconds()
+"""What is caught up is no older: then it is gone before it was masked. So long a picture of the lane counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """The newest picture that came by the lane, and when (monotonic clock)."""
+
+    epoch: int
+    sequence: int
+    at_s: float
 
 
 class Channel:
@@ -35,13 +51,34 @@ class Channel:
         self.codec = ""
         self.viewers: set[Viewer] = set()
         self._sequences = SequenceTracker()
+        self._ahead: _Ahead | None = None
 
-    def stale(self, batch: FrameBatch, now_s: float) -> Stale | None:
-        """Why it is left out: it was here before, or its connection is over; None: it is the next one."""
+    def outdated(self, batch: FrameBatch, now_s: float, *, by_lane: bool) -> str | None:
+        """Why it is left out; None: nothing newer was shown, by whichever way it came."""
+        if not by_lane and self._is_passed(batch, now_s):
+            return "behind_lane"
         stale = self._sequences.stale(batch.epoch, batch.sequence, round(now_s * 1000))
-        if stale is None:
-            self._sequences.take(batch.epoch, batch.sequence)
-        return stale
+        if stale is not None:
+            return stale
+        self._sequences.take(batch.epoch, batch.sequence)
+        if by_lane:
+            self._ahead = _Ahead(batch.epoch, batch.sequence, now_s)
+        return None
+
+    def _is_passed(self, batch: FrameBatch, now_s: float) -> bool:
+        """Whether a batch that came in its turn is of a connection before that of the lane's newest picture.
+
+        Of the same connection the sequence tells. For other ones a tracker would, after a few silent seconds, take the
+        one before for one that goes on.
+        """
+        ahead = self._ahead
+        if ahead is None or now_s - ahead.at_s > MOST_BEHIND_S:
+            return False
+        if batch.epoch < ahead.epoch:
+            return True
+        if (batch.epoch, batch.sequence) >= (ahead.epoch, ahead.sequence):
+            self._ahead = None  # all is caught up; from here on a lower number may be that of a clock set back
+        return False
 
     def add(self, held: Held) -> None:
         """Append the newest."""
@@ -77,20 +114,23 @@ class LiveBuffer:
         self._channels: dict[tuple[str, View], Channel] = {}
         self._lock = threading.Lock()
 
-    def offer(self, view: View, batch: FrameBatch) -> bool:
-        """Take a batch in and hand it to who watches; False when it may not be shown or was here before."""
+    def offer(self, view: View, batch: FrameBatch, *, by_lane: bool = False) -> bool:
+        """Take a batch in and hand it to who watches; False when it may not be shown, or is no newer than what was.
+
+        `by_lane`: it came ahead of what is caught up.
+        """
         with self._lock:
             # Asked under the lock: a new decision is known before `changed` forgets what is older, so a batch is
             # either refused here or forgotten there.
             reason = self._refusal(batch)
             channel = self._channels.setdefault((batch.camera, view), Channel()) if reason is None else None
             if channel is not None:
-                reason = channel.stale(batch, self._clock.monotonic_s())
+                reason = channel.outdated(batch, self._clock.monotonic_s(), by_lane=by_lane)
             if channel is None or reason is not None:
                 BATCHES_DROPPED.labels(camera=_label(batch.camera, reason), reason=reason).inc()
                 return False
             BATCHES_IN.labels(camera=batch.camera).inc()
-            held = self._hold(channel, batch)
+            held = self._hold(channel, batch, by_lane=by_lane)
             channel.add(held)
             self._trim(channel)
             for viewer in channel.viewers:
@@ -166,11 +206,11 @@ class LiveBuffer:
     def _may_show(self, batch: FrameBatch) -> bool:
         return self._directory.shows(batch.camera, batch.mask_version)
 
-    def _hold(self, channel: Channel, batch: FrameBatch) -> Held:
+    def _hold(self, channel: Channel, batch: FrameBatch, *, by_lane: bool) -> Held:
         if batch.starts_with_key:
             channel.codec = codec_string(batch.codec, batch.units[0].data) or channel.codec
         size_bytes = batch.size_bytes + UNIT_OVERHEAD_BYTES * len(batch.units)
-        return Held(batch, channel.codec, size_bytes, self._clock.monotonic_s())
+        return Held(batch, channel.codec, size_bytes, self._clock.monotonic_s(), by_lane)
 
     def _trim(self, channel: Channel) -> None:
         oldest_s = self._clock.monotonic_s() - self._settings.buffer_s

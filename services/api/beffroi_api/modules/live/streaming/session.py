@@ -171,7 +171,7 @@ class LiveSession:
         if not self._services.directory.shows(self._camera, held.batch.mask_version):
             return
         now_ms = self._services.clock.now_ns() // 1_000_000
-        await self._websocket.send_bytes(message(held.batch, self._view, held.codec, now_ms))
+        await self._websocket.send_bytes(message(held, self._view, now_ms))
         self._batches += 1
         self._said = None
 

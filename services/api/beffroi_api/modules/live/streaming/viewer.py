@@ -20,6 +20,8 @@ class Held:
     size_bytes: int
     received_s: float
     """Monotonic clock."""
+    by_lane: bool = False
+    """Whether it came ahead of what is caught up."""
 
 
 class Viewer:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import struct
 
 from beffroi_api.modules.live.schemas import LiveHeader, LiveUnit, View
-from beffroi_common.contracts import FrameBatch
+
+from .viewer import Held
 
 
-def message(batch: FrameBatch, view: View, codec: str, server_time_ms: int) -> bytes:
+def message(held: Held, view: View, server_time_ms: int) -> bytes:
     """One binary live message."""
+    batch = held.batch
     header = LiveHeader(
         camera=batch.camera,
         view=view,
         epoch=batch.epoch,
         sequence=batch.sequence,
         mask_version=batch.mask_version,
-        codec=codec,
+        codec=held.codec,
         width=batch.width,
         height=batch.height,
         server_time_ms=server_time_ms,
+        catching_up=held.by_lane,
         units=[
             LiveUnit(
                 size=len(unit.data),
