@@ -16,10 +16,10 @@ from starlette.websockets import WebSocketDisconnect
 from tests.application import eventually, in_memory
 from tests.unit.api.listening import listening
 
-from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.errors import Busy
 from beffroi_api.http.connections import PromptViews, prompt_requests, prompt_views
-from beffroi_api.http.server import places
+from beffroi_api.http.places import Places
+from beffroi_api.http.server import places_of
 
 UPGRADE = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -34,7 +34,7 @@ class Door:
     """A port with so many places."""
 
     port: int
-    taken: Turns
+    taken: Places
     received: list[Any]
 
     def knock(self, stack: ExitStack, begun: bytes = b"") -> socket.socket:
@@ -45,7 +45,13 @@ class Door:
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
+def per_network() -> int:
+    """Places of one network."""
+    return MOST
+
+
+@pytest.fixture
+def door(per_network: int) -> Iterator[Door]:
     app, received = FastAPI(), list[Any]()
 
     @app.websocket("/view")
@@ -55,8 +61,8 @@ def door() -> Iterator[Door]:
             while True:
                 received.append(await websocket.receive_bytes())
 
-    taken = Turns("connections", Limits(at_once=MOST, per_key=MOST))
-    with listening(app, http=prompt_requests(20.0, 10.0, taken.enter), ws=prompt_views(10.0)) as port:
+    taken = Places(MOST, per_network)
+    with listening(app, http=prompt_requests(20.0, 10.0, taken), ws=prompt_views(10.0)) as port:
         yield Door(port, taken, received)
 
 
@@ -132,9 +138,34 @@ def test_who_has_as_many_connections_as_there_are_gets_no_more_until_one_ends(do
     eventually(lambda: door.taken.taken == 0)
 
 
+WHOLE = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("per_network", [MOST + 9])
+@pytest.mark.parametrize("begun", [b"", b"GET /", WHOLE], ids=["nothing", "half a request", "an answered one"])
+def test_who_asks_for_nothing_makes_room_for_who_does(door: Door, begun: bytes) -> None:
+    with ExitStack() as stack:
+        idle = [door.knock(stack, begun) for _ in range(MOST)]
+        eventually(lambda: door.taken.taken == MOST)
+        if begun == WHOLE:
+            assert all(each.recv(4096).startswith(b"HTTP/1.1 404") for each in idle)
+        assert door.knock(stack, WHOLE).recv(4096).startswith(b"HTTP/1.1 404")
+        all_of(idle[0])  # ends: it came first
+    eventually(lambda: door.taken.taken == 0)
+
+
+@pytest.mark.parametrize("per_network", [MOST + 9])
+def test_a_view_makes_room_for_nobody(door: Door) -> None:
+    with ExitStack() as stack:
+        for _ in range(MOST):
+            assert door.knock(stack, VIEW).recv(4096).startswith(b"HTTP/1.1 101")
+        assert all_of(door.knock(stack, WHOLE)) == b""
+        assert door.taken.taken == MOST
+
+
 def test_a_network_has_its_share_of_connections_and_a_proxy_all_of_them(tmp_path: Any) -> None:
     around, *_ = in_memory(tmp_path, max_connections=20, max_connections_per_network=8, trusted_proxies="192.0.2.0/30")
-    enter = places(around.settings)
+    enter = places_of(around.settings).enter
     for number in range(8):
         enter(f"2001:db8::{number}")
     with pytest.raises(Busy):

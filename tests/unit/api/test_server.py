@@ -15,8 +15,8 @@ from fastapi.responses import PlainTextResponse
 from tests.application import eventually
 from tests.unit.api.listening import listening
 
-from beffroi_api.bulkheads.turns import Limits, Turns
 from beffroi_api.http.connections import prompt_requests
+from beffroi_api.http.places import Places
 from beffroi_api.http.server import Server
 from beffroi_common.runtime.health import Health
 from beffroi_testing import ManualClock
@@ -91,8 +91,7 @@ def slow_app(request_timeout_s: float) -> Iterator[int]:
         await asyncio.sleep(3 * request_timeout_s)
         return PlainTextResponse("at last")
 
-    enter = Turns("connections", Limits(at_once=9, per_key=9)).enter
-    with listening(app, http=prompt_requests(request_timeout_s, 10.0, enter)) as port:
+    with listening(app, http=prompt_requests(request_timeout_s, 10.0, Places(9, 9))) as port:
         yield port
 
 

@@ -8,7 +8,6 @@ bodies in pieces of a byte, thousands of frames where a browser sends none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -16,18 +15,11 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from beffroi_api.bulkheads.turns import Turn
 from beffroi_api.errors import Busy
 
+from .places import Place, Places
+
 UNFINISHED = (h11.IDLE, h11.SEND_BODY)
-
-Enter = Callable[[str], Turn]
-"""Takes a place for one more connection of an address.
-
-Raises:
-    Busy: there is none.
-"""
-
 
 MAX_HEAD_BYTES = 16 * 1024
 """Of a request: address, cookie and what browsers add are two."""
@@ -52,7 +44,7 @@ class PromptReaders(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _stalled: asyncio.TimerHandle | None = None
-    place: Turn | None = None
+    place: Place | None = None
     """Among all connections; None: it has none of its own."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -167,7 +159,7 @@ class PromptRequests(PromptReaders, H11Protocol):
 
     request_timeout_s = 20.0
 
-    enter: Enter
+    places: Places
     conn: WholeRequests
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -179,7 +171,7 @@ class PromptRequests(PromptReaders, H11Protocol):
         """See asyncio."""
         super().connection_made(transport)
         try:
-            self.place = self.enter(self.client[0] if self.client else "")
+            self.place = self.places.enter(self.client[0] if self.client else "")
         except Busy:
             transport.abort()
         else:
@@ -213,19 +205,33 @@ class PromptRequests(PromptReaders, H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
+    def on_response_complete(self) -> None:
+        """See uvicorn."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.places.idle(self)
+
+    def make_room(self) -> None:
+        """See `places.Connection`."""
+        if self.place is not None:
+            self.place.leave()
+        self.transport.abort()
+
     def _begin(self) -> None:
+        self.places.idle(self)
         if self._deadline is None:
             self._deadline = self.loop.call_later(self.request_timeout_s, self.transport.close)
 
     def _end(self) -> None:
+        self.places.asks(self)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
 
-def prompt_requests(request_timeout_s: float, write_timeout_s: float, enter: Enter) -> type[PromptRequests]:
+def prompt_requests(request_timeout_s: float, write_timeout_s: float, places: Places) -> type[PromptRequests]:
     """The protocol with these times for a request to be whole and for an answer to be taken, and places to be had."""
-    fields = {"request_timeout_s": request_timeout_s, "write_timeout_s": write_timeout_s, "enter": staticmethod(enter)}
+    fields = {"request_timeout_s": request_timeout_s, "write_timeout_s": write_timeout_s, "places": places}
     return type("PromptRequests", (PromptRequests,), fields)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import resource
 import sys
 import threading
@@ -12,9 +11,8 @@ from typing import TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from beffroi_api.bulkheads.turns import Limits, Turn, Turns
-from beffroi_api.http.connections import Enter, prompt_requests, prompt_views
-from beffroi_api.modules.session.attempts.throttle import network_of
+from beffroi_api.http.connections import prompt_requests, prompt_views
+from beffroi_api.http.places import Places
 from beffroi_api.process.services import OnBug, ProcessServices
 from beffroi_api.process.settings import ProcessSettings
 from beffroi_common.runtime import lifecycle
@@ -81,7 +79,7 @@ def config(wanted: ProcessSettings, app: FastAPI) -> uvicorn.Config:
         proxy_headers=bool(wanted.trusted_proxies),
         forwarded_allow_ips=wanted.trusted_proxies,
         server_header=False,
-        http=prompt_requests(wanted.request_timeout_s, wanted.write_timeout_s, places(wanted)),
+        http=prompt_requests(wanted.request_timeout_s, wanted.write_timeout_s, places_of(wanted)),
         ws=prompt_views(wanted.write_timeout_s),
         ws_max_size=MAX_CLIENT_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # encoded video does not get smaller
@@ -90,15 +88,9 @@ def config(wanted: ProcessSettings, app: FastAPI) -> uvicorn.Config:
     )
 
 
-def places(wanted: ProcessSettings) -> Enter:
-    """Places for connections: so many of a network, so that nobody takes all. A proxy speaks for everybody."""
-    turns = Turns("connections", Limits(wanted.max_connections, wanted.max_connections_per_network))
-    numbers = itertools.count()
-
-    def enter(address: str) -> Turn:
-        return turns.enter(f"proxy {next(numbers)}" if wanted.is_proxy(address) else network_of(address))
-
-    return enter
+def places_of(wanted: ProcessSettings) -> Places:
+    """Places for as many connections as the settings say."""
+    return Places(wanted.max_connections, wanted.max_connections_per_network, wanted.is_proxy)
 
 
 def _allow_files(connections: int) -> None:
