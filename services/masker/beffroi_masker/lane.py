@@ -16,6 +16,7 @@ import structlog
 
 from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Producer, Record, RetryLater
 from beffroi_common.bus.batches import raw_batch
+from beffroi_common.bus.crashes import Crashes
 from beffroi_common.bus.journal import Journal
 from beffroi_common.bus.payloads import refuse_too_large
 from beffroi_common.contracts import FrameBatch
@@ -63,6 +64,8 @@ class Lane:
         self._clock = masking.clock
         self._lateness = masking.lateness
         self._journal = journal
+        self._crashes = Crashes(self._clock)
+        self._crashes.recall(journal.deaths())  # what ended the process on the road would end it here
         self._pictures = KeyPictures(masking)
         self._reader: PartitionReader | None = None
         self._producer: Producer | None = None
@@ -165,6 +168,7 @@ class Lane:
     def _masked(self, record: Record) -> FrameBatch | Reason | None:
         try:
             refuse_too_large(FRAMES_RAW, record)
+            self._crashes.refuse_if_tried(record)
             with self._journal.at_work(record):
                 return self._pictures.mask(raw_batch(record), record)
         except Exception as error:

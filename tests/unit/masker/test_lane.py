@@ -14,7 +14,7 @@ from av import VideoFrame
 from tests.unit.masker.bench import BEHIND_S, MAX_AGE_S, Bench
 
 from beffroi_common.bus import Record
-from beffroi_common.bus.journal import NoJournal
+from beffroi_common.bus.journal import Death, Ending, NoJournal
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.runtime import metrics
 from beffroi_common.topics import CAMERAS, FRAMES_LIVE, FRAMES_RAW
@@ -378,6 +378,27 @@ def test_a_picture_that_ends_the_process_is_known_at_the_next_start(
     turn(late_bench.lane())
     assert len(late_bench.shown()) == 1
     assert set(noted.keys) == {"gate"}
+
+
+class Recalled(NoJournal):
+    """The process before hung with a batch of a camera."""
+
+    def __init__(self, camera: str, at_ms: int) -> None:
+        self.death = Death(*SOURCE, 0, camera, Ending.HUNG, at_ms)
+
+    def deaths(self) -> tuple[Death, ...]:
+        return (self.death,)
+
+
+@pytest.mark.parametrize(("camera", "shown"), [("gate", 0), ("other", 1)])
+def test_a_camera_that_ended_the_process_before_has_no_lane(
+    late_bench: Bench, gate: Camera, raw: list[FrameBatch], camera: str, shown: int
+) -> None:
+    late_bench.configure(gate)
+    late_bench.journal = Recalled(camera, late_bench.clock.now_ns() // 1_000_000)
+    freeze(late_bench, raw[:2], raw[2:])
+    turn(late_bench.lane())
+    assert len(late_bench.shown()) == shown
 
 
 class BreakingBus(MemoryBus):

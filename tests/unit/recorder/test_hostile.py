@@ -22,6 +22,7 @@ def test_no_masked_batch_ends_the_recorder(film: Film, site: Site, start: Start)
         site.clock.advance(1.0)
         life.recorder.tick()
     while life.recorder.needed():  # one segment a turn, and there may be thousands
+        site.clock.advance(1.0)
         life.recorder.tick()
     assert site.recordings[before:], "the good ones are stored"
     assert site.recordings[-1].frames == 16
