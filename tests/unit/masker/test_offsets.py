@@ -61,10 +61,12 @@ def test_a_camera_whose_batches_wait_behind_a_backlog_of_others_goes_on_where_it
         (raw[0].units[0].capture_time_ns - bench.clock.now_ns()) / 1e9 + 60
     )  # all of it is a minute old
     bench.feed(raw[:2])
+    bench.masker.unread([(FRAMES_RAW.name, number) for number in range(2)])  # as the loop tells
     for offset, batch in enumerate(backlog):
         bench.clock.advance(1)
         bench.masker.handle(replace(record(batch, offset), partition=0))
         bench.masker.tick()
+    bench.masker.unread([])
     bench.feed(raw[2:], 2)
     bench.listen(11)
     assert [batch.sequence for batch in bench.masked() if batch.camera == "gate"] == [batch.sequence for batch in raw]
