@@ -2,7 +2,8 @@
 
 ApiError
 ├── NotSignedIn 401, SignInFailed 401, SecondFactorNeeded 401, Throttled 429
-├── NotAllowed 403, ForeignOrigin 403, PasswordChangeNeeded 403, WrongPassword 403, SecondFactorWrong 403
+├── NotAllowed 403, ForeignOrigin 403, PasswordChangeNeeded 403, SecondFactorRequired 403
+├── WrongPassword 403, SecondFactorWrong 403
 ├── NotFound 404, NoPicture 404
 ├── AlreadyAcknowledged 409, ChangedInBetween 412
 ├── Destroyed 410
@@ -64,6 +65,13 @@ class PasswordChangeNeeded(ApiError):
 
     status, code, title = 403, "password_change_needed", "Choose a password of your own first"
     french = "Choisissez d’abord votre propre mot de passe"
+
+
+class SecondFactorRequired(ApiError):
+    """The role of this account must have a second factor, and it has none yet."""
+
+    status, code, title = 403, "second_factor_required", "Set a second factor first"
+    french = "Ajoutez d’abord un second facteur"
 
 
 class WrongPassword(ApiError):

@@ -36,3 +36,5 @@ class Identity:
     territory: Territory
     must_change_password: bool = False
     """Somebody else chose it."""
+    must_set_second_factor: bool = False
+    """Their role needs one, and they have none."""

@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.requests import HTTPConnection
 
 from beffroi_api.authz.roles import ADMINISTERING, AUDITING, SIGNED_IN, WATCHING, Identity, Role
-from beffroi_api.errors import NotAllowed, NotSignedIn, PasswordChangeNeeded
+from beffroi_api.errors import NotAllowed, NotSignedIn, PasswordChangeNeeded, SecondFactorRequired
 from beffroi_api.http.paths import API_PREFIX
 
 COOKIE = "__Host-beffroi_session"
@@ -37,13 +37,15 @@ class Requires:
 
     `is_use=False` is for what a console reads again by itself, each few seconds or with each piece of news: that shows
     no person in front of it, so it does not keep an idle session in force. `is_account=True` is for the little that is
-    answered while somebody still has the password that another person chose.
+    answered while somebody still has the password that another person chose, and `is_enrolment=True` for what sets a
+    second factor, which is answered while their role needs one that they have not.
     """
 
-    def __init__(self, *roles: Role, is_use: bool = True, is_account: bool = False) -> None:
+    def __init__(self, *roles: Role, is_use: bool = True, is_account: bool = False, is_enrolment: bool = False) -> None:
         self.roles = frozenset(roles)
         self._is_use = is_use
         self._is_account = is_account
+        self._is_enrolment = is_enrolment
 
     def __call__(self, connection: HTTPConnection) -> Identity:
         """Authenticate the caller.
@@ -51,6 +53,7 @@ class Requires:
         Raises:
             NotSignedIn: no session, or it ended.
             PasswordChangeNeeded: the password is one that somebody else chose.
+            SecondFactorRequired: the role needs a second factor that is not set.
             NotAllowed: the role is not one of these; a row in the audit trail says so.
         """
         authenticator: Authenticator = connection.app.state.services
@@ -60,6 +63,8 @@ class Requires:
             raise NotSignedIn("Your session has ended or you never signed in: sign in again.")
         if identity.must_change_password and not self._is_account:
             raise PasswordChangeNeeded("Somebody else chose your password: choose one of your own first.")
+        if identity.must_set_second_factor and not (self._is_account or self._is_enrolment):
+            raise SecondFactorRequired(f"As {identity.role} you need a second factor: set one first.")
         if identity.role not in self.roles:
             authenticator.record_denial(identity, connection.scope.get("method", "WEBSOCKET"), connection.scope["path"])
             allowed = ", ".join(sorted(self.roles))
@@ -84,6 +89,8 @@ any_console = Requires(*SIGNED_IN, is_use=False)
 own_account = Requires(*SIGNED_IN, is_account=True)
 own_console = Requires(*SIGNED_IN, is_use=False, is_account=True)
 
+enrolling = Requires(*SIGNED_IN, is_enrolment=True)
+
 Watcher = Annotated[Identity, Depends(watchers)]
 Administrator = Annotated[Identity, Depends(administrators)]
 Auditor = Annotated[Identity, Depends(auditors)]
@@ -92,6 +99,7 @@ WatchingConsole = Annotated[Identity, Depends(watching_consoles)]
 AnyConsole = Annotated[Identity, Depends(any_console)]
 OwnAccount = Annotated[Identity, Depends(own_account)]
 OwnConsole = Annotated[Identity, Depends(own_console)]
+Enrolling = Annotated[Identity, Depends(enrolling)]
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from beffroi_api.authz.roles import Role
 from beffroi_api.modules.audit.chain.seal import Seal
 from beffroi_common.runtime.settings import Port, ServiceSettings
 
@@ -85,6 +86,9 @@ class SessionSettings(BaseModel):
     failures_per_account: int = Field(default=50, ge=1)
     """Whoever has many addresses gets 1200 guesses a day, and a password of 12 characters outlives that; no person
     mistypes so often, so that it is reached by guessers alone."""
+    second_factor_roles: frozenset[Role] = frozenset()
+    """Roles that must have a second factor, in JSON, e.g. `["administrator", "dpo"]`: who has none sets it before
+    anything else. None by default: a commune gives out authenticators first."""
     check_every_s: float = Field(default=2.0, gt=0)
     """What goes out for long, a live view, news or a video, looks so often whether its session is in force. A view
     ends within 5 s of a sign-out: closing takes up to two more."""

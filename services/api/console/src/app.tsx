@@ -1,5 +1,5 @@
+import { useCallback, useState } from "react";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { useState } from "react";
 import { I18nProvider, RouterProvider } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 import { BrowserRouter, Navigate, Route, Routes, useHref, useNavigate } from "react-router";
@@ -7,6 +7,7 @@ import { BrowserRouter, Navigate, Route, Routes, useHref, useNavigate } from "re
 import { localeOf } from "./i18n/formats";
 import { AccountPage } from "./account/account-page";
 import { GivenPassword } from "./account/given-password";
+import { RequiredSecondFactor } from "./account/required-second-factor";
 import { AlertsPage } from "./alerts/alerts-page";
 import { newQueryClient } from "./api/query-client";
 import type { Session } from "./api/types";
@@ -56,7 +57,11 @@ function WithRouter() {
 function Gate() {
   const { t } = useTranslation();
   const session = useSession();
+  const [isEnrolling, setEnrolling] = useState(false);
+  const begun = useCallback(() => setEnrolling(true), []);
   if (session.data?.must_change_password) return <GivenPassword />;
+  if (session.data && (session.data.must_set_second_factor || isEnrolling))
+    return <RequiredSecondFactor onBegun={begun} onNoted={() => setEnrolling(false)} />;
   if (session.data) return <Views session={session.data} />;
   if (session.data === null) return <SignIn />;
   return (

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 
 from beffroi_api.authz.roles import Identity
 from beffroi_api.errors import GuessablePassword, NotFound, SecondFactorWrong, Throttled, WrongPassword
-from beffroi_api.http.access import OwnAccount, SignedIn
+from beffroi_api.http.access import Enrolling, OwnAccount, SignedIn
 from beffroi_api.http.admission import aside
 from beffroi_api.http.problems import problems
 from beffroi_api.modules.session.attempts.throttle import network_of
@@ -59,14 +59,14 @@ def end_session(session: OwnSessionId, who: SignedIn, services: ServicesOf) -> N
 
 
 @router.get("/second-factor")
-def get_second_factor(who: SignedIn, services: ServicesOf) -> SecondFactorView:
+def get_second_factor(who: Enrolling, services: ServicesOf) -> SecondFactorView:
     """Whether one has a second factor."""
     return services.account.second_factor(who)
 
 
 @router.post("/second-factor", responses=problems(WrongPassword, Throttled))
 async def begin_second_factor(
-    body: Reauthentication, request: Request, who: SignedIn, services: ServicesOf
+    body: Reauthentication, request: Request, who: Enrolling, services: ServicesOf
 ) -> PendingSecondFactor:
     """Begin to set a second factor (TOTP, RFC 6238)."""
     password = body.password.get_secret_value()
@@ -74,7 +74,7 @@ async def begin_second_factor(
 
 
 @router.put("/second-factor", responses=problems(SecondFactorWrong, Throttled))
-def confirm_second_factor(body: SecondFactorConfirmation, who: SignedIn, services: ServicesOf) -> RecoveryCodes:
+def confirm_second_factor(body: SecondFactorConfirmation, who: Enrolling, services: ServicesOf) -> RecoveryCodes:
     """Set it: a code shows that an authenticator has it. The recovery codes are shown this once."""
     pending, code = body.pending.get_secret_value(), body.code.get_secret_value()
     return RecoveryCodes(codes=services.account.confirm_second_factor(who, pending, code))

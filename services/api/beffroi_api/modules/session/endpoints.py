@@ -57,5 +57,6 @@ def _view(identity: Identity, services: Services) -> SessionView:
         role=identity.role,
         language=identity.language,
         must_change_password=identity.must_change_password,
+        must_set_second_factor=identity.must_set_second_factor,
         other_sessions=len(services.account.sessions(identity)) - 1,
     )

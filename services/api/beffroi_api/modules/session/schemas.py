@@ -35,5 +35,7 @@ class SessionView(BaseModel):
     language: str
     must_change_password: bool
     """Somebody else chose the password: nothing else is answered before it was changed (`/account/password`)."""
+    must_set_second_factor: bool
+    """The role needs one: nothing else is answered before it is set (`/account/second-factor`)."""
     other_sessions: int
     """How many times the same person is signed in elsewhere."""

@@ -149,6 +149,7 @@ class Sessions:
             address=address,
             territory=territory,
             must_change_password=user.password_given,
+            must_set_second_factor=user.second_factor is None and user.role in self.settings.second_factor_roles,
         )
 
     def _record_refusal(self, account: str, address: str, step: Step) -> NoReturn:

@@ -36,12 +36,12 @@ export function SecondFactorSection() {
 }
 
 /** Password, then key and code, then recovery codes. */
-function Enrolment() {
+export function Enrolment({ onNoted }: { readonly onNoted?: () => void }) {
   const { t } = useTranslation();
   const [password, setPassword] = useState("");
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const begin = useBeginSecondFactor();
-  if (codes !== null) return <RecoveryCodes codes={codes} />;
+  if (codes !== null) return <RecoveryCodes codes={codes} onNoted={onNoted} />;
   if (begin.data !== undefined) return <Confirmation pending={begin.data} done={setCodes} />;
   return (
     <Form
@@ -104,7 +104,7 @@ function Confirmation({ pending, done }: ConfirmationProps) {
   );
 }
 
-function RecoveryCodes({ codes }: { codes: readonly string[] }) {
+function RecoveryCodes({ codes, onNoted }: { codes: readonly string[]; onNoted?: () => void }) {
   const { t } = useTranslation();
   const noted = useSecondFactorNoted();
   return (
@@ -119,7 +119,7 @@ function RecoveryCodes({ codes }: { codes: readonly string[] }) {
         ))}
       </ul>
       <div className="actions">
-        <Button className="button button-main" onPress={() => void noted()}>
+        <Button className="button button-main" onPress={() => void noted().then(onNoted)}>
           {t("account.factor.noted")}
         </Button>
       </div>

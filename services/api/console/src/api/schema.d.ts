@@ -1380,6 +1380,8 @@ export interface components {
             language: string;
             /** Must Change Password */
             must_change_password: boolean;
+            /** Must Set Second Factor */
+            must_set_second_factor: boolean;
             /** Other Sessions */
             other_sessions: number;
         };
