@@ -62,10 +62,17 @@ class Limits:
 class MaskedStream:
     """Decodes, covers and encodes the batches of one stream in order."""
 
-    def __init__(self, limits: Limits, quality: Quality, first_shapes: FirstShapes) -> None:
+    def __init__(self, limits: Limits, quality: Quality, first_shapes: FirstShapes | None = None) -> None:
+        """Begin with nothing decoded.
+
+        Args:
+            limits: what it may take.
+            quality: of what it encodes.
+            first_shapes: shared with whoever else masks pictures of this camera; None: nobody does.
+        """
         self._limits = limits
         self._quality = quality
-        self._first_shapes = first_shapes
+        self._first_shapes = FirstShapes() if first_shapes is None else first_shapes
         self._decoder = self._new_decoder()
         self._epoch: int | None = None
         self._last_sequence = -1
