@@ -26,11 +26,12 @@ OF_NO_BRANCH = {
 CATCHES_EVERYTHING = {
     "libs/common/beffroi_common/bus/crashes.py": 1,
     "libs/common/beffroi_common/bus/kafka/layout.py": 1,
-    "libs/common/beffroi_common/bus/table.py": 1,
+    "libs/common/beffroi_common/bus/table.py": 3,
     "libs/common/beffroi_common/bus/keyed/processor.py": 1,
     "libs/common/beffroi_common/contracts/base.py": 1,
     "libs/common/beffroi_common/contracts/status.py": 1,
     "libs/common/beffroi_common/runtime/logs.py": 1,
+    "services/api/beffroi_api/db/types.py": 1,
     "services/api/beffroi_api/workers.py": 1,
     "services/detector/beffroi_detector/rules/app.py": 1,
     "services/ingest/beffroi_ingest/camera_stream.py": 2,
@@ -41,7 +42,7 @@ CATCHES_EVERYTHING = {
     "services/recorder/beffroi_recorder/keep/retention.py": 1,
 }
 """Who catches everything: a thread's outermost frame, which tells the process to end; who cleans up and raises; and who
-knows of which record, message, line or camera it came, and answers for that alone. The masker's lane is a convenience
+knows of which record, message, column, line or camera it came, and answers for that alone. The masker's lane is a convenience
 beside what must run: it begins anew, and the process goes on."""
 
 
