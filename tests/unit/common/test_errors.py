@@ -42,8 +42,8 @@ CATCHES_EVERYTHING = {
     "services/recorder/beffroi_recorder/keep/retention.py": 1,
 }
 """Who catches everything: a thread's outermost frame, which tells the process to end; who cleans up and raises; and who
-knows of which record, message, column, line or camera it came, and answers for that alone. The masker's lane is a convenience
-beside what must run: it begins anew, and the process goes on."""
+knows of which record, message, column, line or camera it came, and answers for that alone. The masker's lane is a
+convenience beside what must run: it begins anew, and the process goes on."""
 
 
 def errors() -> Iterator[type[BaseException]]:
