@@ -1,6 +1,6 @@
 # The handful of commands that everyone uses; CI runs the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo demo-check test unit chaos lint bench generated lock clean
+.PHONY: help install install-test demo demo-check test unit chaos lint simulate nightly bench generated lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -33,6 +33,7 @@ unit: install-test ## Run the fast tests alone (a minute or two)
 test: install-test ## Run all tests, against the real Kafka, MinIO, RTSP, PostgreSQL and Chromium
 	@$(PYTEST) -q tests/unit
 	@$(NPM) test
+	@$(PYTEST) -q tests/simulation
 	@$(PYTEST) -q $(SIDE_BY_SIDE) tests/contract tests/integration
 	@$(PYTEST) -q tests/e2e
 
@@ -47,8 +48,13 @@ lint: install-test ## Check format, lint, types and import contracts
 	@$(NPM) run lint
 	@$(NPM) run typecheck
 
-simulate: install-test ## Run the whole system in one process under seeds of faults: SEED=17, or SEED=0-4999 at night
+simulate: install-test ## Run the whole system in one process under seeds of faults: SEED=17, or SEED=0-4999
 	@$(PYTHON) -m tests.simulation $(or $(SEED),0-499)
+
+NIGHT := $(shell date +%y%m%d)
+nightly: install-test ## Look further, elsewhere each night: 5,000 seeds, and 10,000 hostile messages a reader (hours)
+	@$(PYTHON) -m tests.simulation $(or $(SEED),$(NIGHT)0000-$(NIGHT)4999)
+	@$(PYTEST) -q --hypothesis-profile=nightly $(wildcard tests/unit/*/test_hostile.py)
 
 bench: install-test ## Measure: bus, copies, masker, detector, cameras side by side, live, floods, pages, memory over ten minutes
 	@$(PYTHON) -m bench

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from tests.simulation.footage import CYCLE, FPS, GOP, SIDE, TIME_BASE, decision, film
@@ -55,8 +55,6 @@ class FilmedCamera:
     clock: ManualClock
     films: bool = True
     connections: int = 0
-    sent: list[tuple[float, int]] = field(default_factory=list)
-    """When each picture was sent, and its number."""
 
     @property
     def index(self) -> int:
@@ -92,7 +90,6 @@ class FilmedSource:
             if not camera.films:
                 raise SourceError("timeout", "The camera sends nothing.")
             encoded = film(camera.index)[picture % CYCLE]
-            camera.sent.append((camera.clock.monotonic_s(), picture))
             pts = (picture - first) * TIME_BASE.denominator // FPS
             yield EncodedUnit(pts, pts, encoded.key, encoded.data)
             picture += 1

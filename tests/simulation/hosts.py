@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from sqlalchemy.exc import OperationalError
 from tests.simulation.cameras import FilmedSource
-from tests.simulation.footage import RememberedEncoder, ScriptedFinder
+from tests.simulation.footage import RememberedDecoder, RememberedEncoder, ScriptedFinder
 
 import beffroi_ingest.__main__ as ingest_main
 import beffroi_masker.__main__ as masker_main
@@ -36,6 +36,7 @@ from beffroi_api.workers import Worker
 from beffroi_common.bus import StatusReporter, Table, run
 from beffroi_common.bus.backlog import Backlog
 from beffroi_common.bus.dead_letters import Refusals
+from beffroi_common.bus.keyed import executors
 from beffroi_common.bus.membership import Membership
 from beffroi_common.contracts import Camera
 from beffroi_common.media.encoding import encode
@@ -46,11 +47,13 @@ from beffroi_common.topics import CAMERAS as CAMERAS_TOPIC
 from beffroi_common.topics import TRACKS
 from beffroi_detector.rules.processor import TracksProcessor
 from beffroi_detector.vision import __main__ as vision_main
+from beffroi_detector.vision import decoding as vision_decoding
 from beffroi_detector.vision.configuration import BusConfiguration
 from beffroi_detector.vision.settings import VisionSettings
 from beffroi_ingest.settings import IngestSettings
 from beffroi_masker.decisions import Decisions
 from beffroi_masker.settings import MaskerSettings
+from beffroi_recorder.keep import retention
 from beffroi_recorder.record.work_dir import WorkDir, append_at
 from beffroi_recorder.settings import RecorderSettings
 from beffroi_rules import registry
@@ -75,13 +78,18 @@ EXPELLED_S = 10.0
 """A member that was silent for so long is out of its group."""
 AGE_S = 30.0
 """What the rules' configuration may be old."""
-POLL_S = 0.4
+POLL_S = 0.7
 """A loop that finds nothing waits longer than a real one does; what arrives wakes it."""
+IDLE_LOOK_S = 1.0
+"""So do the threads that look whether they are to end."""
+SWEEP_S = 5.0
+"""A recorder looks so often for what is due for destruction. Nothing is."""
 DELIVER_S = 2.0
 """A producer tries what it could not deliver again."""
 
 ENCODER = RememberedEncoder(encode)
-PLANS = Plans(registry.load())
+RULES = registry.load()
+PLANS = Plans(RULES)
 
 
 class HostClock:
@@ -114,6 +122,24 @@ class Life:
 
 
 @dataclass
+class Fuse:
+    """So many operations, of one sort or of any, and then so many more, until a process dies; and for how long."""
+
+    left: int
+    step: str = ""
+    then: int = 0
+    dead_s: float = 0.0
+
+    def burns_down(self, operation: str) -> bool:
+        """Count an operation; whether it was the last one."""
+        if self.left <= 0:
+            self.then -= 1
+        elif self.step in {"", operation}:
+            self.left -= 1
+        return self.left <= 0 and self.then <= 0
+
+
+@dataclass
 class Host:
     """A machine with one instance of one service, which lives several times."""
 
@@ -122,8 +148,7 @@ class Host:
     lot: Random
     clock: HostClock
     faults: Faults = field(default_factory=Faults)
-    fuse: int | None = None
-    """So many operations until it dies."""
+    fuse: Fuse | None = None
     disk_full: bool = False
     database_answers: bool = True
     life: Life | None = None
@@ -160,15 +185,14 @@ class Host:
 
     def _step(self, operation: str) -> None:
         turns = self.world.turns
-        if operation == "sent":
+        if operation.startswith("sent "):
             self._sent.fire()
         if not turns.is_inside:
             return
-        if self.fuse is not None:
-            self.fuse -= 1
-            if self.fuse <= 0:
-                self.fuse = None
-                turns.die()
+        if self.fuse is not None and self.fuse.burns_down(operation):
+            self.world.died(self, self.fuse.dead_s)
+            self.fuse = None
+            turns.die()
         if turns.current.process.dead or self.lot.random() < YIELDS:
             turns.pause(0.0)
 
@@ -205,7 +229,7 @@ def _vision(host: Host, life: Life) -> None:
     settings = VisionSettings(
         kafka=KAFKA, instance=host.name, workers=2, idle_s=IDLE_S, catch_up_period_s=0.2, lost_track_s=2.0
     )
-    plans = Plans(registry.load(), ScriptedFinder.classes)
+    plans = Plans(RULES, ScriptedFinder.classes)
     configuration = BusConfiguration(life.bus, host.clock, plans, settings.configuration_age_s)
     configuration.start()
     while not configuration.wait_caught_up(1.0):
@@ -247,6 +271,7 @@ def _recorder(host: Host, life: Life) -> None:
         segment_s=10,
         idle_s=IDLE_S,
         store_retry_most_s=4.0,
+        destroy_interval_s=SWEEP_S,
     )
     producer = life.bus.producer()
     reporter = StatusReporter(producer, "recorder", host.name, host.clock)
@@ -304,7 +329,7 @@ class Parts:
 
 
 class SimulatedDatabase(Database):
-    """See `Database`: away for the host that asks, when the schedule says so."""
+    """See `Database`: away, or without an answer, when the schedule says so; who writes may die before and after."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -313,10 +338,17 @@ class SimulatedDatabase(Database):
     @contextmanager
     def write(self, scope: Scope) -> Iterator[ScopedSession]:
         """See `Database.write`."""
-        if self.world is not None and self.world.database_away:
+        world = self.world
+        assert world is not None
+        host = current(world)
+        host.faults.step("write")
+        if world.database_away:
             raise OperationalError("BEGIN", {}, Exception("the database does not answer"))
         with super().write(scope) as session:
             yield session
+        host.faults.step("written")
+        if world.database_silent:
+            raise OperationalError("COMMIT", {}, Exception("the database's answer was lost"))
 
 
 def current(world: World) -> Host:
@@ -337,16 +369,21 @@ def wired(world: World) -> Iterator[None]:
         return FilmedSource(world.cameras[_camera_of(world)], arguments[-1])
 
     def append(path: Path, offset: int, data: bytes) -> None:
-        if current(world).disk_full:
+        host = current(world)
+        if host.disk_full:
             raise OSError(errno.ENOSPC, "no space left on device")
         append_at(path, offset, data)
+        host.faults.step("appended")
 
     with ExitStack() as stack:
         for owner, name, value in (
             (ingest_main, "KafkaBus", bus),
             (ingest_main, "open_source", source),
             (masker_stream, "encode", ENCODER),
+            (vision_decoding, "Decoder", RememberedDecoder),
             (recorder_main, "WorkDir", partial(WorkDir, append=append)),
+            (executors, "WAIT_S", IDLE_LOOK_S),
+            (retention, "POLL_S", IDLE_LOOK_S),
             *world.parts.patches,
         ):
             stack.enter_context(patch.object(owner, name, value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import select
-from tests.simulation.footage import luma_of, number_of, pictures_of, shows
+from tests.simulation.footage import Luma, luma_of, number_of, pictures_of, shows
 from tests.simulation.reference import Said, alerts_of
 
 from beffroi_api.authz.scope import Scope
@@ -27,9 +27,13 @@ from beffroi_common.contracts import (
 )
 from beffroi_common.media.mp4_reader import decoded
 from beffroi_common.recordings.naming import SEGMENTS
+from beffroi_common.runtime.metrics import BATCHES_DROPPED
 from beffroi_detector.vision.processor import KeyedCameraStream
+from beffroi_ingest.outbox import Outbox
+from beffroi_ingest.tally import Tally
 from beffroi_masker.processor import KeyedMaskedStream
 from beffroi_recorder.record.camera_stream import CameraStream as RecordedStream
+from beffroi_testing.turns import Process
 
 if TYPE_CHECKING:
     from .world import World
@@ -73,10 +77,22 @@ class Observer:
         """Moments of a camera of which vision analyses one picture."""
         self._stored: dict[Identity, str] = {}
         self._recordings: dict[str, Recording] = {}
+        self._seen_in: dict[bytes, list[Luma]] = {}
+        """By content of an object: decoded once, and not again at the end."""
         self.alerts: list[Alert] = []
+        self._opened: set[str] = set()
         self._letters: set[tuple[str, int, int]] = set()
         self._garbage: set[tuple[str, int, int]] = set()
         self._dropped: dict[str, dict[Identity, str]] = {"masker": {}, "recorder": {}, "vision": {}}
+        self._cut: dict[Identity, Process] = {}
+        """Batches that ingest cut, and in which process."""
+        self._given_up: dict[Identity, str] = {}
+        """Batches of which ingest says that they will never arrive, and why."""
+        self._undelivered: set[Process] = set()
+        """Processes of ingest that said at their end that batches are not delivered."""
+        self._noted: Counter[tuple[str, str]] = Counter()
+        """By camera and reason: what was dropped, which must be counted."""
+        self._counted_before = _counted()
         self._checked: dict[tuple[str, Partition], int] = defaultdict(int)
         self._changes: dict[str, list[tuple[float, int]]] = defaultdict(list)
         self._kept_until_s: dict[str, float] = defaultdict(lambda: -1.0)
@@ -106,22 +122,43 @@ class Observer:
         """See what masker and recorder drop, and what each reader leaves out of connections that are over."""
         reasons: WeakKeyDictionary[SequenceTracker, Stale | None] = WeakKeyDictionary()
         stale: Any = SequenceTracker.stale
+        cut: Any = Tally.taken
+        given_up: Any = Tally.lost
+        closed: Any = Outbox.close
+
+        def noted_cut(tally: Tally, batch: FrameBatch) -> None:
+            self._cut[identity_of(batch)] = self._world.turns.current.process
+            cut(tally, batch)
+
+        def noted_given_up(tally: Tally, batch: FrameBatch, reason: str) -> None:
+            self._given_up[identity_of(batch)] = reason
+            self._noted[batch.camera, reason] += 1
+            given_up(tally, batch, reason)
+
+        def noted_close(outbox: Outbox, timeout_s: float) -> None:
+            if not outbox.drain(timeout_s):
+                self._undelivered.add(self._world.turns.current.process)
+            closed(outbox, timeout_s)
 
         def noted_stale(sequences: SequenceTracker, *about: Any) -> Stale | None:
             reasons[sequences] = stale(sequences, *about)
             return reasons[sequences]
 
         def drops(name: str, stream: type, drop: str) -> Iterator[Any]:
-            dropped, left_out, real = self._dropped[name], stream.left_out, getattr(stream, drop)  # type: ignore[attr-defined]
+            dropped, noted = self._dropped[name], self._noted
+            left_out, real = stream.left_out, getattr(stream, drop)  # type: ignore[attr-defined]
 
             def note_drop(self: Any, batch: FrameBatch, reason: Any) -> None:
                 dropped[identity_of(batch)] = str(reason)
                 real(self, batch, reason)
+                noted[batch.camera, str(reason)] += 1
 
             def note_left_out(self: Any, batch: FrameBatch) -> None:
-                if reasons.get(self.sequences) is Stale.EPOCH_OVER:
-                    dropped[identity_of(batch)] = Stale.EPOCH_OVER.value
+                reason = reasons.get(self.sequences)
+                if reason is Stale.EPOCH_OVER:
+                    dropped[identity_of(batch)] = reason.value
                 left_out(self, batch)
+                noted[batch.camera, str(reason)] += 1
 
             yield patch.object(stream, "left_out", note_left_out)
             if drop != "left_out":
@@ -129,6 +166,9 @@ class Observer:
 
         with ExitStack() as stack:
             stack.enter_context(patch.object(SequenceTracker, "stale", noted_stale))
+            stack.enter_context(patch.object(Tally, "taken", noted_cut))
+            stack.enter_context(patch.object(Tally, "lost", noted_given_up))
+            stack.enter_context(patch.object(Outbox, "close", noted_close))
             for patched in (
                 *drops("masker", KeyedMaskedStream, "_drop_batch"),
                 *drops("recorder", RecordedStream, "_drop"),
@@ -224,7 +264,12 @@ class Observer:
         return identity
 
     def _see_alert(self, record: Record) -> None:
-        self.alerts.append(Alert.decode(record.value or b""))
+        alert = Alert.decode(record.value or b"")
+        if alert.state is AlertState.OPENED:
+            self._opened.add(alert.id)
+        elif alert.id not in self._opened:
+            self._break(f"alert lost: of {alert.id} {alert.state} is said, and never that it opened")
+        self.alerts.append(alert)
 
     def _see_recording(self, record: Record) -> None:
         recording = Recording.decode(record.value or b"")
@@ -264,13 +309,12 @@ class Observer:
     def _pictures_in(self, recording: Recording) -> Sequence[Identity]:
         """The batches whose pictures an object holds."""
         content = self._world.store.read(recording.object_name)
-        numbers = []
-        for _, picture in decoded(content):
-            luma = luma_of(picture)
-            numbers.append(number_of(luma))
+        if content not in self._seen_in:
+            self._seen_in[content] = [luma_of(picture) for _, picture in decoded(content)]
+        for luma in self._seen_in[content]:
             if (seen := shows(luma, min(recording.mask_versions))) is not None:
                 self._break(f"unmasked: {seen} is seen in {recording.object_name}")
-        return self._matched(recording, numbers)
+        return self._matched(recording, [number_of(luma) for luma in self._seen_in[content]])
 
     def _matched(self, recording: Recording, numbers: Sequence[int]) -> Sequence[Identity]:
         *_, epoch, sequence = recording.object_name.removesuffix(".mp4").rsplit("-", 2)
@@ -295,13 +339,28 @@ class Observer:
         Raises:
             Broken: something that must never be false is.
         """
+        self._check_cut()
         self._check_masked()
         self._check_stored()
         self._check_chains()
         self._check_index()
         self._check_alerts()
         self._check_letters()
+        self._check_counted()
         self.raise_found()
+
+    def _check_cut(self) -> None:
+        for identity, process in self._cut.items():
+            said = identity in self._given_up or process in self._undelivered
+            if identity not in self._raw and not said and not process.dead:
+                self._break(f"lost: {identity} was cut by {process.name}, is not on the bus, and nobody said so")
+
+    def _check_counted(self) -> None:
+        counted = _counted()
+        for (camera, reason), dropped in self._noted.items():
+            now = counted[camera, reason] - self._counted_before[camera, reason]
+            if now < dropped:
+                self._break(f"dropped and not counted: {dropped:.0f} of {camera}, {reason}, and {now:.0f} are counted")
 
     def _check_masked(self) -> None:
         for identity in self._raw:
@@ -360,6 +419,18 @@ class Observer:
         missing = self._garbage - self._letters
         if missing:
             self._break(f"unreadable, and in no dead letter: {sorted(missing)}")
+
+
+def _counted() -> Counter[tuple[str, str]]:
+    """Batches that were dropped, as the metric has them: by camera and reason."""
+    samples = (sample for metric in BATCHES_DROPPED.collect() for sample in metric.samples)
+    return Counter(
+        {
+            (sample.labels["camera"], sample.labels["reason"]): int(sample.value)
+            for sample in samples
+            if sample.name.endswith("_total")
+        }
+    )
 
 
 def _latest(alerts: Sequence[Alert]) -> dict[str, Alert]:

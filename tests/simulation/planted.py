@@ -18,7 +18,7 @@ from beffroi_masker.processor import Masking
 from beffroi_recorder.record import camera_stream
 from beffroi_recorder.record.processor import Recorder
 
-LATE_S = 4.0
+LATE_S = 6.0
 
 
 class ForgetsUploads(Recorder):

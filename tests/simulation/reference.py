@@ -63,7 +63,7 @@ def alerts_of(records: Sequence[Record], cameras: Mapping[str, Camera]) -> list[
     return list(latest.values())
 
 
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=30)
 def _alerts_of_camera(batches: tuple[tuple[bytes, int], ...], name: str, configuration: bytes) -> list[Alert]:
     stream = CameraStream(PictureDecoder(10_000), ScriptedFinder(), CameraTracker(TRACKING), Quality("ultrafast", 26))
     plan = PLANS.of(name, Camera.decode(configuration))

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     """What may go wrong."""
 
     KILL = "kill"
-    """A process dies at one of its next operations, and starts again after a while."""
+    """A process dies at one of its next operations, of all or of one sort, and starts again after a while."""
     STOP = "stop"
     """A process is asked to end, and starts again after a while."""
     FREEZE = "freeze"
@@ -44,8 +44,10 @@ class Kind(StrEnum):
     """The store does what it is told, and its answers are lost."""
     DISK_FULL = "disk full"
     DATABASE_AWAY = "database away"
+    DATABASE_SILENT = "database silent"
+    """The database does what it is told, and its answers are lost."""
     CLOCK_SET = "clock set"
-    """The wall clock of a process is set forward or back."""
+    """The wall clock of a process, of the broker or of the store is set forward or back."""
     DISCONNECTED = "disconnected"
     """A camera breaks off, and is connected to again."""
     MASK_CHANGED = "mask changed"
@@ -54,12 +56,28 @@ class Kind(StrEnum):
     """Something unreadable comes on a topic."""
 
 
-WEIGHTS = {Kind.KILL: 6, Kind.FREEZE: 3, Kind.SLOW: 2, Kind.UNACKNOWLEDGED: 2}
+WEIGHTS = {Kind.KILL: 10, Kind.FREEZE: 3, Kind.SLOW: 2, Kind.UNACKNOWLEDGED: 2}
 """How often a kind is drawn, where it is more than once: most faults are of dying at the wrong moment."""
 
-WITHOUT_HOST = {Kind.BROKER_AWAY, Kind.DATABASE_AWAY}
+WITHOUT_HOST = {Kind.BROKER_AWAY, Kind.DATABASE_AWAY, Kind.DATABASE_SILENT}
 OF_CAMERA = {Kind.DISCONNECTED, Kind.MASK_CHANGED}
 OF_RECORDER = {Kind.STORE_AWAY, Kind.STORE_SILENT, Kind.DISK_FULL}
+CLOCKS = (*HOSTS, "broker", "store")
+"""Whose clock may be set."""
+FAR_S = 20 * 86_400
+"""A clock that is set so far says that all is due for destruction, or that nothing ever will be."""
+STEPS = {
+    "ingest": {"sent frames.raw.v1": 8},
+    "masker": {"sent frames.masked.v1": 8, "committed": 8},
+    "vision": {"sent tracks.v1": 8, "committed": 8},
+    "rules": {"sent alerts.v1": 6, "committed": 8},
+    "recorder": {"appended": 8, "put done": 4, "sent recordings.v1": 2, "committed": 4},
+    "api": {"write": 8, "written": 8},
+}
+"""Of each service the operations around which it matters most that a process dies, and at which of them at the latest.
+Nearly all others are only looks for more."""
+MOST_THEN = 6
+"""So many operations it still does after such a one."""
 TOPICS = ("frames.raw.v1", "frames.masked.v1", "tracks.v1", "alerts.v1", "recordings.v1")
 
 
@@ -71,8 +89,10 @@ class Event:
         at_s: seconds after the start.
         kind: what.
         target: of which process, camera or topic.
-        for_s: how long it lasts.
+        for_s: how long it lasts; how long a process that is killed is dead.
         number: how many operations until it dies, messages that come twice, or seconds that a clock is set.
+        step: the operations that are counted until it dies; each, where it is empty.
+        then: so many operations of any sort it still does after those.
     """
 
     at_s: float
@@ -80,11 +100,14 @@ class Event:
     target: str
     for_s: float = 0.0
     number: int = 0
+    step: str = ""
+    then: int = 0
 
     def __str__(self) -> str:
         """In words."""
         words = f"{self.at_s:5.1f} s  {self.kind.value:15} {self.target:16}"
-        return f"{words} for {self.for_s:4.1f} s  number {self.number}"
+        step = f" {self.step}, then {self.then}" if self.step else ""
+        return f"{words} for {self.for_s:4.1f} s  number {self.number}{step}"
 
 
 @dataclass(frozen=True)
@@ -114,9 +137,13 @@ def _event(lot: Random, kind: Kind) -> Event:
     at_s = round(lot.uniform(1, TROUBLE_S - 5), 1)
     for_s = round(lot.choice((lot.uniform(0.1, 3), lot.uniform(3, LONGEST_S))), 1)
     number = lot.choice((lot.randint(1, 6), lot.randint(1, 60)))
+    target = _target(lot, kind)
     if kind is Kind.CLOCK_SET:
-        number = lot.choice((-1, 1)) * number
-    return Event(at_s, kind, _target(lot, kind), for_s, number)
+        number = lot.choice((-1, 1)) * (number if lot.random() < 0.8 else FAR_S)
+    if kind is Kind.KILL and lot.random() < 0.7:
+        step, most = lot.choice(list(STEPS[target.rsplit("-", 1)[0]].items()))
+        return Event(at_s, kind, target, for_s, lot.randint(1, most), step, lot.randint(0, MOST_THEN))
+    return Event(at_s, kind, target, for_s, number)
 
 
 def _target(lot: Random, kind: Kind) -> str:
@@ -126,6 +153,8 @@ def _target(lot: Random, kind: Kind) -> str:
         return lot.choice(CAMERAS)
     if kind in OF_RECORDER:
         return f"recorder-{lot.randrange(INSTANCES)}"
+    if kind is Kind.CLOCK_SET:
+        return lot.choice(CLOCKS)
     return lot.choice(TOPICS) if kind is Kind.GARBAGE else lot.choice(HOSTS)
 
 

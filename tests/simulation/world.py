@@ -21,15 +21,16 @@ from random import Random
 import structlog
 from sqlalchemy import select
 from tests.simulation.cameras import SLOTS, FilmedCamera, configured
-from tests.simulation.hosts import EXPELLED_S, Host, HostClock, Parts, SimulatedDatabase, wired
+from tests.simulation.hosts import EXPELLED_S, Fuse, Host, HostClock, Parts, SimulatedDatabase, wired
 from tests.simulation.invariants import LOOK, Broken, Observer
 from tests.simulation.rules import States
-from tests.simulation.schedule import CAMERAS, HOSTS, TROUBLE_S, Event, Kind, Schedule
+from tests.simulation.schedule import CAMERAS, CLOCKS, HOSTS, TROUBLE_S, Event, Kind, Schedule
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
 from beffroi_api.db.tables import PositionRow
 from beffroi_common.bus import Partition, Record
+from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import CAMERAS as CAMERAS_TOPIC
 from beffroi_testing import ManualClock, MemoryBroker, MemoryStore
 from beffroi_testing.turns import Signal, Threading, Turns
@@ -37,6 +38,8 @@ from beffroi_testing.turns import Signal, Threading, Turns
 MENDED_S = 8.0
 """After all trouble is over cameras go on for so long."""
 STEP_S = 2.0
+SLICE_S = 0.5
+"""So often it is looked at what has become due since: the end of a fault that began with what a process did."""
 LONGEST_END_S = 240.0
 """Then everything is done, or something is stuck."""
 RETENTION_DAYS = 14
@@ -55,7 +58,7 @@ GROUPS = {
 class SimulatedBroker(MemoryBroker):
     """See `MemoryBroker`: it tells an observer what arrives and what is committed."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(SLOTS, clock, session_timeout_s=EXPELLED_S, max_poll_interval_s=EXPELLED_S)
         self.arrivals: dict[str, Signal] = defaultdict(Signal)
         """Of each topic."""
@@ -91,20 +94,20 @@ class World:
         self.parts = parts
         self.folder = folder
         self.clock = ManualClock()
+        self.clocks = {name: HostClock(self.clock) for name in CLOCKS}
         self.start_s = self.clock.monotonic_s()
         self.turns = Turns(self.clock, Random(schedule.seed))
         self.threading = Threading(self.turns)
-        self.broker = SimulatedBroker(self.clock)
-        self.store = MemoryStore(self.clock)
+        self.broker = SimulatedBroker(self.clocks["broker"])
+        self.store = MemoryStore(self.clocks["store"])
         self.states = States()
         self.database_away = False
+        self.database_silent = False
         self.database = _emptied_database()
         self.database.world = self
         self.configuration = {name: configured(name) for name in CAMERAS}
         self.cameras = {name: FilmedCamera(name, self.clock) for name in CAMERAS}
-        self.hosts = {
-            name: Host(name, self, Random(f"{schedule.seed}/{name}"), HostClock(self.clock)) for name in HOSTS
-        }
+        self.hosts = {name: Host(name, self, Random(f"{schedule.seed}/{name}"), self.clocks[name]) for name in HOSTS}
         self.observer = Observer(self)
         self.broker.observer = self.observer
         self.broker.say = say
@@ -130,6 +133,7 @@ class World:
                 for host in self.hosts.values():
                     host.kill()
                 self.database.close()
+                self.database.world = None  # it outlives this world, which else would never be collected
 
     def _live(self) -> None:
         for name in CAMERAS:
@@ -146,19 +150,25 @@ class World:
         end_s = self.now_s + LONGEST_END_S
         while not self._is_done():
             if self.now_s > end_s:
-                raise Broken(f"not done after {LONGEST_END_S:.0f} s: {self._left()}")
+                raise Broken(f"not done after {LONGEST_END_S:.0f} s: {list(self._left())}")
             self._until(self.now_s + STEP_S)
         self.observer.check_end()
 
     def _at(self, at_s: float, act: Callable[[], None]) -> None:
         self._later.append((at_s, next(self._numbers), act))
 
+    def died(self, host: Host, for_s: float) -> None:
+        """A process died as it was to: it starts again after a while."""
+        self._at(self.now_s + for_s, lambda: self._revive(host))
+
     def _until(self, at_s: float) -> None:
-        while self._later and (first := min(self._later, key=lambda each: each[:2]))[0] <= at_s:
-            self._later.remove(first)
-            self._run_until(first[0])
-            first[2]()
-        self._run_until(at_s)
+        until_s = self.now_s
+        while until_s < at_s:
+            until_s = min([at_s, until_s + SLICE_S, *(each[0] for each in self._later if each[0] > until_s)])
+            self._run_until(until_s)
+            for due in sorted((each for each in self._later if each[0] <= until_s), key=lambda each: each[:2]):
+                self._later.remove(due)
+                due[2]()
 
     def _run_until(self, at_s: float) -> None:
         self.turns.run_until(self.start_s + at_s)
@@ -193,6 +203,12 @@ class World:
             case Kind.DATABASE_AWAY:
                 self.database_away = True
                 return lambda: setattr(self, "database_away", False)
+            case Kind.DATABASE_SILENT:
+                self.database_silent = True
+                return lambda: setattr(self, "database_silent", False)
+            case Kind.CLOCK_SET:
+                self.clocks[event.target].ahead_s += event.number
+                return None
             case Kind.DISCONNECTED:
                 self.cameras[event.target].disconnect()
                 return None
@@ -206,17 +222,14 @@ class World:
             raise ValueError(event)
         match event.kind:
             case Kind.KILL:
-                host.fuse = event.number
-                return lambda: self._revive(host)
+                host.fuse = Fuse(event.number, event.step, event.then, event.for_s)
+                return None
             case Kind.STOP:
                 if host.life is not None:
                     host.life.runtime.stop.set()
                 return lambda: self._revive(host)
             case Kind.FREEZE:
                 return self._freeze(host)
-            case Kind.CLOCK_SET:
-                host.clock.ahead_s += event.number
-                return None
             case Kind.REPEATS:
                 host.faults.repeats += event.number
                 return None
@@ -257,7 +270,7 @@ class World:
         self._later.clear()
         self.observer.mended()
         self.broker.away = False
-        self.database_away = False
+        self.database_away = self.database_silent = False
         for host in self.hosts.values():
             host.disk_full, host.fuse, host.faults.repeats = False, None, 0
             for flag in FLAGS.values():
@@ -268,17 +281,16 @@ class World:
                 host.life.process.frozen = False
 
     def _is_done(self) -> bool:
-        return not self._left()
+        return next(self._left(), None) is None
 
-    def _left(self) -> list[str]:
+    def _left(self) -> Iterator[str]:
         """What no group has done with yet."""
-        return [
-            f"{group}: {topic}[{slot}] {done}/{end}"
-            for group, topics in GROUPS.items()
-            for topic in topics
-            for slot in range(SLOTS)
-            if (done := self._done_of(group, (topic, slot))) != (end := len(self.broker.log((topic, slot))))
-        ]
+        for group, topics in GROUPS.items():
+            for topic in topics:
+                for slot in range(SLOTS):
+                    done, end = self._done_of(group, (topic, slot)), len(self.broker.log((topic, slot)))
+                    if done != end:
+                        yield f"{group}: {topic}[{slot}] {done}/{end}"
 
     def _done_of(self, group: str, partition: Partition) -> int:
         """How far a group is; the api keeps that in its database."""

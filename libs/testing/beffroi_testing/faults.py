@@ -111,7 +111,7 @@ class FaultyProducer:
             raise RetryLater("the queue to the broker is full")
         payload_of(topic, value)  # too large, it is refused here and now
         self._queue.append(_Message(topic, key, value, partition, on_delivery))
-        self._faults.step("sent")
+        self._faults.step(f"sent {topic.name}")
 
     def deliver(self) -> None:
         """Bring what waits to the broker, as a producer does by itself all the time."""
