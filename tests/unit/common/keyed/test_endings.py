@@ -170,6 +170,27 @@ def test_a_worker_that_hangs_ends_the_process_and_its_record_is_known_at_the_nex
         assert {(each.key, each.offset, each.ending) for each in left.deaths()} == {("gate", 0, Ending.HUNG)}
 
 
+def test_a_process_that_stood_still_takes_no_worker_for_one_that_hangs(tmp_path: Path) -> None:
+    begun, go_on, clock = threading.Event(), threading.Event(), ManualClock()
+
+    def work(_one: FrameBatch) -> None:
+        begun.set()
+        wait(go_on)
+
+    journal = FileJournal(tmp_path, clock)
+    stage = Stage(ThreadExecutor(1, "test"), work, journal=journal)
+    with journal, stage.processor:
+        stage.give(batch("gate", 0), 0)
+        wait(begun)
+        turns(stage, 20)
+        assert isinstance(stage.broker.clock, ManualClock)
+        stage.broker.clock.advance(10 * HANG_S)
+        turns(stage, 10)
+        go_on.set()
+    with FileJournal(tmp_path, clock) as left:
+        assert left.deaths() == ()
+
+
 @pytest.mark.parametrize("slot", [0, 1], ids=["idle", "moved to another slot"])
 def test_what_a_stream_refuses_without_a_record_is_a_bug_and_refuses_no_record(slot: int) -> None:
     steps = Stepped()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
-from beffroi_common.bus.idle import IdleTracker
+from beffroi_common.bus.idle import LONGEST_TURN_S, IdleTracker
 from beffroi_common.bus.interfaces import Partition, Record, Refusal, Settled
 from beffroi_common.errors import Fatal
 from beffroi_common.runtime.backoff import Backoff
@@ -44,12 +44,15 @@ class Schedule:
         Args:
             clock: for waits.
             limit_bytes: of everything that waits; never exceeded.
-            hang_s: a worker that is not done with a batch after so long hangs.
+            hang_s: a worker that is not done with a batch after so long hangs. Time in which nobody looked does not
+                count: this process may have been frozen, and its worker with it.
             on_hung: is told of its record, before the process ends for it.
         """
         self._clock = clock
         self._room = Room(limit_bytes - LARGEST_ITEM_BYTES)
         self._hang_s = hang_s
+        self._looked_at_s = clock.monotonic_s()
+        self._awake_s = 0.0
         self._on_hung = on_hung
         self._changed = threading.Condition()
         self._states: dict[Key, KeyState] = {}
@@ -199,7 +202,7 @@ class Schedule:
             if not self._may_begin:
                 return None
             state = self._ready.popleft()
-            state.phase, state.at_work_since_s = Phase.AT_WORK, self._clock.monotonic_s()
+            state.phase, state.at_work_since_s = Phase.AT_WORK, self._awake_s
             self._at_work[state.key] = state
             return state
 
@@ -358,8 +361,10 @@ class Schedule:
 
     def _raise_if_hung(self) -> None:
         now_s = self._clock.monotonic_s()
+        self._awake_s += min(now_s - self._looked_at_s, LONGEST_TURN_S)
+        self._looked_at_s = now_s
         for state in self._at_work.values():
-            if now_s - state.at_work_since_s > self._hang_s:
+            if self._awake_s - state.at_work_since_s > self._hang_s:
                 if state.items:
                     self._on_hung(state.items[0].record)
                 raise WorkerHungError(
