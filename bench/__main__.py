@@ -12,6 +12,7 @@ MEASUREMENTS = (
     "bench.parallel",
     "bench.detector",
     "bench.live",
+    "bench.catching_up",
     "bench.floods",
     "bench.pages",
     "bench.memory",
