@@ -349,11 +349,16 @@ class Observer:
         self._check_counted()
         self.raise_found()
 
-    def _check_cut(self) -> None:
+    def unsent(self) -> Iterator[str]:
+        """What ingest cut, is not on the bus, and nobody gave up: it waits, or is lost."""
         for identity, process in self._cut.items():
             said = identity in self._given_up or process in self._undelivered
             if identity not in self._raw and not said and not process.dead:
-                self._break(f"lost: {identity} was cut by {process.name}, is not on the bus, and nobody said so")
+                yield f"{identity} was cut by {process.name}, is not on the bus, and nobody said so"
+
+    def _check_cut(self) -> None:
+        for each in self.unsent():
+            self._break(f"lost: {each}")
 
     def _check_counted(self) -> None:
         counted = _counted()

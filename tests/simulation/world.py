@@ -284,7 +284,8 @@ class World:
         return next(self._left(), None) is None
 
     def _left(self) -> Iterator[str]:
-        """What no group has done with yet."""
+        """What nobody has done with yet."""
+        yield from self.observer.unsent()
         for group, topics in GROUPS.items():
             for topic in topics:
                 for slot in range(SLOTS):
