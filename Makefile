@@ -54,7 +54,7 @@ simulate: install-test ## Run the whole system in one process under seeds of fau
 NIGHT := $(shell date +%y%m%d)
 nightly: install-test ## Look further, elsewhere each night: 5,000 seeds, and 10,000 hostile messages a reader (hours)
 	@$(PYTHON) -m tests.simulation $(or $(SEED),$(NIGHT)0000-$(NIGHT)4999)
-	@$(PYTEST) -q --hypothesis-profile=nightly $(wildcard tests/unit/*/test_hostile.py)
+	@$(PYTEST) -q --hypothesis-profile=nightly $(wildcard tests/unit/*/test_hostile*.py)
 
 bench: install-test ## Measure: bus, copies, masker, detector, cameras side by side, live, floods, pages, memory over ten minutes
 	@$(PYTHON) -m bench

@@ -258,6 +258,16 @@ def test_after_a_picture_of_the_lane_nothing_older_is_shown(bench: Bench) -> Non
     assert bench.put(film_[8], film_[9]) == [False, True]
 
 
+def test_after_a_picture_of_the_lane_the_others_go_on_where_nothing_leans_on_what_it_left_out(bench: Bench) -> None:
+    halves = film(8, start_ns=START_NS, gop=10, per_batch=5)
+    key = halves[2]
+    assert key.starts_with_key
+    assert not halves[3].starts_with_key
+    assert bench.put_by_lane(replace(key, units=key.units[:1])) == [True]
+    assert bench.put(*halves[2:6]) == [False, False, True, True]
+    assert bench.sequences() == [4, 5]
+
+
 @pytest.mark.parametrize("silent_s", [0, 30, 590])
 def test_connections_before_that_of_the_lane_stay_unshown_however_long_it_is_silent(
     bench: Bench, silent_s: float

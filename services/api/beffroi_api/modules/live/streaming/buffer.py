@@ -52,6 +52,7 @@ class Channel:
         self.viewers: set[Viewer] = set()
         self._sequences = SequenceTracker()
         self._ahead: _Ahead | None = None
+        self._needs_key = False
 
     def outdated(self, batch: FrameBatch, now_s: float, *, by_lane: bool) -> str | None:
         """Why it is left out; None: nothing newer was shown, by whichever way it came."""
@@ -60,7 +61,10 @@ class Channel:
         stale = self._sequences.stale(batch.epoch, batch.sequence, round(now_s * 1000))
         if stale is not None:
             return stale
+        if not by_lane and self._needs_key and not batch.starts_with_key:
+            return "awaiting_key"  # it leans on pictures that the lane left out
         self._sequences.take(batch.epoch, batch.sequence)
+        self._needs_key = by_lane
         if by_lane:
             self._ahead = _Ahead(batch.epoch, batch.sequence, now_s)
         return None
