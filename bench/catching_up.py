@@ -1,9 +1,9 @@
 """What live shows while the masker catches up, with and without its lane.
 
-A real broker, ingest and masker as processes, two cameras. The masker is frozen for fifty seconds and goes on; a live view
-of one camera is looked at twice a second. Printed are, from the moment on at which it goes on: how long until the view
-shows a picture younger than five seconds, the age of what it shows (median and most), and how long until all is caught
-up. The reference is the same without the lane.
+A real broker, ingest and masker as processes, two cameras. The masker is frozen for fifty seconds and goes on; a live
+view of one camera is looked at twice a second. Printed are, from the moment on at which it goes on: how long until the
+view shows a picture younger than five seconds, the age of what it shows (median and most), and how long until all is
+caught up. The reference is the same without the lane.
 
 `python -m bench.catching_up`
 """
