@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +91,47 @@ def test_what_cannot_be_read_says_nothing(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b'{"topic": "frames"}\n{"cut\xff off     {"ending": "of old"}\n[1]\n')
     with FileJournal(tmp_path, ManualClock()) as journal:
         assert journal.deaths() == ()
+
+
+def test_a_disk_that_is_full_or_fails_keeps_nobody_from_working(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_said: Any, **_more: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    clock, worked = ManualClock(), []
+    with FileJournal(tmp_path, clock) as journal:
+        with monkeypatch.context() as disk:
+            for where, name in ((os, "pwrite"), (os, "ftruncate"), (Path, "write_text")):
+                disk.setattr(where, name, full)
+            with journal.at_work(record(1)):
+                worked.append(1)
+            journal.hung(record(2))
+        with journal.at_work(record(3)):
+            worked.append(3)
+        journal.hung(record(4))
+    with monkeypatch.context() as disk:
+        for where, name in ((os, "pwrite"), (os, "ftruncate"), (Path, "write_text"), (Path, "open")):
+            disk.setattr(where, name, full)
+        with FileJournal(tmp_path, clock) as journal, journal.at_work(record(5)):
+            worked.append(5)
+    assert worked == [1, 3, 5]
+    with FileJournal(tmp_path, clock) as journal:
+        assert [each.offset for each in journal.deaths()] == [2, 4], "all is written once there is room"
+
+
+def test_what_a_clock_noted_that_was_ahead_is_forgotten(tmp_path: Path) -> None:
+    clock = ManualClock()
+    ahead = ManualClock()
+    ahead.advance(365 * 86_400)
+    with FileJournal(tmp_path, ahead) as journal:
+        journal.hung(record())
+    with FileJournal(tmp_path, clock) as journal:
+        assert journal.deaths() == ()
+        journal.hung(record(4))
+    clock.advance(-30)  # it is set right now and then
+    with FileJournal(tmp_path, clock) as journal:
+        assert [each.offset for each in journal.deaths()] == [4]
 
 
 def test_a_folder_is_of_one_process(tmp_path: Path) -> None:

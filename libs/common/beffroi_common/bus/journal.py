@@ -9,6 +9,7 @@ that starts next reads what was left there: see `Crashes.recall`.
     killed      it was at work when the process was killed, by whomever: most likely it is innocent
 
 The files are of one instance alone. Nothing is synced to the disk: they need to outlive a process, and no machine.
+A disk that is full, or fails, costs what would have been remembered, and no camera anything.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ MAX_KEY = 100
 MAX_DEATHS = 1000
 MEMORY_S = 86_400.0
 """Deaths are remembered for a day: a camera that ended the process until then is tried as any other."""
+AHEAD_S = 60.0
+"""One that lies further in the future was noted by a clock that was ahead, and when it was nobody knows."""
 
 _CULPRIT = re.compile(r"^Current thread 0x([0-9a-f]+)", re.MULTILINE)
 
@@ -139,22 +142,25 @@ class FileJournal:
         """Take the folder.
 
         Raises:
-            SettingsError: it cannot be written, or another process works in it.
+            SettingsError: it cannot be made or locked, or another process works in it.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._taken = self._open("lock")
             fcntl.flock(self._taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._recall()
-            self._slots = self._open("at-work")
-            self._faults = (self._folder / "faults").open("w")
         except BlockingIOError:
             raise SettingsError(
                 f"journal_folder {self._folder} is used by another process: give each instance a folder of its own"
             ) from None
         except OSError as error:
             raise SettingsError(f"journal_folder {self._folder} cannot be written ({error.strerror})") from None
-        faulthandler.enable(self._faults, all_threads=True)
+        with _best_effort():
+            self._recall()
+        with _best_effort():
+            self._slots = self._open("at-work")
+        with _best_effort():
+            self._faults = (self._folder / "faults").open("w")
+            faulthandler.enable(self._faults, all_threads=True)
         return self
 
     def __exit__(
@@ -164,7 +170,8 @@ class FileJournal:
         faulthandler.disable()
         if self._faults is not None:
             self._faults.close()
-        os.ftruncate(self._slots, 0)  # and stays open: a worker that hangs may come to its end yet
+        with _best_effort():
+            os.ftruncate(self._slots, 0)  # and stays open: a worker that hangs may come to its end yet
         os.close(self._taken)
 
     def deaths(self) -> tuple[Death, ...]:
@@ -176,11 +183,11 @@ class FileJournal:
         """See `Journal.at_work`."""
         place = self._place()
         said = {"thread": threading.get_ident(), **_named(record)}
-        os.pwrite(self._slots, json.dumps(said).encode().ljust(SLOT_BYTES), place)
+        self._write(json.dumps(said).encode().ljust(SLOT_BYTES), place)
         try:
             yield
         finally:
-            os.pwrite(self._slots, b" " * SLOT_BYTES, place)
+            self._write(b" " * SLOT_BYTES, place)
 
     def hung(self, record: Record) -> None:
         """See `Journal.hung`."""
@@ -190,6 +197,10 @@ class FileJournal:
 
     def _open(self, name: str) -> int:
         return os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def _write(self, said: bytes, place: int) -> None:
+        with _best_effort():
+            os.pwrite(self._slots, said, place)
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // 1_000_000
@@ -203,10 +214,11 @@ class FileJournal:
         return place
 
     def _recall(self) -> None:
-        """Read what the process before left, and forget what is too long ago."""
-        oldest_ms = self._now_ms() - MEMORY_S * 1000
+        """Read what the process before left, and forget what is too long ago, or yet to come."""
+        oldest_ms, newest_ms = self._now_ms() - MEMORY_S * 1000, self._now_ms() + AHEAD_S * 1000
         known = [_death(each) for each in _lines(self._folder / "deaths")]
-        self._deaths = [each for each in known if each is not None and each.at_ms >= oldest_ms][-MAX_DEATHS:]
+        self._deaths = [each for each in known if each is not None and oldest_ms <= each.at_ms <= newest_ms]
+        self._deaths = self._deaths[-MAX_DEATHS:]
         faults = _text(self._folder / "faults")
         if faults:
             log.error("the process before ended in native code", fault=faults[:4000])
@@ -219,13 +231,23 @@ class FileJournal:
         with self._lock:
             self._deaths.extend(deaths)
             written = "".join(json.dumps(asdict(each)) + "\n" for each in self._deaths)
-            (self._folder / "deaths.new").write_text(written)
-            (self._folder / "deaths.new").replace(self._folder / "deaths")
+            with _best_effort():
+                (self._folder / "deaths.new").write_text(written)
+                (self._folder / "deaths.new").replace(self._folder / "deaths")
 
 
 def journal_in(folder: Path | None, clock: Clock) -> FileJournal | NoJournal:
     """The journal in a folder; None: there is none."""
     return NoJournal() if folder is None else FileJournal(folder, clock)
+
+
+@contextmanager
+def _best_effort() -> Iterator[None]:
+    """The journal is for a bad day: no camera stops because it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        log.error("the journal cannot be read or written: what ends the process may not be known", error=str(error))
 
 
 def _named(record: Record) -> dict[str, Any]:
