@@ -169,7 +169,7 @@ class Lane:
         try:
             refuse_too_large(FRAMES_RAW, record)
             self._crashes.refuse_if_tried(record)
-            with self._journal.at_work(record):
+            with self._journal.at_work(record.source, record.offset, record.key):
                 return self._pictures.mask(raw_batch(record), record)
         except Exception as error:
             if not is_unforeseen(error):

@@ -21,12 +21,11 @@ from beffroi_testing import ManualClock
 WORKER = """
 import ctypes, os, signal, sys, threading
 from pathlib import Path
-from beffroi_common.bus.interfaces import Record
 from beffroi_common.bus.journal import FileJournal
 from beffroi_common.runtime.clock import SystemClock
 
 def work(camera, offset, end):
-    with journal.at_work(Record("frames", 0, offset, camera, b"", 0)):
+    with journal.at_work(("frames", 0), offset, camera):
         begun.release()
         end()
 
@@ -79,8 +78,8 @@ def test_who_was_at_work_when_a_process_ended_is_known_at_the_next_start(
 def test_a_worker_that_hangs_is_remembered_though_the_process_ends_in_order(tmp_path: Path) -> None:
     clock = ManualClock()
     with suppress(RuntimeError), FileJournal(tmp_path, clock) as journal, ExitStack() as never_ends:
-        never_ends.enter_context(journal.at_work(record()))
-        journal.hung(record())
+        never_ends.enter_context(journal.at_work(("frames", 0), 3, "bad"))
+        journal.hung(("frames", 0), 3, "bad")
         raise RuntimeError
     with FileJournal(tmp_path, clock) as journal:
         assert [(each.key, each.ending) for each in journal.deaths()] == [("bad", Ending.HUNG)]
@@ -104,16 +103,16 @@ def test_a_disk_that_is_full_or_fails_keeps_nobody_from_working(
         with monkeypatch.context() as disk:
             for where, name in ((os, "pwrite"), (os, "ftruncate"), (Path, "write_text")):
                 disk.setattr(where, name, full)
-            with journal.at_work(record(1)):
+            with journal.at_work(("frames", 0), 1, "bad"):
                 worked.append(1)
-            journal.hung(record(2))
-        with journal.at_work(record(3)):
+            journal.hung(("frames", 0), 2, "bad")
+        with journal.at_work(("frames", 0), 3, "bad"):
             worked.append(3)
-        journal.hung(record(4))
+        journal.hung(("frames", 0), 4, "bad")
     with monkeypatch.context() as disk:
         for where, name in ((os, "pwrite"), (os, "ftruncate"), (Path, "write_text"), (Path, "open")):
             disk.setattr(where, name, full)
-        with FileJournal(tmp_path, clock) as journal, journal.at_work(record(5)):
+        with FileJournal(tmp_path, clock) as journal, journal.at_work(("frames", 0), 5, "bad"):
             worked.append(5)
     assert worked == [1, 3, 5]
     with FileJournal(tmp_path, clock) as journal:
@@ -125,10 +124,10 @@ def test_what_a_clock_noted_that_was_ahead_is_forgotten(tmp_path: Path) -> None:
     ahead = ManualClock()
     ahead.advance(365 * 86_400)
     with FileJournal(tmp_path, ahead) as journal:
-        journal.hung(record())
+        journal.hung(("frames", 0), 3, "bad")
     with FileJournal(tmp_path, clock) as journal:
         assert journal.deaths() == ()
-        journal.hung(record(4))
+        journal.hung(("frames", 0), 4, "bad")
     clock.advance(-30)  # it is set right now and then
     with FileJournal(tmp_path, clock) as journal:
         assert [each.offset for each in journal.deaths()] == [4]
@@ -139,7 +138,7 @@ def test_a_folder_is_of_one_process(tmp_path: Path) -> None:
         FileJournal(tmp_path, ManualClock()).__enter__()
     with pytest.raises(SettingsError, match="cannot be written"):
         FileJournal(Path("/proc/here"), ManualClock()).__enter__()
-    with journal_in(None, ManualClock()) as none, none.at_work(record()):
+    with journal_in(None, ManualClock()) as none, none.at_work(("frames", 0), 3, "bad"):
         assert none.deaths() == ()
 
 

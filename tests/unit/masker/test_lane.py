@@ -14,7 +14,7 @@ import pytest
 from av import VideoFrame
 from tests.unit.masker.bench import BEHIND_S, MAX_AGE_S, Bench
 
-from beffroi_common.bus import Record
+from beffroi_common.bus import Partition, Record
 from beffroi_common.bus.journal import Death, Ending, NoJournal
 from beffroi_common.contracts import Camera, Codec, FrameBatch, Stream
 from beffroi_common.runtime import metrics
@@ -372,8 +372,8 @@ class Noted(NoJournal):
         self.keys: list[str] = []
 
     @contextmanager
-    def at_work(self, record: Record) -> Iterator[None]:
-        self.keys.append(record.key)
+    def at_work(self, source: Partition, offset: int, key: str) -> Iterator[None]:  # noqa: ARG002
+        self.keys.append(key)
         yield
 
 

@@ -33,7 +33,7 @@ import structlog
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.settings import SettingsError
 
-from .interfaces import Partition, Record
+from .interfaces import Partition
 
 log = structlog.get_logger(__name__)
 
@@ -91,10 +91,10 @@ class Journal(Protocol):
         """Those of the last day, in order."""
 
     @contextmanager
-    def at_work(self, record: Record) -> Iterator[None]:
-        """This thread works on a record."""
+    def at_work(self, source: Partition, offset: int, key: str) -> Iterator[None]:
+        """This thread works on a record, or on what is still held of it."""
 
-    def hung(self, record: Record) -> None:
+    def hung(self, source: Partition, offset: int, key: str) -> None:
         """A worker does not end with a record, and the process ends for it."""
 
 
@@ -115,11 +115,11 @@ class NoJournal:
         return ()
 
     @contextmanager
-    def at_work(self, _record: Record) -> Iterator[None]:
+    def at_work(self, source: Partition, offset: int, key: str) -> Iterator[None]:  # noqa: ARG002
         """See `Journal.at_work`."""
         yield
 
-    def hung(self, _record: Record) -> None:
+    def hung(self, source: Partition, offset: int, key: str) -> None:
         """See `Journal.hung`."""
 
 
@@ -179,21 +179,21 @@ class FileJournal:
         return tuple(self._deaths)
 
     @contextmanager
-    def at_work(self, record: Record) -> Iterator[None]:
+    def at_work(self, source: Partition, offset: int, key: str) -> Iterator[None]:
         """See `Journal.at_work`."""
         place = self._place()
-        said = {"thread": threading.get_ident(), **_named(record)}
+        said = {"thread": threading.get_ident(), **_named(source, offset, key)}
         self._write(json.dumps(said).encode().ljust(SLOT_BYTES), place)
         try:
             yield
         finally:
             self._write(b" " * SLOT_BYTES, place)
 
-    def hung(self, record: Record) -> None:
+    def hung(self, source: Partition, offset: int, key: str) -> None:
         """See `Journal.hung`."""
-        if self._hung != (record.source, record.offset):  # it is told again while the process ends
-            self._hung = (record.source, record.offset)
-            self._note([Death(**_named(record), ending=Ending.HUNG, at_ms=self._now_ms())])
+        if self._hung != (source, offset):  # it is told again while the process ends
+            self._hung = (source, offset)
+            self._note([Death(**_named(source, offset, key), ending=Ending.HUNG, at_ms=self._now_ms())])
 
     def _open(self, name: str) -> int:
         return os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -250,13 +250,8 @@ def _best_effort() -> Iterator[None]:
         log.error("the journal cannot be read or written: what ends the process may not be known", error=str(error))
 
 
-def _named(record: Record) -> dict[str, Any]:
-    return {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "key": record.key[:MAX_KEY],
-    }
+def _named(source: Partition, offset: int, key: str) -> dict[str, Any]:
+    return {"topic": source[0], "partition": source[1], "offset": offset, "key": key[:MAX_KEY]}
 
 
 def _left(slots: list[dict[str, Any]], faults: str, now_ms: int) -> list[Death]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ from tests.unit.common.keyed.streams import (
     wait,
 )
 
-from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, RetryLater
+from beffroi_common.bus import Delivered, DeliveryError, InvalidRecord, Partition, RetryLater
 from beffroi_common.bus.crashes import RecordCrashError
-from beffroi_common.bus.journal import Ending, FileJournal
+from beffroi_common.bus.journal import Death, Ending, FileJournal, Journal
 from beffroi_common.bus.keyed import Executor, InlineExecutor, Output, ThreadExecutor
 from beffroi_common.bus.keyed.processor import NoRecordToRefuseError
 from beffroi_common.bus.keyed.schedule import WorkerHungError
@@ -168,6 +169,67 @@ def test_a_worker_that_hangs_ends_the_process_and_its_record_is_known_at_the_nex
         go_on.set()
     with FileJournal(tmp_path, clock) as left:
         assert {(each.key, each.offset, each.ending) for each in left.deaths()} == {("gate", 0, Ending.HUNG)}
+
+
+class Witness(Journal):
+    """Remembers on what was worked, and with what it hung."""
+
+    def __init__(self) -> None:
+        self.worked: list[tuple[Partition, int, str]] = []
+        self.hangs: list[tuple[Partition, int, str]] = []
+
+    def deaths(self) -> tuple[Death, ...]:
+        return ()
+
+    @contextmanager
+    def at_work(self, source: Partition, offset: int, key: str) -> Iterator[None]:
+        self.worked.append((source, offset, key))
+        yield
+
+    def hung(self, source: Partition, offset: int, key: str) -> None:
+        self.hangs.append((source, offset, key))
+
+
+@pytest.mark.parametrize("slot", [0, 1], ids=["idle", "moved to another slot"])
+def test_a_stream_that_hangs_or_crashes_while_it_rests_blames_the_last_batch_that_it_was_given(slot: int) -> None:
+    resting, go_on, journal = threading.Event(), threading.Event(), Witness()
+    stage = Stage(ThreadExecutor(1, "test"), journal=journal)
+
+    def rest() -> list[Output]:
+        resting.set()
+        wait(go_on)
+        return []
+
+    with stage.processor:
+        stage.give(batch("gate", 0, at_ns=stage.broker.clock.now_ns()), 7)
+        until(lambda: bool(stage.processor.settled()))
+        stage.streams[0].rest = rest  # type: ignore[method-assign]
+        if slot == 0:
+            turns(stage, int(IDLE_S))
+            until(lambda: rests(stage, resting))
+        else:
+            stage.give(batch("gate", 1), 0, slot)
+        wait(resting)
+        guilty = ((FRAMES_MASKED.name, 0), 7, "gate")
+        assert journal.worked == [guilty] * 2, "once for the batch, once for the rest"
+        with pytest.raises(WorkerHungError, match="camera gate"):
+            turns(stage, int(HANG_S) + 1)
+        assert journal.hangs == [guilty]
+        go_on.set()
+
+
+def rests(stage: Stage, resting: threading.Event) -> bool:
+    """Whether it does after one more turn: its worker may not have given it back at the first that it is due at."""
+    turns(stage, 1)
+    return resting.is_set()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it does not come")
 
 
 def test_a_process_that_stood_still_takes_no_worker_for_one_that_hangs(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -202,15 +203,36 @@ class KeyedProcessor(Processor):
             self._send(state)
         item = self._schedule.first_item(state)
         if item is not None:
+            self._end_elsewhere(state, item.record.source)
             with span_of(item.record), about(item.record.source, item.record.offset):
-                with self._journal.at_work(item.record):
+                with self._at_work(state, item.record.source, item.record.offset):
                     self._take(state, item)
                 self._send(state)
         elif state.rest_due and state.stream is not None:
             with about(state.source, state.last_offset):
-                unsent = _unsent(state, state.stream, state.stream.rest(), state.hold_offset)
+                with self._at_work(state, state.source, state.last_offset):
+                    unsent = _unsent(state, state.stream, state.stream.rest(), state.hold_offset)
                 self._schedule.rested(state, unsent, state.stream.needed_offset)
                 self._send(state)
+
+    @contextmanager
+    def _at_work(self, state: KeyState, source: Partition, offset: int) -> Iterator[None]:
+        """Native code runs in here, which may end the process or never end: say what it is about."""
+        self._schedule.works_on(state, (source, offset))
+        try:
+            with self._journal.at_work(source, offset, state.key.camera):
+                yield
+        finally:
+            self._schedule.works_on(state, None)
+
+    def _end_elsewhere(self, state: KeyState, source: Partition) -> None:
+        """If the camera was given another slot, what came from the one before ends there."""
+        before = state.stream
+        if before is None or state.source == source:
+            return
+        with about(state.source, state.last_offset), self._at_work(state, state.source, state.last_offset):
+            self._schedule.moved(state, _unsent(state, before, before.rest(), state.hold_offset))
+            before.discard()
 
     def _take(self, state: KeyState, item: Item) -> None:
         stream = self._stream(state, item.record)
@@ -224,12 +246,8 @@ class KeyedProcessor(Processor):
             self._schedule.handled(state, item, unsent, stream.needed_offset)
 
     def _stream(self, state: KeyState, record: Record) -> KeyedStream:
-        if state.stream is not None and state.source == record.source:
+        if state.stream is not None:
             return state.stream
-        if state.stream is not None:  # the camera was given another slot: what came from there ends there
-            before = state.stream
-            self._schedule.moved(state, _unsent(state, before, before.rest(), state.hold_offset))
-            before.discard()
         stream = self._work.new_stream(state.key, record.source)
         self._schedule.begun(state, stream, record.source)
         return stream

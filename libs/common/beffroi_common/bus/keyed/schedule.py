@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from beffroi_common.bus.idle import LONGEST_TURN_S, IdleTracker
-from beffroi_common.bus.interfaces import Partition, Record, Refusal, Settled
+from beffroi_common.bus.interfaces import Partition, Refusal, Settled
 from beffroi_common.errors import Fatal
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.topics import MAX_FRAME_RECORD_BYTES
 
 from .room import Room
-from .state import Item, KeyState, Phase, Unsent
+from .state import Item, KeyState, Phase, Unsent, Work
 from .streams import Key, KeyedStream
 
 RETRY_FIRST_S = 0.1
@@ -29,6 +29,10 @@ LOOK_S = 0.1
 """Whoever waits for a worker looks at the clock so often."""
 
 
+OnHung = Callable[[Partition, int, str], None]
+"""Takes a record's partition, its offset and its camera."""
+
+
 class WorkerHungError(Fatal):
     """A batch has been worked on for so long that it will never end."""
 
@@ -37,7 +41,7 @@ class Schedule:
     """Shared by the loop's thread and the workers; everything in it is behind one lock."""
 
     def __init__(
-        self, clock: Clock, limit_bytes: int, hang_s: float, on_hung: Callable[[Record], None] = lambda _record: None
+        self, clock: Clock, limit_bytes: int, hang_s: float, on_hung: OnHung = lambda _source, _offset, _key: None
     ) -> None:
         """Begin empty.
 
@@ -46,7 +50,7 @@ class Schedule:
             limit_bytes: of everything that waits; never exceeded.
             hang_s: a worker that is not done with a batch after so long hangs. Time in which nobody looked does not
                 count: this process may have been frozen, and its worker with it.
-            on_hung: is told of its record, before the process ends for it.
+            on_hung: is told what it was about, before the process ends for it.
         """
         self._clock = clock
         self._room = Room(limit_bytes - LARGEST_ITEM_BYTES)
@@ -205,6 +209,11 @@ class Schedule:
             state.phase, state.at_work_since_s = Phase.AT_WORK, self._awake_s
             self._at_work[state.key] = state
             return state
+
+    def works_on(self, state: KeyState, work: Work | None) -> None:
+        """Whoever claimed it is about this now."""
+        with self._changed:
+            state.at_work_on = work
 
     def begun(self, state: KeyState, stream: KeyedStream, source: Partition) -> None:
         """A new stream goes on for this key."""
@@ -365,8 +374,8 @@ class Schedule:
         self._looked_at_s = now_s
         for state in self._at_work.values():
             if self._awake_s - state.at_work_since_s > self._hang_s:
-                if state.items:
-                    self._on_hung(state.items[0].record)
+                if state.at_work_on is not None:
+                    self._on_hung(*state.at_work_on, state.key.camera)
                 raise WorkerHungError(
                     f"a batch of camera {state.key.camera} has been worked on for {self._hang_s:g} s and does not end"
                 )

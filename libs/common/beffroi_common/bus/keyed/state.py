@@ -13,6 +13,9 @@ from beffroi_common.runtime.backoff import Backoff
 
 from .streams import Key, KeyedStream, Output
 
+Work = tuple[Partition, int]
+"""The record that is worked on, or the one whose remains are: from where, and its offset."""
+
 
 class Phase(Enum):
     """Where a camera is in the schedule."""
@@ -60,6 +63,7 @@ class KeyState:
     """Everything held for one key. All but the stream itself is behind the schedule's lock.
 
     Attributes:
+        at_work_on: what its worker is about; None: nothing that is to blame should it hang.
         deferrals: how often in a row its next piece of work could not be done.
         source: where the stream's batches come from.
         needed: what the stream said when it was worked on last.
@@ -76,6 +80,7 @@ class KeyState:
     backoff: Backoff
     phase: Phase = Phase.WAITING
     at_work_since_s: float = 0.0
+    at_work_on: Work | None = None
     deferrals: int = 0
     stream: KeyedStream | None = None
     source: Partition = ("", -1)
