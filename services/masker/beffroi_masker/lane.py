@@ -7,6 +7,7 @@ own, takes no part in the heartbeat, and begins anew after any error.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Collection
 from types import TracebackType
@@ -16,8 +17,7 @@ import structlog
 
 from beffroi_common.bus import Bus, InvalidRecord, Partition, PartitionReader, Producer, Record, RetryLater
 from beffroi_common.bus.batches import raw_batch
-from beffroi_common.bus.crashes import Crashes
-from beffroi_common.bus.journal import Journal
+from beffroi_common.bus.journal import Ending, Journal
 from beffroi_common.bus.payloads import refuse_too_large
 from beffroi_common.contracts import FrameBatch
 from beffroi_common.errors import is_unforeseen
@@ -64,13 +64,12 @@ class Lane:
         self._clock = masking.clock
         self._lateness = masking.lateness
         self._journal = journal
-        self._crashes = Crashes(self._clock)
-        self._crashes.recall(journal.deaths())  # what ended the process on the road would end it here
         self._pictures = KeyPictures(masking)
         self._reader: PartitionReader | None = None
         self._producer: Producer | None = None
         self._retry_at_s = 0.0
-        self._left_out: dict[str, float] = {}
+        # It takes another record at each start, of which none ends the process twice. And nothing is lost without it.
+        self._left_out = {each.key: math.inf for each in journal.deaths() if each.ending is not Ending.KILLED}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
 
@@ -168,7 +167,6 @@ class Lane:
     def _masked(self, record: Record) -> FrameBatch | Reason | None:
         try:
             refuse_too_large(FRAMES_RAW, record)
-            self._crashes.refuse_if_tried(record)
             with self._journal.at_work(record.source, record.offset, record.key):
                 return self._pictures.mask(raw_batch(record), record)
         except Exception as error:

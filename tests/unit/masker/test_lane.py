@@ -372,7 +372,7 @@ class Noted(NoJournal):
         self.keys: list[str] = []
 
     @contextmanager
-    def at_work(self, source: Partition, offset: int, key: str) -> Iterator[None]:  # noqa: ARG002
+    def at_work(self, source: Partition, offset: int, key: str) -> Iterator[None]:
         self.keys.append(key)
         yield
 
@@ -389,21 +389,25 @@ def test_a_picture_that_ends_the_process_is_known_at_the_next_start(
 
 
 class Recalled(NoJournal):
-    """The process before hung with a batch of a camera."""
+    """The process before ended with a batch of a camera."""
 
-    def __init__(self, camera: str, at_ms: int) -> None:
-        self.death = Death(*SOURCE, 0, camera, Ending.HUNG, at_ms)
+    def __init__(self, camera: str, ending: Ending, at_ms: int) -> None:
+        self.death = Death(*SOURCE, 0, camera, ending, at_ms)
 
     def deaths(self) -> tuple[Death, ...]:
         return (self.death,)
 
 
-@pytest.mark.parametrize(("camera", "shown"), [("gate", 0), ("other", 1)])
+@pytest.mark.parametrize(
+    ("camera", "ending", "shown"),
+    [("gate", Ending.HUNG, 0), ("gate", Ending.CRASHED, 0), ("gate", Ending.KILLED, 1), ("other", Ending.CRASHED, 1)],
+)
 def test_a_camera_that_ended_the_process_before_has_no_lane(
-    late_bench: Bench, gate: Camera, raw: list[FrameBatch], camera: str, shown: int
+    late_bench: Bench, gate: Camera, raw: list[FrameBatch], camera: str, ending: Ending, shown: int
 ) -> None:
+    """With whichever record, and once: each start would bring another to the lane."""
     late_bench.configure(gate)
-    late_bench.journal = Recalled(camera, late_bench.clock.now_ns() // 1_000_000)
+    late_bench.journal = Recalled(camera, ending, late_bench.clock.now_ns() // 1_000_000)
     freeze(late_bench, raw[:2], raw[2:])
     turn(late_bench.lane())
     assert len(late_bench.shown()) == shown
