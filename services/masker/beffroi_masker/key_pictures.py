@@ -1,7 +1,9 @@
 """One key picture of a raw batch, masked by itself: what the lane hands on while the rest is caught up.
 
 It is the same decision and the same `MaskedStream` as on the road, given batches of one picture, so that whatever is
-refused there is refused here. A decoder needs no other picture for a key picture, and it has none.
+refused there is refused here. What masks that were drawn on no picture are about, the road alone says: the newest
+picture may show another view than all those that wait. A decoder needs no other picture for a key picture, and it has
+none.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ class KeyPictures:
         kept = self._streams.pop(camera, None)
         if kept is not None:
             return kept[0]
-        return MaskedStream(self._masking.limits, self._masking.quality, self._masking.first_shapes)
+        return MaskedStream(self._masking.limits, self._masking.quality, self._masking.first_shapes.known)
 
     def _keep(self, camera: str, stream: MaskedStream, masked: FrameBatch) -> None:
         """For the mask that it has cut. Those used longest ago go first."""

@@ -13,7 +13,7 @@ from beffroi_common.contracts.frames import bounded_pixel_aspect
 from beffroi_common.media.encoding import EncodeError, Quality, encode
 
 from .decoding import BatchDecoder, Decoded
-from .first_shapes import FirstShapes
+from .first_shapes import FirstShapes, Shapes
 from .pictures import MaskRaster, UnsupportedPixelFormatError, masked
 from .shape import SQUARE, PictureShape, widening
 
@@ -62,7 +62,7 @@ class Limits:
 class MaskedStream:
     """Decodes, covers and encodes the batches of one stream in order."""
 
-    def __init__(self, limits: Limits, quality: Quality, first_shapes: FirstShapes | None = None) -> None:
+    def __init__(self, limits: Limits, quality: Quality, first_shapes: Shapes | None = None) -> None:
         """Begin with nothing decoded.
 
         Args:

@@ -172,6 +172,34 @@ def test_masks_that_were_drawn_on_no_picture_fit_those_that_the_road_applied_the
     assert [each.epoch for each in late_bench.shown()] == [3]
 
 
+def test_masks_that_were_drawn_on_no_picture_are_bound_by_the_road_alone(
+    late_bench: Bench, gate: Camera, make_raw: MakeRaw, noise: Noise
+) -> None:
+    """Bound to the newest picture, they would fit none of those that still wait to be masked."""
+    assert gate.masking is not None
+    late_bench.configure(
+        gate.model_copy(update={"masking": gate.masking.model_copy(update={"drawn_on": None, "aspect": None})})
+    )
+    same, other = make_raw(noise(20, 160, 96)), make_raw(noise(20, 160, 120), epoch=2)
+    waiting = late_bench.film(same)
+    late_bench.clock.advance(FROZEN_S)
+    hear(late_bench)
+    late_bench.masking.lateness.note(waiting[0])
+    late_bench.film(other)
+    lane = late_bench.lane()
+    turn(lane)
+    assert late_bench.shown() == []
+    for each in waiting:
+        late_bench.masker.handle(each)
+    late_bench.listen(11)  # what the decoder holds back comes too
+    assert [each.sequence for each in late_bench.masked()] == [each.sequence for each in same]
+    hear(late_bench)
+    late_bench.masking.lateness.note(waiting[0])
+    late_bench.film(make_raw(noise(20, 160, 96), epoch=3))
+    turn(lane)
+    assert [each.epoch for each in late_bench.shown()] == [3]
+
+
 def test_while_masks_may_have_changed_unheard_nothing_passes_the_lane(
     late_bench: Bench, gate: Camera, raw: list[FrameBatch]
 ) -> None:
