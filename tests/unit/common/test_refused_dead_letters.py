@@ -46,6 +46,7 @@ def test_one_that_is_never_taken_is_lost_alone_and_counted(bench: Bench) -> None
     bench.producer.refusals[DEAD.name] = [NEVER, None]
     bench.refusals.refuse(record(0), "unreadable")
     bench.refusals.refuse(record(1), "unreadable")
+    bench.refusals.turn()
     assert bench.letters == 1
     assert not bench.refusals.needed()
     assert REGISTRY.get_sample_value("beffroi_outputs_refused_total", labels) == before + 1
@@ -55,6 +56,8 @@ def test_one_that_is_not_taken_now_holds_its_record_and_is_sent_again(bench: Ben
     bench.producer.refusals[DEAD.name] = [DENIED]
     bench.refusals.refuse(record(3), "unreadable")
     bench.refusals.refuse(record(5), "unreadable")
+    assert bench.refusals.is_pending(record(3))
+    bench.refusals.turn()
     assert bench.refusals.needed() == {(VIEWERS.name, 0): 3}
     bench.clock.advance(RETRY_MOST_S)
     bench.refusals.turn()
@@ -65,15 +68,44 @@ def test_one_that_is_not_taken_now_holds_its_record_and_is_sent_again(bench: Ben
     bench.clock.advance(RETRY_MOST_S)
     bench.refusals.turn()
     assert bench.letters == 2
+    assert bench.refusals.needed() == {(VIEWERS.name, 0): 3}, "they are on their way"
+    assert bench.refusals.is_pending(record(3))
+    bench.clock.advance(RETRY_MOST_S)
+    bench.refusals.turn()
+    assert bench.letters == 2, "once is enough"
     assert not bench.refusals.needed()
+    assert not bench.refusals.is_pending(record(3))
+
+
+def test_one_that_meets_a_full_queue_when_it_is_sent_again_still_holds_its_record(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_more: object) -> None:
+        raise RetryLater("the queue is full")
+
+    bench.producer.refusals[DEAD.name] = [DENIED, None]
+    bench.refusals.refuse(record(3), "unreadable")
+    bench.refusals.turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.producer, "send", full)
+        bench.clock.advance(RETRY_MOST_S)
+        bench.refusals.turn()
+    assert bench.refusals.needed() == {(VIEWERS.name, 0): 3}
+    bench.clock.advance(RETRY_MOST_S)
+    bench.refusals.turn()
+    assert bench.letters == 1
 
 
 def test_what_waits_is_bounded_and_a_partition_that_left_waits_for_nothing(bench: Bench) -> None:
     bench.producer.refusals[DEAD.name] = [DENIED]
     for offset in range(MAX_UNSENT):
         bench.refusals.refuse(record(offset), "unreadable")
-    with pytest.raises(RetryLater, match="no dead letters"):
-        bench.refusals.refuse(record(MAX_UNSENT), "unreadable")
+    bench.refusals.turn()
+    for _ in range(2):
+        with pytest.raises(RetryLater, match="no dead letters"):
+            bench.refusals.refuse(record(MAX_UNSENT), "unreadable")
+        bench.clock.advance(RETRY_MOST_S)
+        bench.refusals.turn()  # those on their way again have not left
     bench.refusals.drop([(VIEWERS.name, 0)])
     assert not bench.refusals.needed()
     bench.refusals.refuse(record(0, partition=1), "unreadable")

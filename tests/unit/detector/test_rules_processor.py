@@ -290,8 +290,22 @@ async def test_tracks_whose_dead_letter_is_not_taken_now_are_not_acknowledged_an
     assert stream.acked == [1]
     bench.clock.advance(RETRY_MOST_S)
     await writer.end_idle([])
+    assert stream.acked == [1], "it is on its way, and the broker may refuse it again"
+    await writer.end_idle([])
     assert stream.acked == [1, 0]
     assert len(bench.broker.records(dead_letter_topic(TRACKS))) == 1
+
+
+@pytest.mark.asyncio
+async def test_tracks_that_left_before_their_dead_letter_was_taken_are_never_acknowledged(bench: Bench) -> None:
+    refusing(bench).refusals[dead_letter_topic(TRACKS).name] = [RetryLater("not authorised")]
+    stream = Stream([tracks(0.0, {})])
+    stream.values[0] = b"{"
+    writer = _StateWriter(SETTINGS, bench.processor, {})
+    await writer.write_all(stream, stream.events())
+    await writer.leave(None, [TP(TRACKS.name, 1)])
+    await writer.end_idle([])
+    assert stream.acked == [], "whoever has the partition next reads them again"
 
 
 @pytest.mark.asyncio

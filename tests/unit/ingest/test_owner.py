@@ -144,6 +144,7 @@ def test_a_dead_letter_that_the_broker_does_not_take_now_is_sent_again(site: Sit
     producer.refusals[CAMERAS.dead_letters] = [RetryLater("not authorised"), None]
     site.owner.refusals = Refusals(producer, "ingest", [CAMERAS], site.clock)
     site.say(b"{")
+    site.owner.tell()
     assert not site.broker.records(CAMERAS.dead_letters)
     site.clock.advance(RETRY_MOST_S)
     site.owner.tell()

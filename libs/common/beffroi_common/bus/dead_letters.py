@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -146,7 +147,9 @@ class Refusals:
         self._backoff = Backoff(clock, RETRY_FIRST_S, RETRY_MOST_S)
         self._lock = threading.Lock()
         self._sent: dict[_Place, DeadLetter] = {}
+        """On their way: nobody has said yet what became of them."""
         self._unsent: dict[_Place, DeadLetter] = {}
+        """Those that the broker did not take, until it takes them: also while they are on their way again."""
 
     def accept(self, partition: Partition) -> None:
         """A record of `partition` was handled."""
@@ -184,25 +187,28 @@ class Refusals:
     def turn(self) -> None:
         """Send again what the broker did not take, once it is time to."""
         with self._lock:
-            if not self._unsent or not self._backoff.is_due():
+            are_on_their_way = bool(self._sent)
+        if are_on_their_way:
+            self._producer.flush(0.0)  # waits for nobody, and tells what became of them
+        with self._lock:
+            letters = {place: letter for place, letter in self._unsent.items() if place not in self._sent}
+            if not letters or not self._backoff.is_due():
                 return
-            letters, self._unsent = self._unsent, {}
             self._backoff.failed()  # until one is taken
         for place, letter in letters.items():
-            try:
+            with suppress(RetryLater):  # the queue is full: it stays, and is sent in another turn
                 self._send(place, letter)
-            except RetryLater as reason:
-                self._told(place, letter, reason)
 
-    def is_unsent(self, record: Record) -> bool:
-        """Whether the dead letter of a record is not taken by the broker at present."""
+    def is_pending(self, record: Record) -> bool:
+        """Whether the broker has not said yet that it has, or never will have, the dead letter of a record."""
+        place = (record.source, record.offset)
         with self._lock:
-            return (record.source, record.offset) in self._unsent
+            return place in self._sent or place in self._unsent
 
     def needed(self) -> Mapping[Partition, int]:
         """The lowest offset of each partition of which the broker did not take the dead letter yet.
 
-        Whether it has what was sent the producer's `flush` says.
+        Whether it has what was sent for the first time the producer's `flush` says.
         """
         lowest: dict[Partition, int] = {}
         with self._lock:
@@ -234,7 +240,7 @@ class Refusals:
                 if is_ours:
                     self._unsent[place] = letter
             else:
-                self._unsent.pop(place, None)  # it was sent twice
+                self._unsent.pop(place, None)
                 self._backoff.reset()
         if isinstance(refusal, InvalidRecord):
             lost(dead_letter_topic(self._topics[letter.topic]), "", refusal)

@@ -182,7 +182,7 @@ class _StateWriter:
         self._places = places or ChangelogPlaces()
         self._next_offset: dict[int, int] = {}
         self._unacknowledged: list[tuple[Any, Any, Record]] = []
-        """Streams and their events whose dead letters the broker does not take at present."""
+        """Streams and their events whose dead letters the broker has not taken yet."""
         self._idle = IdleCameras(settings.idle_s, 2 * settings.idle_check_s)
         self._turn = asyncio.Lock()
         """Tracks and idleness of a camera are counted one after the other."""
@@ -200,7 +200,9 @@ class _StateWriter:
         """Partitions were revoked: whoever has them next counts what is refused of them anew."""
         self.active = frozenset()
         _app, revoked = arguments
-        self._processor.refusals.drop([(each.topic, each.partition) for each in revoked])
+        left = {(each.topic, each.partition) for each in revoked}
+        self._unacknowledged = [each for each in self._unacknowledged if each[2].source not in left]
+        self._processor.refusals.drop(left)
 
     async def resume(self, assigned: Collection[int]) -> None:
         """What was remembered of these partitions was read from the changelog."""
@@ -240,11 +242,14 @@ class _StateWriter:
         refusals = self._processor.refusals
         refusals.turn()
         events, self._unacknowledged = self._unacknowledged, []
+        done: list[tuple[Any, Any]] = []
         for stream, event, record in events:
-            if refusals.is_unsent(record):
+            if refusals.is_pending(record):
                 self._unacknowledged.append((stream, event, record))
             else:
-                await stream.ack(event)
+                done.append((stream, event))
+        for stream, event in done:
+            await stream.ack(event)
 
     async def end_idle(self, caught_up: Collection[int]) -> None:
         """End what is open of cameras that give no tracks any more, and forget those that are gone from here."""
