@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ from beffroi_common.bus import (
     TooLarge,
 )
 from beffroi_common.bus.crashes import TRIES
-from beffroi_common.bus.dead_letters import RETRY_MOST_S, DeadLetterLimit, Refusals, TooManyDeadLettersError
+from beffroi_common.bus.dead_letters import MAX_UNSENT, RETRY_MOST_S, DeadLetterLimit, Refusals, TooManyDeadLettersError
 from beffroi_common.bus.deliveries import Deliveries
 from beffroi_common.contracts import Alert, AlertState, Camera, CameraRule, CameraStatus, DeadLetter, Level, Tracks
 from beffroi_common.contracts.status import decode_status
@@ -306,6 +307,35 @@ async def test_tracks_that_left_before_their_dead_letter_was_taken_are_never_ack
     await writer.leave(None, [TP(TRACKS.name, 1)])
     await writer.end_idle([])
     assert stream.acked == [], "whoever has the partition next reads them again"
+
+
+@pytest.mark.asyncio
+async def test_more_dead_letters_than_may_wait_are_sent_once_the_right_to_is_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a record waits to be refused nobody else has a turn: not the check for idle cameras, not another one."""
+    dead = dead_letter_topic(TRACKS)
+    refusing(bench).refusals[dead.name] = [RetryLater("not authorised")]
+    stream = Stream([tracks(0.2 * number, {}) for number in range(MAX_UNSENT + 2)])
+    stream.values[:-1] = [b"{"] * (MAX_UNSENT + 1)
+    producer, sleep = bench.processor.refusals._producer, asyncio.sleep
+    waits: list[float] = []
+
+    async def wait(delay_s: float) -> None:
+        waits.append(delay_s)
+        assert len(waits) < 10, "nobody sends them again"
+        assert isinstance(producer, RefusingProducer)
+        producer.refusals.clear()  # the right is back
+        bench.clock.advance(RETRY_MOST_S)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    table: dict[str, str] = {}
+    await _StateWriter(SETTINGS, bench.processor, table).write_all(stream, stream.events())
+    assert waits
+    assert sorted(stream.acked) == list(range(MAX_UNSENT + 2))
+    assert len(bench.broker.records(dead)) == MAX_UNSENT + 1
+    assert table
 
 
 @pytest.mark.asyncio

@@ -328,6 +328,7 @@ class _StateWriter:
                 if self._processor.waits_for is None:
                     log.warning("retry later", record=repr(record), reason=str(reason))
                 self._processor.waits_for = reason
+                self._processor.refusals.turn()  # it may wait for these, and nobody else sends them meanwhile
                 await asyncio.sleep(self._settings.retry_s)
             else:
                 self._processor.waits_for = None
