@@ -247,6 +247,20 @@ async def test_the_state_of_a_quiet_camera_is_written_again_before_the_changelog
 
 
 @pytest.mark.asyncio
+async def test_it_is_written_again_in_time_however_often_the_rest_is_shared_out_anew(site: Site) -> None:
+    await site.listen(1 + CHECKS, {HOME})
+    site.table.changelog.clear()
+    for others in ((), (OTHER,)) * round(WRITE_AGAIN_S / 3600):
+        await site.writer.leave(None, [])
+        await site.writer.resume({HOME, *others})
+        await site.listen(3, {HOME}, turn_s=600)
+    assert site.table.changelog == [(HOME, "cam", site.table["cam"])]
+    await site.writer.leave(None, [])
+    await site.writer.resume({OTHER})
+    assert site.writer._written_s == {}
+
+
+@pytest.mark.asyncio
 async def test_of_cameras_that_another_worker_has_by_now_nothing_stays(site: Site) -> None:
     series = {"camera": "cam", "rule": "loitering", "state": "opened"}
     assert METRICS.get_sample_value("beffroi_alerts_total", series)

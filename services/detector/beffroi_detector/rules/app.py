@@ -187,6 +187,8 @@ class _StateWriter:
         self._turn = asyncio.Lock()
         """Tracks and idleness of a camera are counted one after the other."""
         self._written_s: dict[tuple[str, int], float] = {}
+        self._had: frozenset[int] = frozenset()
+        """Partitions at the last assignment. Faust revokes all of them at each rebalance, also those that stay."""
         self._series = CameraSeries(processor.clock)
         self.active: frozenset[int] = frozenset()
         """Partitions whose state was read from the changelog, and is written by this instance alone."""
@@ -208,7 +210,8 @@ class _StateWriter:
         """What was remembered of these partitions was read from the changelog."""
         self._idle.begin()
         self.active = frozenset(assigned)
-        self._written_s.clear()
+        stay, self._had = self._had & self.active, self.active
+        self._written_s = {place: at_s for place, at_s in self._written_s.items() if place[1] in stay}
         for camera, partition in [each for each in self._places.late if each[1] in self.active]:
             self._write_again(camera, partition)
 
