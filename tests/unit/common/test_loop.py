@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from beffroi_common.bus import (
+    Backlog,
     Consumer,
     Deferred,
     Fatal,
@@ -105,11 +106,12 @@ def drive(
     topic: Topic = VIEWERS,
     options: LoopOptions = FAST,
     journal: Journal | None = None,
+    backlog: Backlog | None = None,
 ) -> None:
     bus = MemoryBus(broker)
     run(
         bus, processor, group=GROUP, service="test", topics=[topic], producer=bus.producer(), stop=processor.stop,
-        clock=SystemClock(), options=options, journal=journal,
+        clock=SystemClock(), options=options, journal=journal, backlog=backlog,
     )  # fmt: skip
 
 
@@ -500,6 +502,33 @@ def test_a_processor_is_told_of_which_partitions_there_is_more_to_read() -> None
     drive(broker, processor)
     assert told[2] == [1]
     assert told[-1] == []
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_of_a_partition_whose_rest_was_deleted_there_is_no_more_to_read(*, read_before: bool) -> None:
+    """Else it would count as a backlog for ever, and its cameras never as idle."""
+    broker, source = MemoryBroker(slots=1), (VIEWERS.name, 0)
+    broker.append(VIEWERS.name, "gate", b"{}", 0, {})
+    told: list[Collection[Partition]] = []
+
+    class Told(Scripted):
+        def unread(self, partitions: Collection[Partition]) -> None:
+            told.append(partitions)
+            if len(told) == 3:
+                for _ in range(2):
+                    broker.append(VIEWERS.name, "gate", b"{}", 0, {})
+                broker.delete_before(source, 3)
+            if len(told) == 6:
+                self.stop.set()
+
+    if not read_before:
+        broker.delete_before(source, 1)
+    processor, backlog = Told(lambda _record, _count: None, last=10), Backlog(SystemClock())
+    drive(broker, processor, backlog=backlog)
+    assert processor.seen == ([0] if read_before else [])
+    assert told[-1] == []
+    assert backlog.worst is not None
+    assert backlog.worst[1].behind_s == 0.0
 
 
 class Remembered(NoJournal):

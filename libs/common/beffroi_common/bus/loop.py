@@ -200,10 +200,16 @@ class _Loop:
 
     def _measure(self) -> None:
         """Take stock of what is not read yet, and of what is not done with."""
-        ends = self._consumer.ends()
-        self._processor.unread([each for each, offsets in ends.items() if self._due.get(each, 0) < offsets.end])
-        reached = {each: offset for each, offset in self._consumer.reached().items() if each not in self._due}
-        self._backlog.measure(reached | self._safe(self._consumer.assignment()), ends)
+        ends, reached = self._consumer.ends(), self._consumer.reached()
+        gone_on = {  # what was deleted before it was read is not to be read any more
+            each: max(self._due.get(each, 0), reached.get(each, 0), offsets.begin or 0)
+            for each, offsets in ends.items()
+        }
+        self._processor.unread([each for each, offsets in ends.items() if gone_on[each] < offsets.end])
+        needed = {each: gone_on.get(each, offset) for each, offset in reached.items() if each not in self._due}
+        for each, offset in self._safe(self._consumer.assignment()).items():
+            needed[each] = offset if offset < self._due[each] else gone_on.get(each, offset)
+        self._backlog.measure(needed, ends)
 
     def _regulate(self) -> None:
         """Read what may be handed over; what came while its partition was paused goes first."""
