@@ -165,6 +165,36 @@ def test_a_camera_that_ended_the_process_is_left_out_and_tried_again(ending: End
         crashes.refuse_if_tried(record())
 
 
+BUG = ", which the log has: it is a bug; report it"
+
+
+@pytest.mark.parametrize(
+    ("endings", "reason"),
+    [
+        ([Ending.HUNG], f"the process hung for too long with it once{BUG}"),
+        ([Ending.CRASHED] * 2, f"the process ended in native code while it worked on it 2 times{BUG}"),
+        (
+            [Ending.KILLED, Ending.HUNG],
+            f"the process hung for too long with it once and was killed while it was at work on it once{BUG}",
+        ),
+        (
+            [Ending.KILLED] * 5,
+            "the process was killed while it was at work on it 5 times: most likely it is innocent; "
+            "see what the process was killed for",
+        ),
+    ],
+    ids=["hung", "crashed", "both", "killed"],
+)
+def test_dead_letters_say_what_the_process_did_and_of_which_record(endings: list[Ending], reason: str) -> None:
+    crashes = recalled(ManualClock(), *endings)
+    with pytest.raises(GivenUpError) as of_record:
+        crashes.refuse_if_tried(record())
+    assert str(of_record.value) == reason
+    with pytest.raises(GivenUpError) as of_camera:
+        crashes.refuse_if_tried(record(offset=4))
+    assert str(of_camera.value) == f"bad is left out for 600 s, for its record at frames[0]@3: {reason}"
+
+
 def test_who_ends_it_again_is_left_out_for_longer() -> None:
     clock = ManualClock()
     crashes = Crashes(clock)

@@ -16,7 +16,7 @@ An error of the machine is not the record's: it ends the process, as does a row 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -56,6 +56,16 @@ LEFT_OUT_FIRST_S = 10.0
 LEFT_OUT_MOST_S = 600.0
 """How long a camera is left out: doubled each time, for each time costs the others two beginnings."""
 
+A_BUG = ", which the log has: it is a bug; report it"
+INNOCENT = ": most likely it is innocent; see what the process was killed for"
+
+ENDINGS = {
+    Ending.HUNG: "hung for too long with it",
+    Ending.CRASHED: "ended in native code while it worked on it",
+    Ending.KILLED: "was killed while it was at work on it",
+}
+"""What the process before did with a record."""
+
 
 class GivenUpError(InvalidRecord):
     """It is not handed over, for what its like did to the process. That says nothing of how this release reads it."""
@@ -87,11 +97,19 @@ def about(source: Partition, offset: int) -> Iterator[None]:
 
 @dataclass
 class _Key:
-    """Of whom a record was given up."""
+    """Of whom a record was given up.
+
+    Attributes:
+        last_s: when.
+        left_out_s: for how long all others are left out.
+        until_s: until when.
+        why: as dead letters say it.
+    """
 
     last_s: float
     left_out_s: float = 0.0
     until_s: float = 0.0
+    why: str = ""
 
 
 class Crashes:
@@ -100,26 +118,35 @@ class Crashes:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tries: Counter[tuple[Partition, int]] = Counter()
-        self._errors: dict[tuple[Partition, int], str] = {}
+        self._reasons: dict[tuple[Partition, int], str] = {}
         self._furthest: dict[Partition, int] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
         self._in_a_row = 0
 
     def recall(self, deaths: Iterable[Death]) -> None:
         """Take into account what ended processes before this one, in order."""
-        weights: Counter[tuple[Partition, int]] = Counter()
+        endings: dict[tuple[Partition, int], Counter[Ending]] = {}
         times: Counter[tuple[str, str]] = Counter()
         for death in deaths:
             tried, name = (death.source, death.offset), (death.topic, death.key)
-            weights[tried] += WEIGHT[death.ending]
-            if weights[tried] < TOO_HEAVY or self._tries[tried] > TRIES:
+            of_record = endings.setdefault(tried, Counter())
+            of_record[death.ending] += 1
+            if _weight(of_record) < TOO_HEAVY or self._tries[tried] > TRIES:
                 continue
-            self._tries[tried], self._errors[tried] = TRIES + 1, f"the process {death.ending.value}"
+            reason = _reason(of_record)
+            self._tries[tried], self._reasons[tried] = TRIES + 1, reason
             times[name] += 1
             left_out_s = min(DEATHS_FIRST_S * 2 ** (times[name] - 1), DEATHS_MOST_S)
             at_s = self._clock.monotonic_s() - max(0.0, self._clock.now_ns() / 1e9 - death.at_ms / 1e3)
-            self._keys[name] = _Key(at_s, left_out_s, at_s + left_out_s)
-            log.error("left out since it ended the process", topic=death.topic, key=death.key, seconds=left_out_s)
+            why = f"for its record at {death.topic}[{death.partition}]@{death.offset}: {reason}"
+            self._keys[name] = _Key(at_s, left_out_s, at_s + left_out_s, why)
+            log.error(
+                "left out for what the process before did with a record of it",
+                topic=death.topic,
+                key=death.key,
+                seconds=left_out_s,
+                reason=reason,
+            )
 
     def note(self, crash: RecordCrashError) -> None:
         """Count one, and say it.
@@ -132,7 +159,7 @@ class Crashes:
         self._in_a_row += 1
         self._furthest[crash.source] = max(crash.offset, self._furthest.get(crash.source, -1))
         self._tries[key] += 1
-        self._errors[key] = type(cause).__name__
+        self._reasons[key] = f"its handling ended {TRIES} times in an unexpected error ({type(cause).__name__}){A_BUG}"
         log.error(
             "unexpected error about a record: it is tried again, then it is a dead letter",
             topic=crash.source[0],
@@ -145,7 +172,7 @@ class Crashes:
             raise crash
         while len(self._tries) > MAX_REMEMBERED:
             oldest = next(iter(self._tries))
-            del self._tries[oldest], self._errors[oldest]
+            del self._tries[oldest], self._reasons[oldest]
 
     def handled(self, source: Partition, offset: int) -> None:
         """A record was handled. Those that are read again on the way to one that was tried say nothing new."""
@@ -163,16 +190,10 @@ class Crashes:
             if self._tries[tried] == TRIES:  # it is read again until it is committed, and counts once
                 self._tries[tried] += 1
                 self._give_up(record)
-            raise GivenUpError(
-                f"its handling ended {TRIES} times in an unexpected error ({self._errors[tried]}), which the log has: "
-                "it is a bug; report it"
-            )
+            raise GivenUpError(self._reasons[tried])
         key = self._keys.get((record.topic, record.key))
         if key is not None and self._clock.monotonic_s() < key.until_s:
-            raise GivenUpError(
-                f"{record.key} is left out for {key.left_out_s:.0f} s, since several of its records ended in "
-                "an unexpected error, which the log has: it is a bug; report it"
-            )
+            raise GivenUpError(f"{record.key} is left out for {key.left_out_s:.0f} s, {key.why}")
 
     def _give_up(self, record: Record) -> None:
         """Count a record against its key, and leave the key out should it not be the first."""
@@ -182,7 +203,22 @@ class Crashes:
             self._keys[name] = _Key(now_s)
         else:
             left_out_s = min(max(2 * key.left_out_s, LEFT_OUT_FIRST_S), LEFT_OUT_MOST_S)
-            self._keys[name] = _Key(now_s, left_out_s, now_s + left_out_s)
+            why = f"since several of its records ended in an unexpected error{A_BUG}"
+            self._keys[name] = _Key(now_s, left_out_s, now_s + left_out_s, why)
             log.error("left out for a while", topic=record.topic, key=record.key, seconds=left_out_s)
         while len(self._keys) > MAX_REMEMBERED:
             del self._keys[next(iter(self._keys))]
+
+
+def _weight(endings: Mapping[Ending, int]) -> int:
+    return sum(WEIGHT[ending] * times for ending, times in endings.items())
+
+
+def _reason(endings: Mapping[Ending, int]) -> str:
+    """Why a record is given up that was at work when processes ended so."""
+    said = [f"{words} {_times(endings[ending])}" for ending, words in ENDINGS.items() if endings.get(ending)]
+    return f"the process {' and '.join(said)}{INNOCENT if set(endings) == {Ending.KILLED} else A_BUG}"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
