@@ -125,7 +125,21 @@ def test_who_is_set_to_another_key_adds_nothing(site: Site) -> None:
     site.with_keys(SECOND).require_key()
     fill(site.with_keys(SECOND))
     site.with_keys(SECOND).require_key()
+    for keys in ((FIRST,), (THIRD,)):  # also where they know nothing of the key in force
+        with pytest.raises(TrailKeyError):
+            fill(site.with_keys(*keys))
     assert site.with_keys(FIRST, SECOND).verify().is_whole
+
+
+def test_a_row_made_up_at_the_end_stops_everybody_until_its_seal_is_taken(site: Site) -> None:
+    fill(site.with_keys(FIRST))
+    site.reseal(2, THIRD)
+    with pytest.raises(TrailKeyError):
+        site.with_keys(FIRST).require_key()
+    site.change("UPDATE audit SET seal = NULL WHERE id = 2")
+    site.with_keys(FIRST).require_key()
+    fill(site.with_keys(FIRST))
+    assert site.with_keys(FIRST).verify().broken_at == 2
 
 
 def test_only_a_whole_trail_is_handed_over_and_once(site: Site) -> None:

@@ -92,10 +92,17 @@ def _engine(url: str, pool_size: int) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.text_factory = _text
     connection.isolation_level = None  # the driver's own idea of when a transaction begins is switched off
     _keep_a_log(connection)
     for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _text(stored: bytes) -> str:
+    # SQLite keeps any bytes as text. The driver would fail where they are none, as if the database were away: whoever
+    # wrote one such row would keep everybody from all that are read with it.
+    return stored.decode(errors="replace")
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:

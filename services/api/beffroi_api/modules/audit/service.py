@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import ValidationError
+import structlog
 
 from beffroi_api.authz.roles import Identity
 from beffroi_api.authz.scope import Scope
@@ -22,8 +22,10 @@ from beffroi_common.runtime.clock import Clock
 
 from . import repository
 from .chain.rows import FIRST, digest
-from .chain.seal import Head, Seal
+from .chain.seal import Head, Seal, is_seal
 from .schemas import Action, AuditPage, AuditRow
+
+log = structlog.get_logger(__name__)
 
 MAX_SUBJECT = 500
 
@@ -99,19 +101,23 @@ class Trail:
         self._append(session, last, entry, self._seal.era)
 
     def require_key(self) -> None:
-        """See that the trail goes on under the key that is set.
+        """See that the trail goes on under the key that is set. A last row that was bent says nothing of keys, and is
+        logged.
 
         Raises:
             TrailKeyError: its last row is another key's.
         """
         with self._database.read(SCOPE) as session:
             last = repository.newest(session)
-        if last is None or last.seal is None or self._is_handed_to_us(last):
+        if last is None:
             return
-        if last.action == Action.TRAIL_KEY_CHANGED or not self._seal.is_of_row(last.hash, last.seal):
+        if _is_bent(last):
+            log.error("the last row of the audit trail was changed: verify the trail", row=last.id)
+        elif self._is_anothers(last):
             raise TrailKeyError(
                 "the last row of the audit trail was not sealed with the trail_key that is set: set the key of before, "
-                "or hand the trail over to this one (`commands.audit rotate`); if it is right, the row was changed"
+                "or hand the trail over to this one (`commands.audit rotate`); if it is right, another process has "
+                "another key, or somebody wrote the row"
             )
 
     def rotate(self, user: str, address: str) -> None:
@@ -137,12 +143,15 @@ class Trail:
         return row.action == Action.TRAIL_KEY_CHANGED and row.details.get("to") == self._seal.name()
 
     def _refuse_over(self, last: AuditTableRow | None) -> None:
-        """Whoever has a key that is over adds nothing."""
-        if last is None or self._is_handed_to_us(last):
-            return
-        is_handed_on = last.action == Action.TRAIL_KEY_CHANGED
-        if is_handed_on or any(self._seal.is_of_row(last.hash, last.seal, era) for era in range(self._seal.era)):
+        """Whoever has another key than the last row adds nothing, whether they know that key or not."""
+        if last is not None and not _is_bent(last) and self._is_anothers(last):
             raise TrailKeyError("the audit trail goes on under another key than the trail_key that is set")
+
+    def _is_anothers(self, row: AuditTableRow) -> bool:
+        """Whether a row that fits itself has the trail go on under another key."""
+        if row.seal is None or self._is_handed_to_us(row):
+            return False
+        return row.action == Action.TRAIL_KEY_CHANGED or not self._seal.is_of_row(row.hash, row.seal)
 
     def _append(self, session: ScopedSession, last: AuditTableRow | None, entry: Entry, era: int) -> None:
         row = AuditTableRow(
@@ -245,11 +254,17 @@ def _kept(subject: str | None) -> str | None:
     return subject.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_SUBJECT] if subject else None
 
 
+def _is_bent(row: AuditTableRow) -> bool:
+    """Whether no key wrote it so: otherwise somebody who only writes the database could stop every process by it."""
+    return row.hash != digest(row) or (row.seal is not None and not is_seal(row.seal))
+
+
 def _view(row: AuditTableRow) -> AuditRow:
     """A row as it goes out. One that somebody wrote past the api keeps nobody from reading the others."""
     try:
-        return _as_it_is(row)
-    except ValidationError:
+        view = _as_it_is(row)
+        view.model_dump_json()  # details too deep to be written, or half a character
+    except ValueError:  # pydantic's, of what it cannot read and of what it cannot write
         return AuditRow(
             id=row.id,
             at=EARLIEST,
@@ -261,6 +276,7 @@ def _view(row: AuditTableRow) -> AuditRow:
             details={},
             hash="",
         )
+    return view
 
 
 def _as_it_is(row: AuditTableRow) -> AuditRow:

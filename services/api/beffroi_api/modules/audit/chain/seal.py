@@ -10,10 +10,13 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from beffroi_common.contracts import TrailHead
 
 NAME_CHARACTERS = 16
+
+MAC = re.compile(r"[0-9a-f]{64}")
 
 TOKEN = re.compile(r"(\d{1,15}):([0-9a-f]{64}):([0-9a-f]{64})")
 
@@ -48,6 +51,11 @@ class Head:
         return cls(message.rows, message.hash, message.signature)
 
 
+def is_seal(value: object) -> TypeGuard[str]:
+    """Whether some key could have made it."""
+    return isinstance(value, str) and MAC.fullmatch(value) is not None
+
+
 class Seal:
     """Makes seals and signatures by the key in force, and knows those of the keys before it.
 
@@ -65,9 +73,11 @@ class Seal:
         """What a row with this hash carries, at present or in another era."""
         return self._mac(era, f"row\n{digest}")
 
-    def is_of_row(self, digest: str, seal: str | None, era: int | None = None) -> bool:
-        """Whether a row with this hash was written with the key of an era, at first the present one."""
-        return seal is not None and hmac.compare_digest(self.of_row(digest, era).encode(), seal.encode())
+    def is_of_row(self, digest: str, seal: object, era: int | None = None) -> bool:
+        """Whether a row with this hash was written with the key of an era, at first the present one. `seal` is whatever
+        stands in the database: SQLite keeps anything in any column.
+        """
+        return is_seal(seal) and hmac.compare_digest(self.of_row(digest, era), seal)
 
     def sign(self, rows: int, digest: str, era: int | None = None) -> Head:
         """The head of a trail of so many rows, the last of which has this hash."""
