@@ -73,6 +73,8 @@ def _referred(source: Manifest, maps: Mapping[str, Mapping[str, str]]) -> str:
     match source:
         case {"configMapKeyRef": reference}:
             return maps[reference["name"]][reference["key"]]
+        case {"secretKeyRef": {"key": "former-keys"}}:
+            return f'["{MADE_UP}"]'
         case {"secretKeyRef": _}:
             return MADE_UP
         case {"fieldRef": {"fieldPath": "metadata.name"}}:
