@@ -18,7 +18,7 @@ from tests.unit.api.listening import listening
 
 from beffroi_api.errors import Busy
 from beffroi_api.http.connections import PromptViews, prompt_requests, prompt_views
-from beffroi_api.http.places import Places
+from beffroi_api.http.places import Place, Places
 from beffroi_api.http.server import places_of
 
 UPGRADE = (
@@ -124,12 +124,11 @@ def test_what_is_no_view_is_answered_and_not_kept(door: Door, head: bytes, statu
         eventually(lambda: door.taken.taken == 0)
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET /", VIEW])
-def test_who_has_as_many_connections_as_there_are_gets_no_more_until_one_ends(door: Door, begun: bytes) -> None:
+def test_who_views_on_as_many_connections_as_there_are_gets_no_more_until_one_ends(door: Door) -> None:
     with ExitStack() as stack:
-        kept = [door.knock(stack, begun) for _ in range(MOST)]
-        eventually(lambda: door.taken.taken == MOST)
-        assert all_of(door.knock(stack, begun)) == b""
+        kept = [door.knock(stack, VIEW) for _ in range(MOST)]
+        assert all(each.recv(4096).startswith(b"HTTP/1.1 101") for each in kept)
+        assert all_of(door.knock(stack, VIEW)) == b""
         kept[0].close()
         eventually(lambda: door.taken.taken == MOST - 1)
         assert all_of(door.knock(stack, b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).startswith(
@@ -141,7 +140,7 @@ def test_who_has_as_many_connections_as_there_are_gets_no_more_until_one_ends(do
 WHOLE = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-@pytest.mark.parametrize("per_network", [MOST + 9])
+@pytest.mark.parametrize("per_network", [MOST, MOST + 9], ids=["of one network", "of all"])
 @pytest.mark.parametrize("begun", [b"", b"GET /", WHOLE], ids=["nothing", "half a request", "an answered one"])
 def test_who_asks_for_nothing_makes_room_for_who_does(door: Door, begun: bytes) -> None:
     with ExitStack() as stack:
@@ -161,6 +160,33 @@ def test_a_view_makes_room_for_nobody(door: Door) -> None:
             assert door.knock(stack, VIEW).recv(4096).startswith(b"HTTP/1.1 101")
         assert all_of(door.knock(stack, WHOLE)) == b""
         assert door.taken.taken == MOST
+
+
+@dataclass
+class Idler:
+    """Somebody who asks for nothing."""
+
+    place: Place | None
+
+    __hash__ = object.__hash__
+
+    def make_room(self) -> None:
+        assert self.place is not None
+        self.place.leave()
+        self.place = None
+
+
+def test_a_network_whose_share_is_full_makes_room_itself() -> None:
+    places, idle = Places(6, 2), list[Idler]()
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.2"):
+        idle.append(Idler(places.enter(address)))
+        places.idle(idle[-1])
+    places.enter("192.0.2.2")
+    assert [each.place is None for each in idle] == [False, True, False]
+    places.asks(idle[2])
+    with pytest.raises(Busy):
+        places.enter("192.0.2.2")
+    assert places.taken == 3
 
 
 def test_a_network_has_its_share_of_connections_and_a_proxy_all_of_them(tmp_path: Any) -> None:

@@ -215,6 +215,7 @@ class PromptRequests(PromptReaders, H11Protocol):
         """See `places.Connection`."""
         if self.place is not None:
             self.place.leave()
+            self.place = None
         self.transport.abort()
 
     def _begin(self) -> None:

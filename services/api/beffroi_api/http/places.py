@@ -1,14 +1,15 @@
 """Places for connections: so many of all together, so many of one network.
 
-Where all are taken, whoever has been connected longest without asking for anything makes room: half a request costs
-nothing, so somebody with many networks could otherwise take every place with such.
+Where all are taken, or all of one network, whoever of them has been connected longest without asking for anything makes
+room: half a request costs nothing, so with such somebody could otherwise keep everybody out who is behind the same
+address, and with many networks the whole commune.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,10 @@ ALL = "all"
 class Connection(Protocol):
     """Somebody who has a place."""
 
+    @property
+    def place(self) -> Place | None:
+        """Theirs; None: it is given back, or somebody else's by now."""
+
     def make_room(self) -> None:
         """Give the place back at once, and go."""
 
@@ -30,6 +35,7 @@ class Connection(Protocol):
 class Place:
     """One place, until it is given back."""
 
+    network: str
     of_network: Turn
     of_all: Turn
 
@@ -53,8 +59,10 @@ class Places:
         self._of_networks = Turns("connections", Limits(at_once=most + 1, per_key=per_network))
         self._is_proxy = is_proxy
         self._numbers = itertools.count()
-        self._idle: OrderedDict[Connection, None] = OrderedDict()
-        """Who asks for nothing, the one that has done so for longest first."""
+        self._idle: OrderedDict[Connection, str] = OrderedDict()
+        """Who asks for nothing, the one that has done so for longest first, and of which network they are."""
+        self._idle_of: dict[str, OrderedDict[Connection, None]] = {}
+        """The same people by network."""
 
     @property
     def taken(self) -> int:
@@ -65,30 +73,40 @@ class Places:
         """Take a place for one more connection of an address.
 
         Raises:
-            Busy: its network has as many as one may have, or nobody can make room.
+            Busy: its network has as many as one may have, or all are taken, and nobody of them can make room.
         """
         network = f"proxied {next(self._numbers)}" if self._is_proxy(address) else network_of(address)
-        of_network = self._of_networks.enter(network)
+        of_network = self._enter(self._of_networks, network, self._idle_of.get(network))
         try:
-            return Place(of_network, self._enter())
+            return Place(network, of_network, self._enter(self._of_all, ALL, self._idle))
         except Busy:
             of_network.leave()
             raise
 
     def idle(self, connection: Connection) -> None:
         """A connection asks for nothing from now on."""
-        self._idle.setdefault(connection)
+        if connection.place is None:
+            return
+        network = self._idle.setdefault(connection, connection.place.network)
+        self._idle_of.setdefault(network, OrderedDict()).setdefault(connection)
 
     def asks(self, connection: Connection) -> None:
         """A connection asked for something, or is gone."""
-        self._idle.pop(connection, None)
+        network = self._idle.pop(connection, None)
+        if network is None:
+            return
+        of_network = self._idle_of[network]
+        del of_network[connection]
+        if not of_network:
+            del self._idle_of[network]  # networks come and go: strangers have as many as they like
 
-    def _enter(self) -> Turn:
+    def _enter(self, turns: Turns, key: str, idle: Iterable[Connection] | None) -> Turn:
         try:
-            return self._of_all.enter(ALL)
+            return turns.enter(key)
         except Busy:
-            if not self._idle:
+            if not idle:
                 raise
-        longest, _ = self._idle.popitem(last=False)
+        longest = next(iter(idle))
+        self.asks(longest)
         longest.make_room()
-        return self._of_all.enter(ALL)
+        return turns.enter(key)
