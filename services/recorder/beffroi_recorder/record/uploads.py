@@ -42,7 +42,8 @@ class UploadQueue:
         self._waiting: deque[FinishedSegment] = deque()
         self._put: dict[str, Recording] = {}
         """By camera: what is in the store of it, and not published or not the head of its chain yet."""
-        self._doubted: dict[str, FinishedSegment] = {}
+        self._doubted: dict[str, tuple[FinishedSegment, set[str]]] = {}
+        """By camera: for which segment it was asked whether it is still ours, and why."""
 
     def __iter__(self) -> Iterator[FinishedSegment]:
         """Those not done yet."""
@@ -73,6 +74,7 @@ class UploadQueue:
         segment.file.discard()  # before anything else that needs room
         self._publication.publish(recording, segment.origin.source[1])
         with self._others_first(camera):
+            self._refuse_foreign_object(recording, segment)
             self._refuse_foreign_head(segment)
             self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
         del self._put[camera]
@@ -101,7 +103,7 @@ class UploadQueue:
             put = self._put.get(segment.recording.camera)
             if put is not None and put.object_name == segment.recording.object_name:
                 del self._put[segment.recording.camera]
-            if self._doubted.get(segment.recording.camera) is segment:
+            if self._doubts_of(segment):
                 del self._doubted[segment.recording.camera]
             segment.file.discard()
             self._waiting.remove(segment)
@@ -132,6 +134,12 @@ class UploadQueue:
         )
         return recording
 
+    def _refuse_foreign_object(self, recording: Recording, segment: FinishedSegment) -> None:
+        """A head beside an object with other pictures would have whoever goes on store those twice."""
+        found = self._store.stat(recording.object_name)
+        if found is None or found.metadata.get(segment_format.SHA256) != recording.sha256:
+            self._doubt(segment, "another recorder made this object anew, with other pictures")
+
     def _refuse_foreign_head(self, segment: FinishedSegment) -> None:
         head = self._heads.load(segment.recording.camera)
         if head is not None and head.recording.sha256 not in (
@@ -144,12 +152,17 @@ class UploadQueue:
         """Whoever was frozen for longer than a session goes on here, and would undo what its follower did.
 
         Raises:
-            RetryLater: the first time. By the next turn the group has said whether the camera is still ours.
+            RetryLater: the first time for each reason. By the next turn the group has said whether the camera is
+                still ours.
         """
-        camera = segment.recording.camera
-        if self._doubted.get(camera) is not segment:
-            self._doubted[camera] = segment
+        camera, doubts = segment.recording.camera, self._doubts_of(segment)
+        if why not in doubts:
+            self._doubted[camera] = segment, doubts | {why}
             raise RetryLater(f"camera {camera}: {why}; is it still ours?")
+
+    def _doubts_of(self, segment: FinishedSegment) -> set[str]:
+        doubted, why = self._doubted.get(segment.recording.camera, (None, set[str]()))
+        return why if doubted is segment else set()
 
     def _as_stored(self, found: StoredObject) -> Recording | None:
         """What was published when the object was stored first, so that a repeat says the very same."""

@@ -374,6 +374,32 @@ def test_a_recorder_that_was_frozen_between_looking_and_storing_undoes_nothing_o
     assert {name: after[name] for name in before} == before
 
 
+def test_a_recorder_that_was_frozen_ends_no_chain_at_an_object_that_its_follower_made_anew(
+    tmp_path: Path, site: Site, start: Start, film: Film
+) -> None:
+    site.put_on_bus(film(70))
+    lives = [Running(replace(site, folder=tmp_path / name, committed={}), None, None) for name in ("frozen", "next")]
+    site.broker.away = True  # objects are stored, and nobody can say so
+    for life, batches in zip(lives, (30, 70), strict=True):
+        for record in site.broker.log(("frames.masked.v1", 0))[:batches]:
+            life.recorder.handle(record)
+        life.recorder._streams["gate"].rest()
+        for _ in range(3):
+            site.clock.advance(30)
+            life.recorder.tick()
+    site.broker.away = False
+    frozen, follower = lives
+    site.clock.advance(30)
+    frozen.recorder.tick()
+    for life in (frozen, follower):
+        life.recorder.revoked([("frames.masked.v1", 0)])
+        life.kill()
+    last = start()
+    last.work_off()
+    last.go_idle()
+    assert site.numbers() == list(range(280))
+
+
 def test_the_second_stream_is_not_recorded(site: Site, start: Start, film: Film) -> None:
     main = film(5)
     sub = [replace(batch, stream=type(batch.stream).SUB) for batch in film(5, first_number=500)]
