@@ -85,7 +85,7 @@ def communes(place: Any, app: Running, make_camera: Any, record: Any, segments: 
     eventually(lambda: len(app.operator.get(f"{V1}/alerts").json()["items"]) == 2)
     known = app.services
     eventually(lambda: all(known.health.statuses.of_camera(camera) for camera in (OURS, THEIRS)))
-    eventually(lambda: all(known.recordings.find(SYSTEM, segment) for segment in segments.values()))
+    eventually(lambda: all(known.recordings.find(SYSTEM, segments[camera]) for camera in (OURS, THEIRS)))
     for role in Role:
         app.as_(role)  # signed in while they see everything: it counts from the next request on
         place.around.territories[role.value] = LILLE
