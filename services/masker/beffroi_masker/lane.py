@@ -146,6 +146,8 @@ class Lane:
         if self._lateness.of(record) > self._lateness.behind_s:
             assert self._reader is not None  # noqa: S101 - it gave this record
             self._leave(self._reader, record.source)  # it fell behind itself: it begins anew at the end
+            # Not at once: where the broker's clock was set, the end is as late, until its new time is heard.
+            self._retry_at_s = self._clock.monotonic_s() + RETRY_S
         elif self._lateness.is_behind(record.source, record.key) and not self._is_left_out(record.key):
             outcome = self._outcome(record)
             if outcome is not None:
