@@ -31,7 +31,7 @@ unit: install-test ## Run the fast tests alone (a minute or two)
 	@$(NPM) test
 
 test: install-test ## Run all tests, against the real Kafka, MinIO, RTSP, PostgreSQL and Chromium
-	@$(PYTEST) -q tests/unit
+	@$(PYTEST) -q $(SIDE_BY_SIDE) tests/unit
 	@$(NPM) test
 	@$(PYTEST) -q tests/simulation
 	@$(PYTEST) -q $(SIDE_BY_SIDE) tests/contract tests/integration

@@ -261,5 +261,5 @@ def test_a_wrong_store_key_is_said(process: Callable[..., Process], minio: Any) 
         lambda: (found := operator.get(f"{V1}/health").json()["store"])["checked_at"] and found, TIMEOUT_S
     )
     assert store["reachable"] is False
-    assert "refused our key" in store["message"]
+    assert "refuses the api's key" in store["message"]
     assert "hunter2" not in store["message"] + api.log

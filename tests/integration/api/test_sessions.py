@@ -48,7 +48,7 @@ def test_who_am_i(visitor: TestClient) -> None:
     assert visitor.get(SESSION).status_code == 401
     answer = sign_in(visitor)
     expected: dict[str, Any] = {"user": "operator", "display_name": "Operator", "role": "operator", "language": "fr"}
-    expected |= {"must_change_password": False, "other_sessions": 0}
+    expected |= {"must_change_password": False, "must_set_second_factor": False, "other_sessions": 0}
     assert answer.json() == expected
     assert visitor.get(SESSION).json() == expected
 
