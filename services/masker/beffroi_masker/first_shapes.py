@@ -38,9 +38,9 @@ class FirstShapes:
             self.forget(camera)
             return decision
         with self._lock:
-            known = self._drawn.get((camera, stream))
-            if known is not None and known[0] == decision:
-                return known[1]
+            known = self._known_of(camera, stream, decision)
+            if known is not None:
+                return known
             picture = shape.drawn
             if picture is None:
                 return None
@@ -53,8 +53,7 @@ class FirstShapes:
         if decision.drawn_aspect is not None:
             return decision
         with self._lock:
-            known = self._drawn.get((camera, stream))
-        return known[1] if known is not None and known[0] == decision else None
+            return self._known_of(camera, stream, decision)
 
     @property
     def known(self) -> Shapes:
@@ -66,6 +65,10 @@ class FirstShapes:
         with self._lock:
             for stream in Stream:
                 self._drawn.pop((camera, stream), None)
+
+    def _known_of(self, camera: str, stream: Stream, decision: MaskDecision) -> MaskDecision | None:
+        asked, drawn = self._drawn.get((camera, stream), (None, None))
+        return drawn if asked == decision else None
 
 
 class _Known:

@@ -149,25 +149,34 @@ def test_a_stream_that_cannot_rest_blames_the_last_batch() -> None:
     stage.processor.tick()
 
 
-def test_a_worker_that_hangs_ends_the_process_and_its_record_is_known_at_the_next_start(tmp_path: Path) -> None:
-    begun, go_on, clock = threading.Event(), threading.Event(), ManualClock()
+@contextmanager
+def at_work(folder: Path) -> Iterator[Stage]:
+    """A stage with a journal, whose worker is at work on a batch of `gate` until this is left."""
+    begun, go_on = threading.Event(), threading.Event()
 
     def work(_one: FrameBatch) -> None:
         begun.set()
         wait(go_on)
 
-    journal = FileJournal(tmp_path, clock)
+    journal = FileJournal(folder, ManualClock())
     stage = Stage(ThreadExecutor(1, "test"), work, journal=journal)
     with journal, stage.processor:
         stage.give(batch("gate", 0), 0)
         wait(begun)
+        try:
+            yield stage
+        finally:
+            go_on.set()
+
+
+def test_a_worker_that_hangs_ends_the_process_and_its_record_is_known_at_the_next_start(tmp_path: Path) -> None:
+    with at_work(tmp_path) as stage:
         turns(stage, 60)
         with pytest.raises(WorkerHungError, match="camera gate"):
             turns(stage, 1)
         with pytest.raises(WorkerHungError):
             stage.processor.revoked([(FRAMES_MASKED.name, 0)])
-        go_on.set()
-    with FileJournal(tmp_path, clock) as left:
+    with FileJournal(tmp_path, ManualClock()) as left:
         assert {(each.key, each.offset, each.ending) for each in left.deaths()} == {("gate", 0, Ending.HUNG)}
 
 
@@ -233,23 +242,12 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_process_that_stood_still_takes_no_worker_for_one_that_hangs(tmp_path: Path) -> None:
-    begun, go_on, clock = threading.Event(), threading.Event(), ManualClock()
-
-    def work(_one: FrameBatch) -> None:
-        begun.set()
-        wait(go_on)
-
-    journal = FileJournal(tmp_path, clock)
-    stage = Stage(ThreadExecutor(1, "test"), work, journal=journal)
-    with journal, stage.processor:
-        stage.give(batch("gate", 0), 0)
-        wait(begun)
+    with at_work(tmp_path) as stage:
         turns(stage, 20)
         assert isinstance(stage.broker.clock, ManualClock)
         stage.broker.clock.advance(10 * HANG_S)
         turns(stage, 10)
-        go_on.set()
-    with FileJournal(tmp_path, clock) as left:
+    with FileJournal(tmp_path, ManualClock()) as left:
         assert left.deaths() == ()
 
 
