@@ -22,8 +22,8 @@ from tests.unit.detector.test_rules_processor import HERE, Bench, record
 from tests.unit.rules.scenes import tracks
 
 ROOT = Path(__file__).parents[2]
-SEEDS = os.environ.get("SIMULATE_SEEDS", "0-179")
-"""Of each run of the tests: three minutes of one core. Seed 186 shows a fault that is open, see ADR 33."""
+SEEDS = os.environ.get("SIMULATE_SEEDS", "0-199")
+"""Of each run of the tests: three minutes of one core."""
 ENOUGH = 200
 """Among so many seeds each planted fault is found."""
 FIRST = {"retry that drops": 60}

@@ -34,10 +34,17 @@ class Publication:
         if self._sent.get(recording.key) != said:
             self._deliveries.send(RECORDINGS, recording.key, recording, partition=partition)
             self._sent[recording.key] = said
+        self.await_taken()
+
+    def await_taken(self) -> None:
+        """Wait until the broker has acknowledged what was sent.
+
+        Raises:
+            RetryLater: it has not, in time.
+        """
         if self._flushed():
             raise RetryLater(
-                f"the broker did not acknowledge in time that a recording is {recording.state.value}; "
-                "it is away or too slow"
+                "the broker did not acknowledge in time what became of a recording; it is away or too slow"
             )
         self._sent.clear()
 

@@ -99,6 +99,22 @@ def test_what_was_destroyed_does_not_come_back(archive: Archive) -> None:
     assert archive.listed(gone) == ["destroyed"]
 
 
+def test_of_an_object_that_was_made_anew_the_last_word_counts_whatever_the_clock_of_who_made_it(
+    archive: Archive,
+) -> None:
+    first = archive.segment(0)
+    earlier = first.changed_at - timedelta(minutes=1)
+    anew = first.model_copy(update={"sha256": "1" * 64, "frames": 2, "changed_at": earlier})
+    for told in (first, anew, anew):
+        archive.index.take(told)
+    row = archive.index.find(ALL, segment_id(first.key))
+    assert row is not None
+    assert (row.sha256, row.frames, row.changed_at) == (anew.sha256, 2, earlier)
+    archive.index.take(anew.model_copy(update={"state": RecordingState.DESTROYED, "changed_at": first.changed_at}))
+    archive.index.take(first)
+    assert archive.listed(first) == ["destroyed"]
+
+
 def test_what_is_destroyed_while_it_is_compared_is_left_out(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = archive.put(archive.segment(0))
 

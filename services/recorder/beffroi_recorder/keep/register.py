@@ -3,8 +3,8 @@
 Not only the destroyer removes objects: the bucket's own lifecycle does, and does not say so, nor does a person or a
 disk. And a broker that lost its disk lost the register, while the bucket is whole. So the two are compared whenever an
 instance begins to destroy, and once a day: what is stored by the register and is not in the bucket is said to be
-destroyed, and what is in the bucket and not on record is said to be stored. What has been destroyed for long leaves the
-register.
+destroyed, and what is in the bucket and not on record, or with another size, is said to be stored as it is. What has
+been destroyed for long leaves the register.
 """
 
 from __future__ import annotations
@@ -58,30 +58,41 @@ Work = Generator[None, None, None]
 
 
 class StoredKeys:
-    """What the register holds to be stored, by day: eight bytes a message, since a town has millions."""
+    """What the register holds to be stored, by day: eight bytes a message, since a town has millions.
+
+    Of each message 47 bits say of which object it is, 16 how large that is, and one whether it is stored.
+    """
 
     def __init__(self) -> None:
         self._said: dict[str, array[int]] = defaultdict(lambda: array("Q"))
 
-    def note(self, name: str, *, stored: bool) -> None:
+    def note(self, name: str, size_bytes: int, *, stored: bool) -> None:
         """Learn what was said of an object; what is said later counts."""
-        self._said[name[:FOLDER]].append(fingerprint(name) | stored)
+        self._said[name[:FOLDER]].append(fingerprint(name) << 17 | size_mark(size_bytes) << 1 | stored)
 
     def days(self) -> list[str]:
         """How the names of each day begin."""
         return sorted(self._said)
 
-    def take(self, day: str) -> set[int]:
-        """Fingerprints of the objects of a day that are stored. They are forgotten with it."""
-        found: set[int] = set()
+    def take(self, day: str) -> dict[int, int]:
+        """Fingerprints of the objects of a day that are stored, and the marks of their sizes. Both are forgotten."""
+        found: dict[int, int] = {}
         for said in self._said.pop(day, ()):
-            (found.add if said & 1 else found.discard)(said & ~1)
+            if said & 1:
+                found[said >> 17] = said >> 1 & 0xFFFF
+            else:
+                found.pop(said >> 17, None)
         return found
 
 
 def fingerprint(name: str) -> int:
-    """Of an object's name: an even number of 64 bits. Where two names share one, a disappearance may be overlooked."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) & ~1
+    """Of an object's name: 47 bits. Where two names of a day share one, a disappearance may be overlooked."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) >> 17
+
+
+def size_mark(size_bytes: int) -> int:
+    """Of an object's size: 16 bits. An object that was made anew has another size, and nearly always another mark."""
+    return size_bytes & 0xFFFF
 
 
 class Register:
@@ -151,7 +162,8 @@ class Register:
             for number, record in enumerate(records, 1):
                 said = self._decoded(record)
                 if record is not None and said is not None:
-                    keys.note(said.object_name, stored=said.state is not RecordingState.DESTROYED)
+                    is_stored = said.state is not RecordingState.DESTROYED
+                    keys.note(said.object_name, said.size_bytes, stored=is_stored)
                     if said.state is RecordingState.DESTROYED and said.changed_at + DESTROYED_KEPT <= self._now:
                         self._publication.remove(record.key, record.partition)
                 if record is None or number % PIECE == 0:
@@ -163,16 +175,15 @@ class Register:
         for day in keys.days():
             yield day, ()
 
-    def _missing(self, stored: set[int], objects: Iterable[StoredObject]) -> Generator[None, None, set[int]]:
-        """Those of a day's stored recordings that are not among its objects. What is not on record is said."""
+    def _missing(self, stored: dict[int, int], objects: Iterable[StoredObject]) -> Generator[None, None, set[int]]:
+        """Those of a day's stored recordings that are not among its objects. What is not on record so is said."""
         for number, found in enumerate(objects, 1):
-            key = fingerprint(found.name)
-            said = key not in stored and self._said_stored(found)
-            stored.discard(key)
+            on_record = stored.pop(fingerprint(found.name), None) == size_mark(found.size_bytes)
+            said = not on_record and self._said_stored(found)
             if said or number % PIECE == 0:
                 yield
         yield
-        return stored
+        return set(stored)
 
     def _said_stored(self, listed: StoredObject) -> bool:
         """Say of an object that it is stored: a broker that lost its disk knows of none. False: nothing is to be said.
@@ -189,7 +200,7 @@ class Register:
         except InvalidMessageError:
             return False  # once it is due the destroyer says so
         self._publication.publish(segment.recording, segment.partition)
-        log.info("stored, and was not on record", object=found.name)
+        log.info("stored, and was not on record as it is", object=found.name)
         return True
 
     def _say_gone(self, missing: set[int]) -> Work:

@@ -17,6 +17,7 @@ from beffroi_common.store import ObjectStore, StoredObject
 from beffroi_recorder.publishing import Publication
 
 from .heads import Heads
+from .late_words import LateWords
 from .segment import FinishedSegment
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class UploadQueue:
     ) -> None:
         self._store = store
         self._publication = Publication(producer)
+        self._late_words = LateWords(store, self._publication)
         self._heads = heads
         self._stored = stored
         self._waiting: deque[FinishedSegment] = deque()
@@ -64,6 +66,7 @@ class UploadQueue:
             RetryLater: store, broker or disk cannot at present. If it is the store, the camera goes behind the others.
             StoreDenied: the store refuses our key.
         """
+        self._late_words.settle()
         if not self._waiting:
             return False
         segment = self._waiting[0]
@@ -71,11 +74,11 @@ class UploadQueue:
         with self._others_first(camera):
             recording = self._put.get(camera) or self._put_object(segment)
         self._put[camera] = recording
-        segment.file.discard()  # before anything else that needs room
         self._publication.publish(recording, segment.origin.source[1])
         with self._others_first(camera):
             self._refuse_foreign_object(recording, segment)
             self._refuse_foreign_head(segment)
+            segment.file.discard()  # before anything else that needs room
             self._heads.save(Head(recording=recording, taken=dict(segment.taken)))
         del self._put[camera]
         self._doubted.pop(camera, None)
@@ -103,6 +106,7 @@ class UploadQueue:
             put = self._put.get(segment.recording.camera)
             if put is not None and put.object_name == segment.recording.object_name:
                 del self._put[segment.recording.camera]
+                self._late_words.add(put, segment.origin.source[1])
             if self._doubts_of(segment):
                 del self._doubted[segment.recording.camera]
             segment.file.discard()
@@ -135,10 +139,18 @@ class UploadQueue:
         return recording
 
     def _refuse_foreign_object(self, recording: Recording, segment: FinishedSegment) -> None:
-        """A head beside an object with other pictures would have whoever goes on store those twice."""
+        """A head beside an object with other pictures would have whoever goes on store those twice.
+
+        Raises:
+            RetryLater: it has others by now. It is made anew, if it is still ours to make.
+        """
+        if segment.file.discarded:
+            return  # this was looked at, and its head is all that is left to be stored
         found = self._store.stat(recording.object_name)
         if found is None or found.metadata.get(segment_format.SHA256) != recording.sha256:
-            self._doubt(segment, "another recorder made this object anew, with other pictures")
+            del self._put[segment.recording.camera]
+            self._doubted.pop(segment.recording.camera, None)
+            raise RetryLater(f"camera {recording.camera}: another recorder made {recording.object_name} anew meanwhile")
 
     def _refuse_foreign_head(self, segment: FinishedSegment) -> None:
         head = self._heads.load(segment.recording.camera)

@@ -109,6 +109,7 @@ class GrowingFile:
         self.path = path
         self._append = append
         self._forget = forget
+        self.discarded = False
         self._written_bytes = 0
         self._waiting = b""
 
@@ -143,6 +144,7 @@ class GrowingFile:
 
     def discard(self) -> None:
         """Remove it."""
+        self.discarded = True
         self.path.unlink(missing_ok=True)
         self._waiting = b""
         self._forget(self)

@@ -20,7 +20,7 @@ from beffroi_common.recordings.naming import head_name
 from beffroi_common.store import StoredObject
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
 from beffroi_recorder.keep.destroyer import Destroyer
-from beffroi_recorder.keep.register import JUST_STORED, PIECE, Register, StoredKeys, fingerprint
+from beffroi_recorder.keep.register import JUST_STORED, PIECE, Register, StoredKeys, fingerprint, size_mark
 from beffroi_testing import MemoryBus, MemoryStore
 
 DAY_S = 24 * 3600
@@ -181,14 +181,31 @@ def test_the_latest_word_counts_and_each_day_is_forgotten_once_taken() -> None:
     keys = StoredKeys()
     names = [f"segments/2026-11-0{day}/gate/{number}.mp4" for day in (1, 2) for number in range(3)]
     for name in names:
-        keys.note(name, stored=True)
-    keys.note(names[0], stored=False)
-    keys.note(names[1], stored=False)
-    keys.note(names[1], stored=True)
+        keys.note(name, 1000, stored=True)
+    keys.note(names[0], 1000, stored=False)
+    keys.note(names[1], 1000, stored=False)
+    keys.note(names[1], 70_000, stored=True)
     assert keys.days() == ["segments/2026-11-01", "segments/2026-11-02"]
-    assert keys.take("segments/2026-11-01") == {fingerprint(names[1]), fingerprint(names[2])}
+    assert keys.take("segments/2026-11-01") == {
+        fingerprint(names[1]): size_mark(70_000),
+        fingerprint(names[2]): size_mark(1000),
+    }
     assert keys.days() == ["segments/2026-11-02"]
-    assert keys.take("segments/2026-11-02") == set(map(fingerprint, names[3:]))
+    assert keys.take("segments/2026-11-02") == dict.fromkeys(map(fingerprint, names[3:]), size_mark(1000))
+
+
+def test_what_is_on_record_with_other_pictures_is_said_as_it_is_stored(
+    site: Site, start: Start, stored: list[Recording]
+) -> None:
+    """A message of whoever was frozen came last, and its process ended before it could take it back."""
+    other = stored[1].model_copy(update={"sha256": "1" * 64, "size_bytes": stored[1].size_bytes - 1})
+    MemoryBus(site.broker).producer().send(RECORDINGS, other.key, other, partition=0)
+    site.clock.advance(DAY_S)
+    owning(start).tick()
+    assert list(site.final.values()) == stored
+    said = len(site.recordings)
+    owning(start).tick()
+    assert len(site.recordings) == said
 
 
 def test_a_recording_that_is_stored_while_they_are_compared_is_not_missed(

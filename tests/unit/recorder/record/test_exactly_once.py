@@ -400,6 +400,96 @@ def test_a_recorder_that_was_frozen_ends_no_chain_at_an_object_that_its_follower
     assert site.numbers() == list(range(280))
 
 
+def test_whoever_still_owns_a_camera_makes_its_object_anew_before_it_ends_the_chain_there(
+    tmp_path: Path, site: Site, start: Start, film: Film
+) -> None:
+    site.put_on_bus(film(70))
+    owner, stray = (Running(replace(site, folder=tmp_path / name, committed={}), None, None) for name in ("a", "b"))
+    site.broker.away = True  # objects are stored, and nobody can say so
+    for life, batches in ((owner, 30), (stray, 20)):
+        for record in site.broker.log(("frames.masked.v1", 0))[:batches]:
+            life.recorder.handle(record)
+        life.recorder._streams["gate"].rest()
+        for _ in range(3):
+            site.clock.advance(30)
+            life.recorder.tick()
+    assert site.numbers() == list(range(20 * 4)), "the stray one's"
+    site.broker.away = False
+    for _ in range(5):
+        site.clock.advance(30)
+        owner.recorder.tick()
+    assert site.numbers() == list(range(30 * 4))
+    owner.kill()
+    stray.recorder.revoked([("frames.masked.v1", 0)])
+    stray.recorder.tick()
+    stray.kill()
+    last = start()
+    last.work_off()
+    last.go_idle()
+    assert site.numbers() == list(range(280))
+    _is_told_as_it_is(site)
+
+
+def test_a_word_that_comes_late_does_not_stay_the_last(tmp_path: Path, site: Site, start: Start, film: Film) -> None:
+    site.put_on_bus(film(70))
+    slow = SlowProducer(MemoryBus(site.broker).producer())
+    frozen = Running(replace(site, folder=tmp_path / "frozen", committed={}), None, slow)
+    for record in site.broker.log(("frames.masked.v1", 0))[:30]:
+        frozen.recorder.handle(record)
+    frozen.recorder._streams["gate"].rest()
+    frozen.recorder.tick()
+    frozen.recorder.revoked([("frames.masked.v1", 0)])
+    life = start()
+    life.work_off()
+    life.go_idle()
+    slow.let_go()
+    site.clock.advance(30)
+    frozen.recorder.tick()
+    frozen.kill()
+    assert site.numbers() == list(range(280))
+    _is_told_as_it_is(site)
+
+
+def _is_told_as_it_is(site: Site) -> None:
+    stored = {each.name: site.store.stat(each.name) for each in site.store.list("segments/")}
+    told = {name: each.sha256 for name, each in site.final.items()}
+    assert told == {name: each and each.metadata["sha256"] for name, each in stored.items()}
+
+
+class SlowProducer:
+    """What it was given reaches the broker once it is let go."""
+
+    def __init__(self, real: Producer) -> None:
+        self._real = real
+        self.broker_clock = real.broker_clock
+        self._held = True
+        self._queue: list[Callable[[], None]] = []
+
+    def send(
+        self,
+        topic: Topic,
+        key: str,
+        value: Contract | FrameBatch | None,
+        *,
+        partition: int | None = None,
+        on_delivery: Delivered | None = None,
+    ) -> None:
+        self._queue.append(partial(self._real.send, topic, key, value, partition=partition, on_delivery=on_delivery))
+
+    def let_go(self) -> None:
+        self._held = False
+        while self._queue:
+            self._queue.pop(0)()
+
+    def flush(self, timeout_s: float) -> int:
+        if not self._held:
+            self.let_go()
+        return len(self._queue)
+
+    def close(self) -> None:
+        pass
+
+
 def test_the_second_stream_is_not_recorded(site: Site, start: Start, film: Film) -> None:
     main = film(5)
     sub = [replace(batch, stream=type(batch.stream).SUB) for batch in film(5, first_number=500)]

@@ -64,12 +64,12 @@ class Recordings:
     def take(self, recording: Recording, also: Also = nothing) -> None:
         """Learn what became of a segment, and do `also` with that.
 
-        Learning it twice changes nothing, and out-of-order updates are ignored.
+        Learning it twice changes nothing, and what was before what is known is ignored.
         """
         with self.database.write(INTAKE) as session:
             segment = segment_id(recording.key)
             row = repository.find(session, segment, for_change=True)
-            if row is not None and row.changed_at >= recording.changed_at:
+            if row is not None and _is_over(row, recording):
                 return
             if row is None:
                 row = repository.row_of(recording)
@@ -164,6 +164,15 @@ def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _then(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
+
+
+def _is_over(row: RecordingRow, recording: Recording) -> bool:
+    """Whether a message says what was before: that what is destroyed is stored, or the same as the row once more.
+
+    Of an object that was made anew, with other pictures, the last word counts, whatever the clock of who made it.
+    """
+    made_anew = row.sha256 != recording.sha256 and row.state == recording.state == RecordingState.STORED
+    return row.changed_at >= recording.changed_at and not made_anew
 
 
 def _view(row: repository.Listed) -> dict[str, object]:

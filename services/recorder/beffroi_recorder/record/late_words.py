@@ -1,0 +1,53 @@
+"""What was said of a camera's object when the camera was taken from us.
+
+The message may be under way still, and come behind that of whoever has the camera now and made the object anew, with
+other pictures. Whoever reads `recordings.v1` holds the last word to be true. So once it has come, the object is looked
+at, and what is stored is said where it is something else.
+"""
+
+from __future__ import annotations
+
+from beffroi_common.contracts import InvalidMessageError, Recording
+from beffroi_common.recordings.segment_format import read_segment
+from beffroi_common.store import ObjectStore
+from beffroi_recorder.publishing import Publication
+
+
+class LateWords:
+    """Sees that the last word on each object is what is stored."""
+
+    def __init__(self, store: ObjectStore, publication: Publication) -> None:
+        self._store = store
+        self._publication = publication
+        self._said: dict[str, tuple[str, int]] = {}
+        """By object name: the digest that was said last, and on which partition."""
+
+    def add(self, recording: Recording, partition: int) -> None:
+        """Take what was said, and may not have come yet."""
+        self._said[recording.object_name] = recording.sha256, partition
+
+    def settle(self) -> None:
+        """Say what is stored of each, until that is what was said last. Does nothing where nothing is under way.
+
+        Raises:
+            RetryLater: the broker does not acknowledge, or the store does not answer.
+            StoreDenied: the store refuses our key.
+        """
+        if not self._said:
+            return
+        self._publication.await_taken()
+        for name in list(self._said):
+            while (stored := self._stored(name)) is not None and stored.sha256 != self._said[name][0]:
+                _, partition = self._said[name]
+                self._said[name] = stored.sha256, partition
+                self._publication.publish(stored, partition)
+            del self._said[name]
+
+    def _stored(self, name: str) -> Recording | None:
+        found = self._store.stat(name)
+        if found is None:
+            return None  # destroyed since, as whoever compares register and bucket will say
+        try:
+            return read_segment(found, self._store.name).recording
+        except InvalidMessageError:
+            return None
