@@ -10,6 +10,7 @@ import pytest
 from tests.application import Running, eventually
 
 from beffroi_common.contracts import Camera, DrawnPicture
+from beffroi_common.contracts.base import MAX_INT32
 from beffroi_common.topics import CAMERAS
 
 V1 = "/api/v1"
@@ -105,6 +106,8 @@ def test_nobody_overwrites_what_he_did_not_see(app: Running, make_camera: Make) 
     make_camera()
     late = app.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"1"'})
     assert (late.status_code, late.json()["code"]) == (412, "changed_in_between")
+    highest = app.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": f'"{MAX_INT32}"'})
+    assert highest.status_code == 412, "a number that somebody brought up is one all the same"
     current = app.administrator.put(f"{GATE}/masking", json=BURN, headers={"If-Match": '"3"'})
     assert current.status_code == 200
     for wrong in ('"three"', "*, 3", ""):

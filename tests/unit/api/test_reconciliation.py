@@ -15,6 +15,7 @@ from tests.application import SYSTEM, eventually
 from tests.unit.api.desk import LATER, WALL, WHO, Desk, Failing, masking_of, of
 
 from beffroi_api.bus.cameras import LEASE, UNDO_AGAIN_S, UNWATCHED, WATCH_AGE_S, CamerasSender
+from beffroi_api.bus.reconciliation import MOST_BELIEVED
 from beffroi_api.db.leases import Lease
 from beffroi_api.db.tables import CameraRow
 from beffroi_api.modules.cameras import repository
@@ -22,6 +23,7 @@ from beffroi_api.modules.cameras.schemas import CameraInput
 from beffroi_common.bus import RetryLater
 from beffroi_common.contracts import Camera, CameraSource, LegalBasis, MaskDecision
 from beffroi_common.contracts.base import MAX_INT32
+from beffroi_common.contracts.camera import MAX_SLOTS
 from beffroi_common.topics import CAMERAS
 from beffroi_testing import ManualClock, MemoryBus
 
@@ -254,6 +256,22 @@ def test_what_nobody_decided_here_is_undone_and_said(
     assert desk.decide().version < 10, "numbers are not used up"
 
 
+def test_what_nobody_decided_here_is_undone_also_above_the_highest_numbers_that_are_believed(desk: Desk) -> None:
+    """Somebody brings our own numbers above all that are believed first."""
+    with desk.publishing():
+        eventually(desk.on_bus)
+        for number in (MOST_BELIEVED, 4, MAX_INT32):
+            (ours,) = desk.on_bus()[-1:]
+            assert ours is not None
+            sent = len(desk.on_bus())
+            desk.on_the_bus(other(ours, version=number, masking=WINDOW))
+            undone = eventually(lambda: last_of(desk.on_bus(after=sent + 1)))  # noqa: B023
+            assert undone == desk.cameras.get(SYSTEM, "gate")
+            assert decision_of(undone) == decision_of(ours)
+            assert isinstance(desk.cameras.clock, ManualClock)
+            desk.cameras.clock.advance(UNDO_AGAIN_S[1])
+
+
 def decision_of(camera: Camera) -> MaskDecision:
     """What was decided, whatever its number."""
     assert camera.masking is not None
@@ -292,6 +310,23 @@ def test_a_camera_that_somebody_else_adds_with_the_last_numbers_that_there_are_c
         body = {"name": "Yard", "commune": "Lille", "source": {"url": "pattern:160x96@5"}}
         desk.cameras.save(WHO, "yard", CameraInput.model_validate(body), None)
         assert eventually(lambda: desk.on_bus("yard", slot=1)[-1]).version < 10
+
+
+@pytest.mark.parametrize("when", ["before it publishes", "while it does"])
+@pytest.mark.parametrize("camera", ["yard", "gate"])
+def test_a_slot_that_somebody_else_says_and_there_is_not_is_no_cameras(desk: Desk, camera: str, when: str) -> None:
+    """Sent to a partition that there is not, nothing would be sent any more, of no camera."""
+    forged = of(camera, version=7, mask=4, slot=MAX_SLOTS - 1)
+    if when == "before it publishes":
+        desk.on_the_bus(forged, camera=camera, slot=1)
+    with desk.publishing():
+        eventually(desk.on_bus)
+        if when == "while it does":
+            desk.on_the_bus(forged, camera=camera, slot=1)
+        eventually(lambda: desk.on_bus(camera, slot=1)[-1] is None)
+        decided = desk.decide()
+        eventually(lambda: masking_of(desk.on_bus()[-1]) == decided)
+    assert desk.row(camera).slot < desk.cameras.slots
 
 
 def test_a_removed_camera_that_somebody_else_brings_back_is_taken_down(desk: Desk) -> None:

@@ -27,6 +27,7 @@ from beffroi_api.modules.audit.schemas import Action
 from beffroi_api.modules.audit.service import Entry
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.registry.changes import changes
+from beffroi_api.modules.cameras.registry.slots import least_loaded
 from beffroi_api.modules.cameras.service import Cameras
 from beffroi_api.modules.users.service import LOCAL
 from beffroi_api.news.repository import Kind
@@ -58,11 +59,12 @@ MOST_BELIEVED = MAX_INT32 // 2
 
 @dataclass(frozen=True)
 class Numbers:
-    """Highest of each that was seen of a camera."""
+    """Highest of each that was seen of a camera, and is believed; `seen_version` is that of all, believed or not."""
 
     version: int = 0
     mask_version: int = 0
     source_version: int = 0
+    seen_version: int = 0
 
     def with_those_of(self, camera: Camera) -> Numbers:
         """The higher of each."""
@@ -70,6 +72,7 @@ class Numbers:
             max(self.version, _believed(camera.version)),
             max(self.mask_version, _believed(camera.masking.version if camera.masking else 0)),
             max(self.source_version, _believed(camera.source_version)),
+            max(self.seen_version, camera.version),
         )
 
 
@@ -110,7 +113,8 @@ class LastWord:
             return Verdict.FOREIGN if isinstance(self.camera, Camera) else Verdict.OURS
         if self.strays:
             return Verdict.FOREIGN
-        if self.numbers.version < row.version or self._is_as_in(row):
+        # Not what is believed: our own number may be above that, once somebody wrote the highest that is.
+        if self.numbers.seen_version < row.version or self._is_as_in(row):
             return Verdict.OURS
         return Verdict.OUTDATED if self._was_in(row) else Verdict.FOREIGN
 
@@ -146,7 +150,11 @@ class BusSnapshot:
             return True
         if camera is Absent.MISSING:
             return False
-        return camera.slot != row.slot or _differ(camera.masking, repository.document(row).masking)
+        return (
+            camera.version > row.version
+            or camera.slot != row.slot
+            or _differ(camera.masking, repository.document(row).masking)
+        )
 
 
 class BusSnapshotReader:
@@ -276,7 +284,7 @@ class Reconciler:
             if row is None or not snapshot.is_ahead_of(row):
                 return
             before, numbers = repository.document(row), snapshot.numbers.get(name, Numbers())
-            camera = _without_decision(row, snapshot.latest.get(name), numbers)
+            camera = self._without_decision(row, snapshot.latest.get(name), numbers)
             _write(row, camera, numbers)
             log.error(
                 "the bus is ahead of the database, which seems restored from a backup: the decision on masks ends and "
@@ -297,7 +305,8 @@ class Reconciler:
             # With the version that the bus has, not one above: should this be the wrong database, then the right one
             # is not behind when it comes back.
             fields = {"version": max(1, numbers.version), "source_version": max(1, numbers.source_version)}
-            removed = camera.model_copy(update=fields | {"enabled": False, "masking": None})
+            slot = camera.slot if self._is_slot(camera.slot) else self._least_loaded(session)
+            removed = camera.model_copy(update=fields | {"slot": slot, "enabled": False, "masking": None})
             row = CameraRow(id=camera.id, mask_version=0, published_version=0, removed_at=self.cameras.clock.now())
             _write(row, removed, numbers)
             session.add(row)
@@ -309,23 +318,30 @@ class Reconciler:
             )
             self._note(session, Action.CAMERA_REMOVED, camera, removed, REASON)
 
+    def _without_decision(self, row: CameraRow, on_bus: Camera | Absent | None, numbers: Numbers) -> Camera:
+        before = repository.document(row)
+        # In another partition the camera would go on as it was configured.
+        slot = on_bus.slot if isinstance(on_bus, Camera) and self._is_slot(on_bus.slot) else row.slot
+        return before.model_copy(
+            update={
+                "slot": slot,
+                "masking": None,
+                "version": _next(row.version, numbers.version),
+                "source_version": _next(before.source_version, numbers.source_version),
+            }
+        )
+
+    def _is_slot(self, slot: int) -> bool:
+        """Whether there is such a partition: one message to another, and the producer is of no use for any camera."""
+        return slot < self.cameras.slots
+
+    def _least_loaded(self, session: ScopedSession) -> int:
+        return least_loaded(map(repository.document, repository.present(session)), self.cameras.slots)
+
     def _note(self, session: ScopedSession, action: Action, before: Camera, after: Camera, reason: str) -> None:
         details = {"version": after.version, "reason": reason} | changes(before, after)
         self.cameras.trail.add(session, Entry(SCOPE.actor, LOCAL, action, camera=after.id, details=details))
         self.cameras.outbox.add(session, Kind.CAMERA, after.id)
-
-
-def _without_decision(row: CameraRow, on_bus: Camera | Absent | None, numbers: Numbers) -> Camera:
-    before = repository.document(row)
-    return before.model_copy(
-        update={
-            # In another partition the camera would go on as it was configured.
-            "slot": on_bus.slot if isinstance(on_bus, Camera) else row.slot,
-            "masking": None,
-            "version": _next(row.version, numbers.version),
-            "source_version": _next(before.source_version, numbers.source_version),
-        }
-    )
 
 
 def _above(row: CameraRow, numbers: Numbers) -> Camera:

@@ -109,7 +109,7 @@ def _answer(camera: str, who: Identity, response: Response, services: Services) 
 def _version(if_match: str | None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    found = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', if_match.strip())
+    found = re.fullmatch(r'(?:W/)?"?(\d{1,10})"?', if_match.strip())
     if found is None:
         raise Invalid('If-Match must be "<version>", as the ETag of the camera said.')
     return int(found.group(1))
