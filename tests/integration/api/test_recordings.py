@@ -148,6 +148,22 @@ def test_each_session_and_each_pause_begins_a_row(place: Any, app: Running, reco
     ]
 
 
+def test_who_signs_in_next_at_the_same_console_goes_on_with_nobody_elses_range(
+    app: Running, recorded: Any, audited: Audited
+) -> None:
+    url = segments(app)[0]["video_url"]
+    for number, role in enumerate(("operator", "administrator", "operator")):
+        client = app.as_(role)
+        client.post("/api/v1/session", json={"username": role, "password": PASSWORD}).raise_for_status()
+        ask(app, url, (number * 10, number * 10 + 9), role=role)
+        client.delete("/api/v1/session").raise_for_status()
+    assert served(audited("video_seen")) == [
+        ("operator", 0, 9, 1),
+        ("administrator", 10, 19, 1),
+        ("operator", 20, 29, 1),
+    ]
+
+
 def in_trail(app: Running) -> int:
     """Looks that are in the trail already; to read it as people do would put the others there."""
     with app.services.database.read(SYSTEM) as session:

@@ -103,9 +103,13 @@ class UserRow(Base):
 
 
 class SessionRow(Base):
-    """A sign-in. Only a hash of its token is kept: who reads the database cannot use it."""
+    """A sign-in. Only a hash of its token is kept: who reads the database cannot use it.
+
+    Its number means one session for ever: what was handed out in it is known by that, and outlives it.
+    """
 
     __tablename__ = "sessions"
+    __table_args__ = ({"sqlite_autoincrement": True},)
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
