@@ -16,7 +16,7 @@ from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from structlog.testing import capture_logs
 from tests.application import NS, Running, eventually, film, number_of
 
-from beffroi_api.modules.audit.service import Entry
+from beffroi_api.modules.audit.service import Entry, TrailKeyError
 from beffroi_api.modules.live.looks.open_views import OpenView
 from beffroi_api.modules.live.stills import pictures
 from beffroi_api.modules.live.stills.pictures import Still
@@ -349,6 +349,21 @@ def test_a_view_that_could_not_begin_leaves_no_row(
     assert (refused.status_code, refused.json()["code"]) == (503, "database_away")
     assert app.services.views.taken == 0
     assert audited("live_started", "live_ended") == []
+
+
+def test_a_view_whose_rows_cannot_be_written_takes_no_seat_for_ever(
+    app: Running, make_camera: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_camera()
+
+    def refuse(_view: OpenView, _entry: Entry) -> None:
+        raise TrailKeyError("the trail goes on under another key")
+
+    for write in ("begin", "end"):
+        monkeypatch.setattr(app.services.open_views, write, refuse)
+    with pytest.raises(TrailKeyError), app.operator.websocket_connect(LIVE):
+        pass
+    eventually(lambda: app.services.views.taken == 0)
 
 
 @pytest.mark.parametrize("address", ["/api/v1/cameras/Gate!/live", f"{LIVE}?view=raw"])

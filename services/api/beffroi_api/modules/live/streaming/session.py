@@ -76,6 +76,12 @@ class LiveSession:
         """
         require(may_watch(self._who, self._services.directory.camera(self._camera)), self._camera)
         seat = self._services.views.enter(self._who.username)
+        try:
+            await self._shown()
+        finally:  # whatever becomes of the rows: seats that stay taken would keep everybody out in the end
+            seat.leave()
+
+    async def _shown(self) -> None:
         started_s = self._services.clock.monotonic_s()
         try:
             await self._remember_start()
@@ -86,7 +92,6 @@ class LiveSession:
         finally:
             if self._is_in_trail:
                 await self._remember_end(round(self._services.clock.monotonic_s() - started_s))
-            seat.leave()
 
     async def _watch(self) -> Ending | None:
         """Show pictures until one side leaves; returns why the server does."""
