@@ -21,7 +21,7 @@ from beffroi_api.db.tables import CameraRow
 from beffroi_api.modules.cameras import repository
 from beffroi_api.modules.cameras.schemas import CameraInput
 from beffroi_common.bus import RetryLater
-from beffroi_common.contracts import Camera, CameraSource, LegalBasis, MaskDecision
+from beffroi_common.contracts import Camera, CameraSource, LegalBasis, MaskDecision, MaskMode
 from beffroi_common.contracts.base import MAX_INT32
 from beffroi_common.contracts.camera import MAX_SLOTS
 from beffroi_common.topics import CAMERAS
@@ -254,6 +254,57 @@ def test_what_nobody_decided_here_is_undone_and_said(
     if isinstance(spoilt, Camera) and spoilt.masking is not None and spoilt.masking.version < MAX_INT32:
         assert not desk.directory.shows("gate", spoilt.masking.version), "what was masked otherwise is not shown"
     assert desk.decide().version < 10, "numbers are not used up"
+
+
+SILENTLY: dict[str, Callable[[Camera], Camera | bytes | None]] = {
+    "no masks under the same numbers": lambda ours: other(ours, masking=other_masks(ours, mode=MaskMode.OPEN)),
+    "that with a field which nobody knows": lambda ours: newer_release(
+        other(ours, masking=other_masks(ours, mode=MaskMode.OPEN))
+    ),
+    "no masks under an older version": lambda ours: other(
+        ours, version=2, masking=other_masks(ours, mode=MaskMode.OPEN)
+    ),
+    "another source": lambda ours: other(ours, source=CameraSource(url="pattern:320x240@5")),
+    "a legal basis": lambda ours: other(ours, legal_bases=(BASIS,)),
+    "its removal": lambda _ours: None,
+}
+"""What somebody says of it, that none of its numbers tells."""
+
+
+def other_masks(ours: Camera, **changes: Any) -> MaskDecision:
+    assert ours.masking is not None
+    return ours.masking.model_copy(update={"reason": "nothing to hide", "decided_by": "mallory", **changes})
+
+
+@pytest.mark.parametrize("spoil", SILENTLY.values(), ids=SILENTLY)
+def test_what_somebody_said_while_nobody_listened_is_undone_and_said(
+    desk: Desk, spoil: Callable[[Camera], Camera | bytes | None]
+) -> None:
+    desk.publish()
+    (ours,) = desk.on_bus()
+    assert ours is not None
+    desk.on_the_bus(spoil(ours))
+    with capture_logs() as logs:
+        desk.publish()
+    undone = last_of(desk.on_bus(after=2))
+    assert undone == desk.cameras.get(SYSTEM, "gate")
+    assert decision_of(undone) == decision_of(ours)
+    assert desk.by_the_system() == [("camera_saved", "gate")]
+    (said,) = (entry for entry in logs if "nobody decided here" in entry["event"])
+    assert (said["log_level"], said["camera"]) == ("error", "gate")
+    assert not desk.directory.shows("gate", 2), "what was masked otherwise under that number is not shown"
+    desk.publish()
+    assert len(desk.by_the_system()) == 1, "once"
+
+
+def test_what_the_next_release_sent_before_it_was_taken_back_is_ours(desk: Desk) -> None:
+    desk.publish()
+    (ours,) = desk.on_bus()
+    assert ours is not None
+    desk.on_the_bus(newer_release(ours))
+    desk.publish()
+    assert desk.by_the_system() == []
+    assert desk.directory.shows("gate", 2)
 
 
 def test_what_nobody_decided_here_is_undone_also_above_the_highest_numbers_that_are_believed(desk: Desk) -> None:

@@ -5,8 +5,9 @@ decision would take a number that means another one already. So where the bus is
 ends, as with another source: nothing passes until a person decides again, and the numbers go on above those on the bus.
 A camera that no row knows is filmed, but nobody can see or stop it: it is taken in as removed, and published as such.
 
-From then on nobody else has anything to say there. What comes all the same is undone: the camera is sent again as the
-database has it, with numbers above all that were seen, so that no picture made meanwhile counts as masked as decided.
+From then on nobody else has anything to say there. What comes all the same, or came while no api ran, is undone: the
+camera is sent again as the database has it, with numbers above all that were seen, so that no picture made meanwhile
+counts as masked as decided.
 """
 
 from __future__ import annotations
@@ -118,6 +119,14 @@ class LastWord:
             return Verdict.OURS
         return Verdict.OUTDATED if self._was_in(row) else Verdict.FOREIGN
 
+    def is_others(self, row: CameraRow) -> bool:
+        """Whether somebody else said it while nobody of ours listened. What the next release sent is ours, before it
+        was taken back; of that the decision alone is compared.
+        """
+        if self.exact is None and isinstance(self.camera, Camera):
+            return self.camera.version == row.version and self.camera.masking != repository.document(row).masking
+        return self.judged(row) is Verdict.FOREIGN
+
     def _is_as_in(self, row: CameraRow) -> bool:
         if self.camera is Absent.MISSING:
             return row.removed_at is not None
@@ -135,17 +144,19 @@ class BusSnapshot:
     """What was on the topic when it was read to its end.
 
     Attributes:
-        latest: by camera. What is described is filmed if it is enabled; what is unreadable may be ahead of any row.
-        numbers: by camera, of all its messages that the broker still has; removed ones included.
+        words: by camera, the last. What is described is filmed if it is enabled; what is unreadable may be ahead of any
+            row. Numbers are of all its messages that the broker still has, removed ones included.
     """
 
-    latest: Mapping[str, Camera | Absent]
-    numbers: Mapping[str, Numbers]
+    words: Mapping[str, LastWord]
+
+    def word(self, camera: str) -> LastWord:
+        """The last on a camera."""
+        return self.words.get(camera, LastWord(Absent.MISSING, None, Numbers()))
 
     def is_ahead_of(self, row: CameraRow) -> bool:
         """Whether the bus knows of a change that the row does not, or that the row's is not the same as."""
-        numbers = self.numbers.get(row.id, Numbers())
-        camera = self.latest.get(row.id, Absent.MISSING)
+        numbers, camera = self.word(row.id).numbers, self.word(row.id).camera
         if camera is Absent.UNREADABLE or numbers.version > row.version or numbers.mask_version > row.mask_version:
             return True
         if camera is Absent.MISSING:
@@ -192,8 +203,7 @@ class BusSnapshotReader:
     def snapshot(self) -> BusSnapshot:
         """What is on the topic as far as it was read."""
         with self._lock:
-            latest = {name: said.camera if isinstance(said, _Message) else said for name, said in self._latest.items()}
-            return BusSnapshot(latest, dict(self._numbers))
+            return BusSnapshot({name: self._word(name) for name in self._latest})
 
     @property
     def is_stale(self) -> bool:
@@ -213,13 +223,9 @@ class BusSnapshotReader:
 
     def last_word(self, camera: str, slot: int | None) -> LastWord:
         """What is said of a camera at present, whose own partition is `slot`."""
-        with self._lock:
-            said = self._latest.get(camera, Absent.MISSING)
-            numbers = self._numbers.get(camera, Numbers())
         strays = self.strays(camera, slot) if slot is not None else ()
-        if isinstance(said, Absent):
-            return LastWord(said, None, numbers, strays)
-        return LastWord(said.camera, said.exact, numbers, strays)
+        with self._lock:
+            return self._word(camera, strays)
 
     def strays(self, camera: str, slot: int) -> Collection[int]:
         """Partitions beside its own that say something of a camera."""
@@ -228,6 +234,13 @@ class BusSnapshotReader:
     def close(self) -> None:
         """Stop reading."""
         self._table.close()
+
+    def _word(self, camera: str, strays: Collection[int] = ()) -> LastWord:
+        """See `last_word`; under the lock."""
+        said, numbers = self._latest.get(camera, Absent.MISSING), self._numbers.get(camera, Numbers())
+        if isinstance(said, Absent):
+            return LastWord(said, None, numbers, strays)
+        return LastWord(said.camera, said.exact, numbers, strays)
 
     def _changed(self, key: str, said: _Message | Absent) -> None:
         with self._lock:
@@ -244,19 +257,22 @@ class Reconciler:
     cameras: Cameras
 
     def settle(self, snapshot: BusSnapshot) -> None:
-        """End decisions that may be older than those on the bus, and take cameras in that no row knows.
+        """End decisions that may be older than those on the bus, take cameras in that no row knows, and undo what
+        somebody else said while nobody listened.
 
         Doing it twice changes nothing. Each camera has a transaction of its own: with two at a time, and the audit
         trail locked since the first, somebody else who changes the second would wait for us and we for him.
         """
         with self.cameras.database.read(SCOPE) as session:
             rows = {row.id: row for row in repository.every(session)}
-        for name, camera in snapshot.latest.items():
-            if name not in rows and isinstance(camera, Camera):
-                self.take_in(camera, snapshot.numbers[name])
+        for name, said in snapshot.words.items():
+            if name not in rows and isinstance(said.camera, Camera):
+                self.take_in(said.camera, said.numbers)
         for name, row in rows.items():
             if snapshot.is_ahead_of(row):
                 self.end_decision(name, snapshot)
+            elif snapshot.word(name).is_others(row):
+                self.undo(name, snapshot.word(name))
 
     def undo(self, name: str, said: LastWord) -> None:
         """Have a camera sent again as the database has it, above all numbers that were seen."""
@@ -283,8 +299,8 @@ class Reconciler:
             row = repository.find(session, name, for_change=True)
             if row is None or not snapshot.is_ahead_of(row):
                 return
-            before, numbers = repository.document(row), snapshot.numbers.get(name, Numbers())
-            camera = self._without_decision(row, snapshot.latest.get(name), numbers)
+            before, numbers = repository.document(row), snapshot.word(name).numbers
+            camera = self._without_decision(row, snapshot.word(name).camera, numbers)
             _write(row, camera, numbers)
             log.error(
                 "the bus is ahead of the database, which seems restored from a backup: the decision on masks ends and "
