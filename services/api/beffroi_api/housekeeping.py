@@ -21,7 +21,7 @@ class Chore:
     """Something done every `every_s` seconds.
 
     Attributes:
-        needs_clock: what it ends because time is over by our clock cannot be undone.
+        needs_clock: what it ends or changes because of the time by our clock cannot be undone.
     """
 
     do: Callable[[], None]

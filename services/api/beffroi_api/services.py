@@ -190,6 +190,7 @@ class Services(ProcessServices):
         return [
             Chore(self._probe.ask, STORE_EVERY_S),
             Chore(self.sessions.forget_ended, SESSIONS_EVERY_S),
+            Chore(self.sessions.mend_times, SESSIONS_EVERY_S, needs_clock=True),
             Chore(self.served.settle, SERVED_EVERY_S),
             Chore(self.alerts.forget_old, ALERTS_EVERY_S, needs_clock=True),
             Chore(self.alerts.end_orphans, ORPHANS_EVERY_S, needs_clock=True),

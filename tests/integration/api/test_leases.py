@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import text
 from tests.application import eventually
 
 from beffroi_api.authz.scope import Scope
@@ -41,6 +42,16 @@ def test_one_that_is_not_renewed_becomes_somebody_elses(lease: Callable[..., Lea
     assert time.monotonic() - began_s > SHORT_S / 2, "it was taken while it was held"
     assert not first.hold()
     assert (first.term, second.term) == (1, 2)
+
+
+def test_one_that_was_taken_before_the_clock_was_put_back_keeps_nobody_out(
+    lease: Callable[..., Lease], database: Database
+) -> None:
+    first, second = lease(), lease()
+    assert first.hold()
+    with database.write(Scope.system("the database's clock cannot be set")) as session:
+        session.execute(text("UPDATE leases SET until_s = until_s + 86400.0"))
+    assert second.hold()
 
 
 def test_it_is_over_for_its_holder_before_it_is_over_in_the_database(lease: Callable[..., Lease]) -> None:

@@ -29,6 +29,7 @@ SESSION = "/api/v1/session"
 LOOK = "/api/v1/cameras/gate/still"
 """Asked for by hand. There is no such camera, but who asks is known first."""
 HOUR_S = 3600.0
+YEAR_S = 365 * 24 * HOUR_S
 
 
 def visitor_from(app: Running, address: str) -> TestClient:
@@ -241,6 +242,20 @@ def test_ended_sessions_are_forgotten(place: Any, app: Running, visitor: TestCli
     with app.services.database.read(SYSTEM) as session:
         assert session.execute(text("SELECT count(*) FROM sessions")).scalar() == 0
         assert session.execute(text("SELECT count(*) FROM sign_in_failures")).scalar() == 0
+
+
+def test_what_began_by_a_clock_that_was_ahead_ends_all_the_same(place: Any, app: Running, visitor: TestClient) -> None:
+    place.clock.set(YEAR_S)
+    sign_in(visitor, "administrator")
+    for _ in range(5):
+        sign_in(visitor_from(app, "testclient"), password="wrong")
+    place.clock.set(-YEAR_S)
+    app.services.sessions.mend_times()
+    assert sign_in(visitor_from(app, "testclient")).status_code == 429
+    place.clock.advance(301)
+    assert sign_in(visitor_from(app, "testclient")).status_code == 200
+    place.clock.advance(HOUR_S - 301)
+    assert visitor.get(SESSION).status_code == 401
 
 
 def test_a_disabled_person_is_out_at_once(app: Running, visitor: TestClient) -> None:

@@ -84,3 +84,18 @@ def test_a_clock_that_is_ahead_drops_no_alert(database: Database) -> None:
     clock.set(-timedelta(days=3650).total_seconds())
     alerts.take(new)
     assert alerts.get(ALL, new.id).id == new.id
+
+
+def test_an_alert_of_a_clock_that_was_ahead_is_kept_no_longer_than_others(database: Database) -> None:
+    clock = ManualClock()
+    trail, silence = Trail(database, clock, SEAL), timedelta(minutes=15)
+    alerts = Alerts(database, trail, clock, RETENTION, silence, lambda _: None, NewsOutbox(), lambda: True)
+    ahead = alert_of("gate", clock.now() + timedelta(days=3650))
+    alerts.take(ahead)
+    clock.advance(RETENTION.total_seconds() - 1)
+    alerts.forget_old()
+    assert alerts.get(ALL, ahead.id).id == ahead.id
+    clock.advance(1)
+    alerts.forget_old()
+    with pytest.raises(NotFound):
+        alerts.get(ALL, ahead.id)

@@ -152,7 +152,7 @@ def forget_recordings(session: ScopedSession) -> None:
 Write = Callable[[ScopedSession], None]
 WRITES: dict[str, tuple[Write, Callable[[Database], set[str]]]] = {
     "alerts.forget": (
-        lambda session: alerts.forget(session, until=NOW),
+        lambda session: alerts.forget(session, until=NOW, now=NOW),
         lambda database: set(COMMUNES) - remaining(database, AlertRow),
     ),
     "recordings.forget_destroyed": (

@@ -29,10 +29,14 @@ ON CONFLICT (name) DO UPDATE SET
     term = CASE WHEN leases.holder = excluded.holder THEN leases.term ELSE leases.term + 1 END,
     holder = excluded.holder,
     until_s = excluded.until_s
-WHERE leases.holder = excluded.holder OR leases.until_s <= {now_s}
+WHERE leases.holder = excluded.holder OR leases.until_s <= {now_s} OR leases.until_s > {now_s} + {longest_s}
 RETURNING term
 """
-"""Compare and set in one statement: no row comes back where somebody else holds it."""
+"""Compare and set in one statement: no row comes back where somebody else holds it. One that goes on for longer than
+any was taken by a clock that has been put back since, and its holder may be gone."""
+
+LONGEST_S = 600
+"""No lease is for so long."""
 
 RELEASE = "UPDATE leases SET until_s = 0 WHERE name = :name AND holder = :holder"
 
@@ -52,7 +56,7 @@ class Lease:
         self._holder = f"{instance}-{secrets.token_hex(8)}"  # the same instance started again is somebody else
         self._lease_s = lease_s
         now_s = SQLITE_NOW_S if database.is_sqlite else POSTGRESQL_NOW_S
-        self._take = text(TAKE.format(now_s=now_s))
+        self._take = text(TAKE.format(now_s=now_s, longest_s=LONGEST_S))
         self._renew_at_s = float("-inf")
         self._held_until_s = float("-inf")
 

@@ -162,7 +162,7 @@ class Alerts:
     def forget_old(self) -> None:
         """Housekeeping: an alert lives as long as the recordings that show it."""
         with self.database.write(INTAKE) as session:
-            repository.forget(session, until=self._horizon())
+            repository.forget(session, until=self._horizon(), now=self.clock.now())
 
     def _horizon(self) -> datetime:
         return self.clock.now() - self.retention

@@ -70,6 +70,14 @@ def end_expired(session: ScopedSession, *, created_before: datetime, seen_before
     session.execute(delete(SessionRow).where(gone))
 
 
+def count_from(session: ScopedSession, now: datetime) -> None:
+    """Sessions of a time that is still to come, by a clock that has been put back since, begin now: they would not end
+    before it came.
+    """
+    for at in (SessionRow.created_at, SessionRow.seen_at):
+        session.execute(update(SessionRow).where(at > now).values({at: now}))
+
+
 def addresses_in_use(session: ScopedSession, *, created_after: datetime, seen_after: datetime) -> set[str]:
     """From where people are signed in at present."""
     query = select(SessionRow.address).where(SessionRow.created_at > created_after, SessionRow.seen_at > seen_after)

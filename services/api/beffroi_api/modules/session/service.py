@@ -26,6 +26,7 @@ from beffroi_api.process.settings import SessionSettings
 from beffroi_common.runtime.clock import Clock
 
 from . import repository
+from .attempts import repository as attempts
 from .attempts.refusals import UNKNOWN, Refusals
 from .attempts.throttle import Throttle
 from .schemas import SignIn
@@ -113,6 +114,13 @@ class Sessions:
         with self.database.write(SCOPE) as session:
             repository.end_expired(session, created_before=now - self._absolute, seen_before=now - self._idle)
             self.throttle.forget_old(session)
+
+    def mend_times(self) -> None:
+        """Housekeeping, by a clock that is right: what a clock wrote that was ahead counts from now."""
+        now = self.clock.now()
+        with self.database.write(SCOPE) as session:
+            repository.count_from(session, now)
+            attempts.count_from(session, now)
 
     def _find(self, token: str | None) -> tuple[SessionRow, UserRow] | None:
         if not token or len(token) > MAX_TOKEN_CHARACTERS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from beffroi_api.db.locks import AdvisoryLock
 from beffroi_api.db.scoping import ScopedSession
@@ -29,6 +29,13 @@ def attempts(session: ScopedSession, *, since: datetime, account: str | None = N
     if network is not None:
         query = query.where(SignInFailureRow.address == network)
     return session.scalar(query) or 0
+
+
+def count_from(session: ScopedSession, now: datetime) -> None:
+    """Attempts of a time that is still to come, by a clock that has been put back since, count as made now: they would
+    keep whoever made them out until it came.
+    """
+    session.execute(update(SignInFailureRow).where(SignInFailureRow.at > now).values(at=now))
 
 
 def forget_attempts(session: ScopedSession, *, before: datetime) -> None:
