@@ -276,7 +276,8 @@ def _recorder(host: Host, life: Life) -> None:
     producer = life.bus.producer()
     reporter = StatusReporter(producer, "recorder", host.name, host.clock)
     store = FaultyStore(host.world.store, host.faults)
-    recorder_main._record(settings, life.runtime, life.bus, producer, reporter, store)  # type: ignore[arg-type]
+    slots = host.world.broker.slots
+    recorder_main._record(settings, life.runtime, life.bus, slots, producer, reporter, store)  # type: ignore[arg-type]
 
 
 def _api(host: Host, life: Life) -> None:

@@ -45,13 +45,15 @@ def main() -> None:
     """Run; a bucket that breaks its promise or a refused key ends the process with status 1."""
     settings = load(RecorderSettings)
     with running(SERVICE, settings) as runtime:
-        if await_slots(settings.kafka, Service.RECORDER, runtime, RETRY_LOG_S) is None:
+        slots = await_slots(settings.kafka, Service.RECORDER, runtime, RETRY_LOG_S)
+        if slots is None:
             return
         bus = KafkaBus(settings.kafka, SERVICE, settings.instance)
         producer = bus.producer()
         reporter = StatusReporter(producer, SERVICE, settings.instance, runtime.clock)
         try:
-            _record(settings, runtime, bus, producer, reporter, MinioStore(settings.store_name, settings.store))
+            store = MinioStore(settings.store_name, settings.store)
+            _record(settings, runtime, bus, slots, producer, reporter, store)
         except (StoreDenied, RetentionError, NotDestroyedError) as reason:
             log.error("cannot record", error=type(reason).__name__, reason=str(reason))
             reporter.service(Level.ERROR, "store_refuses", str(reason))
@@ -64,6 +66,7 @@ def _record(
     settings: RecorderSettings,
     runtime: Runtime,
     bus: KafkaBus,
+    slots: int,
     producer: Producer,
     reporter: StatusReporter,
     store: ObjectStore,
@@ -89,7 +92,8 @@ def _record(
             store,
             producer,
             runtime.clock,
-            Register(bus, store, producer, runtime.clock, timedelta(days=settings.retention_days)),
+            Register(bus, slots, store, producer, runtime.clock, timedelta(days=settings.retention_days)),
+            slots=slots,
             retention_days=settings.retention_days,
             interval_s=settings.destroy_interval_s,
             most=settings.destroy_most,
@@ -110,7 +114,7 @@ def _record(
             backoff=backoff,
             work=work,
             heads=heads,
-            uploads=lambda stored: UploadQueue(store, producer, heads, stored),
+            uploads=lambda stored: UploadQueue(store, producer, heads, stored, runtime.clock),
             producer=producer,
             troubles=troubles,
             reporter=reporter,

@@ -19,8 +19,16 @@ class Publication:
     meanwhile, by whoever lost its camera and got it back: what was said last must be what is stored.
     """
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: Producer, slots: int | None = None) -> None:
+        """Begin with nothing said.
+
+        Args:
+            producer: sends it.
+            slots: partitions of `recordings.v1`. What is in a bucket may name one more: its broker was made anew since.
+                None: nothing is published that comes out of a bucket.
+        """
         self._deliveries = Deliveries(producer)
+        self._slots = slots
         self._sent: dict[str, tuple[RecordingState, str]] = {}
         """By key, what was said last: how it is, and the digest of which content."""
 
@@ -32,6 +40,7 @@ class Publication:
         """
         said = (recording.state, recording.sha256)
         if self._sent.get(recording.key) != said:
+            partition = partition if self._slots is None else partition % self._slots
             self._deliveries.send(RECORDINGS, recording.key, recording, partition=partition)
             self._sent[recording.key] = said
         self.await_taken()

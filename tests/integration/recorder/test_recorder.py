@@ -247,9 +247,17 @@ def test_what_is_due_is_destroyed_in_the_real_store(site: Site) -> None:
     producer = MemoryBus(bus).producer()
 
     def destroyer(store: MinioStore) -> Destroyer:
-        register = Register(MemoryBus(bus), store, producer, clock, timedelta(days=14))
+        register = Register(MemoryBus(bus), bus.slots, store, producer, clock, timedelta(days=14))
         made = Destroyer(
-            store, producer, clock, register, retention_days=14, interval_s=60.0, most=100, hand_over_s=0.0
+            store,
+            producer,
+            clock,
+            register,
+            slots=bus.slots,
+            retention_days=14,
+            interval_s=60.0,
+            most=100,
+            hand_over_s=0.0,
         )
         made.own([DESTROYER_PARTITION])
         return made

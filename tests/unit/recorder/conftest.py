@@ -187,9 +187,9 @@ class Running:
         self.work = WorkDir(site.folder, site.most_bytes, append)
         self.work.__enter__()
         heads, troubles = Heads(store, self.work), Troubles()
-        register = Register(MemoryBus(site.broker), store, producer, site.clock, timedelta(days=14))
+        register = Register(MemoryBus(site.broker), site.broker.slots, store, producer, site.clock, timedelta(days=14))
         self.destroyer = Destroyer(
-            store, producer, site.clock, register,
+            store, producer, site.clock, register, slots=site.broker.slots,
             retention_days=14, interval_s=60.0, most=200, hand_over_s=site.hand_over_s,
         )  # fmt: skip
         self.recorder = Recorder(
@@ -200,7 +200,7 @@ class Running:
             backoff=Backoff(site.clock, 0.5, 4.0),
             work=self.work,
             heads=heads,
-            uploads=lambda stored: UploadQueue(store, producer, heads, stored),
+            uploads=lambda stored: UploadQueue(store, producer, heads, stored, site.clock),
             producer=producer,
             troubles=troubles,
             reporter=StatusReporter(producer, "recorder", "r1", site.clock),

@@ -7,7 +7,9 @@ delay, which is said, and no recording.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,7 +20,7 @@ from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.foreign_clock import ForeignClock
 from beffroi_common.runtime.steadiness import Steadiness
-from beffroi_common.store import ClocksDisagree, ObjectStore, StoredObject
+from beffroi_common.store import ClocksDisagree, ObjectStore, StoredObject, StoreUnavailable
 from beffroi_common.topics import FRAMES_MASKED
 from beffroi_recorder.publishing import Publication
 
@@ -40,12 +42,28 @@ PAUSE_S = 1.0
 SHORTEST_SESSION_S = 6.0
 """Kafka's own bound: whoever is paused for less keeps its partitions."""
 
+PUT_OFF_S = 60.0
+"""An object that the store did not destroy twice is tried again after so long, once all others are done with."""
+
 BROKER_S = 1.0
 """Longest wait for the broker before anything is destroyed. The status said every few seconds waits if it is away."""
 
 
 class NotDestroyedError(Fatal):
     """The store said that it removed an object, and still has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PutOff:
+    """An object that the store did not destroy.
+
+    Attributes:
+        begun: it, if its removal was begun and so has to be said.
+        again_s: when it is tried again.
+    """
+
+    begun: StoredObject | None
+    again_s: float
 
 
 class Destroyer:
@@ -56,7 +74,8 @@ class Destroyer:
     register. So one of the two says it, and not both; also where the first was frozen in between, and goes on later.
 
     Nothing is destroyed unsaid: each object is destroyed, seen to be gone and said to be before the next, and none
-    while messages to the broker wait. What was interrupted is brought to its end before anything else.
+    while messages to the broker wait. What was interrupted is brought to its end before anything else; but if it is the
+    store that says nothing of one object twice, that is put off, and the others are destroyed in time.
     """
 
     def __init__(
@@ -66,6 +85,7 @@ class Destroyer:
         clock: Clock,
         register: Register,
         *,
+        slots: int,
         retention_days: int,
         interval_s: float,
         most: int,
@@ -78,6 +98,7 @@ class Destroyer:
             producer: says what was destroyed.
             clock: ours.
             register: is compared with the store between rounds.
+            slots: partitions of `recordings.v1`.
             retention_days: how long recordings are kept.
             interval_s: from round to round.
             most: objects destroyed in one round.
@@ -85,7 +106,7 @@ class Destroyer:
         """
         self._store = store
         self._producer = producer
-        self._publication = Publication(producer)
+        self._publication = Publication(producer, slots)
         self._clock = clock
         self._retention_days = retention_days
         self._interval_s = interval_s
@@ -98,6 +119,9 @@ class Destroyer:
         self._now = datetime.min.replace(tzinfo=UTC)
         self._register = register
         self._begun: StoredObject | None = None
+        self._put_off: dict[str, _PutOff] = {}
+        self._tried = ""
+        """What the store did not do something to last."""
         self._say_until_s = 0.0
         self._next_s = 0.0
         self._terms = 0
@@ -128,6 +152,7 @@ class Destroyer:
         """
         if not self._is_owner:
             self._begun = None
+            self._put_off.clear()
             self._register.forget()
             return
         now_s = self._clock.monotonic_s()
@@ -135,7 +160,7 @@ class Destroyer:
             return
         self._begin_term()
         more = self._round(now_s + LONGEST_ROUND_S)
-        if not more:
+        if not more and not self._put_off:
             self.sweep.done()
         self._next_s = self._clock.monotonic_s() + (PAUSE_S if more else self._interval_s)
 
@@ -150,6 +175,7 @@ class Destroyer:
     def _begin_term(self) -> None:
         term = self._term
         if term is not None and term != self._listed_in_term:
+            self._put_off.clear()
             self._expiry.forget()  # another instance may have gone on from it
             self._register.forget()
             self._listed_in_term = term
@@ -190,28 +216,63 @@ class Destroyer:
         self._say_until_s = self._clock.monotonic_s() + SHORTEST_SESSION_S + self._hand_over_s
         name = self._expiry.first(self._now)
         if name is None:
-            return self._expiry.look_on(self._now) or self._register.look_on(self._now, self._say_until_s)
-        found = self._store.stat(name)
+            if self._expiry.look_on(self._now) or self._register.look_on(self._now, self._say_until_s):
+                return True
+            return self._take_up()
+        if name not in self._put_off:
+            self._destroy(name)
+        self._expiry.drop_first()
+        return True
+
+    def _take_up(self) -> bool:
+        """Try again the first that was put off for long enough; False: there is none."""
+        now_s = self._clock.monotonic_s()
+        name = next((name for name, each in self._put_off.items() if each.again_s <= now_s), None)
+        if name is None:
+            return False
+        self._tried, self._begun = name, self._put_off[name].begun
+        if self._begun is None:
+            self._destroy(name)
+        else:
+            self._finish()
+        return True
+
+    def _destroy(self, name: str) -> None:
+        with self._others_first(name):
+            found = self._store.stat(name)
         # It may have been destroyed, or stored again, since it was listed.
         if found is not None and self._expiry.is_due(found, self._now):
             self._begun = found
             self._finish()
-        self._expiry.drop_first()
-        return True
+        self._put_off.pop(name, None)
 
     def _finish(self) -> None:
         """Bring what was begun to its end. Each step may be repeated."""
         if self._begun is None:
             return
         name = self._begun.name
-        self._store.remove(name)
-        if self._store.stat(name) is not None:
-            raise NotDestroyedError(
-                f"{name} is still in the store after its removal: look for versions, locks or a copy in front of it"
-            )
+        with self._others_first(name):
+            self._store.remove(name)
+            if self._store.stat(name) is not None:
+                raise NotDestroyedError(
+                    f"{name} is still in the store after its removal: look for versions, locks or a copy in front of it"
+                )
         self._say(self._begun)
         self._begun = None
+        self._put_off.pop(name, None)
         log.info("destroyed", object=name)
+
+    @contextmanager
+    def _others_first(self, name: str) -> Iterator[None]:
+        """What the store does not do to one object, tried twice, it may do to another."""
+        try:
+            yield
+        except StoreUnavailable:
+            if self._tried == name:
+                self._put_off[name] = _PutOff(self._begun, self._clock.monotonic_s() + PUT_OFF_S)
+                self._begun = None
+            self._tried = name
+            raise
 
     def _say(self, found: StoredObject) -> None:
         if self._clock.monotonic_s() > self._say_until_s:

@@ -14,7 +14,7 @@ import logging
 from array import array
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
@@ -28,7 +28,7 @@ from beffroi_common.recordings.naming import SEGMENTS, head_name, starts_at
 from beffroi_common.recordings.segment_format import read_segment
 from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import RECORDINGS_FOUND_GONE
-from beffroi_common.store import ObjectStore, StoreDenied, StoredObject
+from beffroi_common.store import ObjectStore, StoreDenied, StoredObject, StoreUnavailable
 from beffroi_common.topics import RECORDINGS
 from beffroi_recorder.publishing import FLUSH_TIMEOUT_S, Publication
 
@@ -98,17 +98,23 @@ def size_mark(size_bytes: int) -> int:
 class Register:
     """Compares register and bucket, a piece at a time. Of the thread that destroys, and of an owner's term alone."""
 
-    def __init__(self, bus: Bus, store: ObjectStore, producer: Producer, clock: Clock, retention: timedelta) -> None:
+    def __init__(
+        self, bus: Bus, slots: int, store: ObjectStore, producer: Producer, clock: Clock, retention: timedelta
+    ) -> None:
         self._bus = bus
         self._store = store
         self._producer = producer
-        self._publication = Publication(producer)
+        self._publication = Publication(producer, slots)
         self._clock = clock
         self._retention = retention
         self._now = self._begun = datetime.min.replace(tzinfo=UTC)
         self._work: Work | None = None
         self._again_s = 0.0
         self._say_until_s = 0.0
+        self._left_out: set[str] = set()
+        """Objects that the store said nothing of twice: one of them must not end each comparison where it lies."""
+        self._silent = ""
+        """The last that it said nothing of."""
 
     def look_on(self, now: datetime, say_until_s: float) -> bool:
         """Do the next piece; False: all is compared, and the next comparison is not due yet.
@@ -118,7 +124,8 @@ class Register:
             say_until_s: by our monotonic clock; later somebody else may own the register.
 
         Raises:
-            RetryLater: store or broker cannot; the comparison starts over next time.
+            RetryLater: store or broker cannot; the comparison starts over next time. If the store said nothing of one
+                object twice, without that one: it is for the comparison after.
             StoreDenied: the store refuses our key.
         """
         self._say_until_s = say_until_s
@@ -132,6 +139,9 @@ class Register:
             next(self._work)
         except StopIteration:
             self._work = None
+            if self._left_out:
+                self._left_out.clear()
+                self._again_s = self._clock.monotonic_s() + SOON.total_seconds()
         except (RetryLater, StoreDenied):
             self.forget()
             raise
@@ -192,7 +202,10 @@ class Register:
         """
         if starts_at(listed.name) is None or listed.modified_at + JUST_STORED > self._begun:
             return False
-        found = self._store.stat(listed.name)
+        if listed.name in self._left_out:
+            return False
+        with self._left_out_if_silent(listed.name):
+            found = self._store.stat(listed.name)
         if found is None:
             return False
         try:
@@ -215,11 +228,23 @@ class Register:
                     yield
         elsewhere = 0
         for recording, partition in latest.values():
-            if recording.state is not RecordingState.DESTROYED and self._store.stat(recording.object_name) is None:
-                elsewhere += not self._said_gone(recording, partition)
+            if recording.state is not RecordingState.DESTROYED and recording.object_name not in self._left_out:
+                with self._left_out_if_silent(recording.object_name):
+                    if self._store.stat(recording.object_name) is None:
+                        elsewhere += not self._said_gone(recording, partition)
             yield
         if elsewhere:
             log.error("this is not the bucket that recordings were stored in: see its settings", missing=elsewhere)
+
+    @contextmanager
+    def _left_out_if_silent(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreUnavailable:
+            if self._silent == name:
+                self._left_out.add(name)
+            self._silent = name
+            raise
 
     def _said_gone(self, recording: Recording, partition: int) -> bool:
         """Say that an object is gone; False: it is not said, since this seems to be another bucket.

@@ -12,6 +12,7 @@ from beffroi_common.bus import Partition, Producer, RetryLater
 from beffroi_common.contracts import InvalidMessageError, Recording
 from beffroi_common.recordings import segment_format
 from beffroi_common.recordings.heads import Head
+from beffroi_common.runtime.clock import Clock
 from beffroi_common.runtime.metrics import OBJECTS_STORED, STORED_BYTES
 from beffroi_common.store import ObjectStore, StoredObject
 from beffroi_recorder.publishing import Publication
@@ -26,19 +27,25 @@ log = structlog.get_logger(__name__)
 class UploadQueue:
     """Finished segments in the order of their ends, until each is stored, published and the head of its chain.
 
-    A camera whose segment cannot be stored goes behind the others: an object that the store does not take is no reason
-    to store nobody's. Each camera's own segments stay in their order.
+    The cameras take turns: one whose pictures end a segment each second holds up itself. One whose segment cannot be
+    stored goes behind the others: an object that the store does not take is no reason to store nobody's. Each camera's
+    own segments stay in their order.
 
     The order of one segment's steps makes each safe to repeat: object, message, head; only then may its offsets be
     committed. A crash before the head makes the same segment again out of the bus, and finds it stored.
     """
 
     def __init__(
-        self, store: ObjectStore, producer: Producer, heads: Heads, stored: Callable[[Recording], None]
+        self,
+        store: ObjectStore,
+        producer: Producer,
+        heads: Heads,
+        stored: Callable[[Recording], None],
+        clock: Clock,
     ) -> None:
         self._store = store
         self._publication = Publication(producer)
-        self._late_words = LateWords(store, self._publication)
+        self._late_words = LateWords(store, self._publication, clock)
         self._heads = heads
         self._stored = stored
         self._waiting: deque[FinishedSegment] = deque()
@@ -63,6 +70,7 @@ class UploadQueue:
         """Do the first one; False when there is none.
 
         Raises:
+            OSError: the disk has lost what was written. It is made again by whoever starts anew.
             RetryLater: store, broker or disk cannot at present. If it is the store, the camera goes behind the others.
             StoreDenied: the store refuses our key.
         """
@@ -83,6 +91,7 @@ class UploadQueue:
         del self._put[camera]
         self._doubted.pop(camera, None)
         self._waiting.popleft()
+        self._put_behind(camera)
         self._stored(recording)
         return True
 
@@ -121,6 +130,7 @@ class UploadQueue:
         if found is not None:
             self._doubt(segment, "another recorder made this object, with other pictures")
         segment.file.write()
+        segment.file.require_whole()
         metadata = segment_format.metadata_of(recording, segment.origin.source[1])
         replaces = None if found is None else found.version
         self._store.put(

@@ -26,9 +26,15 @@ class DiskFull(RetryLater):
 
 
 def append_at(file: Path, offset: int, data: bytes) -> None:
-    """Write `data` at `offset`; what a failed attempt left behind it is cut off first."""
+    """Write `data` at `offset`; what a failed attempt left behind it is cut off first.
+
+    Raises:
+        OSError: the disk does not take it, or has lost what was before it.
+    """
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        if os.fstat(descriptor).st_size < offset:
+            raise OSError(errno.EIO, f"what was written into {file} is gone")
         os.ftruncate(descriptor, offset)
         view = memoryview(data)
         while view:
@@ -141,6 +147,15 @@ class GrowingFile:
             ) from None
         self._written_bytes += len(self._waiting)
         self._waiting = b""
+
+    def require_whole(self) -> None:
+        """See that the disk has what was written: who makes segments anew is whoever starts again.
+
+        Raises:
+            OSError: it has not. Somebody else emptied the folder.
+        """
+        if self.path.stat().st_size != self._written_bytes:
+            raise OSError(errno.EIO, f"what was written into {self.path} is gone")
 
     def discard(self) -> None:
         """Remove it."""

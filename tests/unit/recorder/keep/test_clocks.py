@@ -40,12 +40,13 @@ class Site:
             recording = recording_of("gate", at, object_name=name)
             self.store.put(name, file, "video/mp4", metadata_of(recording, 0))
         bus = MemoryBus(self.broker)
-        register = Register(bus, self.store, bus.producer(), self.ours, timedelta(days=14))
+        register = Register(bus, self.broker.slots, self.store, bus.producer(), self.ours, timedelta(days=14))
         self.destroyer = Destroyer(
             self.store,
             bus.producer(),
             self.ours,
             register,
+            slots=self.broker.slots,
             retention_days=14,
             interval_s=60.0,
             most=200,

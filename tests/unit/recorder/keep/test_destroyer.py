@@ -409,3 +409,57 @@ AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 )
 def test_what_the_retention_counts_from(captured: datetime | None, stored: datetime, expected: datetime) -> None:
     assert retention_start(captured, stored) == expected
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_object_that_the_store_says_nothing_of_keeps_no_other_alive(
+    site: Site, life: Running, monkeypatch: pytest.MonkeyPatch, *, begun: bool
+) -> None:
+    silent = next(iter(site.segments))
+    removed: list[str] = []
+
+    def remove(name: str) -> None:
+        removed.append(name)
+        MemoryStore.remove(site.store, name)
+
+    def stat(name: str) -> StoredObject | None:
+        if name == silent and (not begun or name in removed):
+            raise StoreUnavailable("read quorum")
+        return MemoryStore.stat(site.store, name)
+
+    monkeypatch.setattr(site.store, "remove", remove)
+    monkeypatch.setattr(site.store, "stat", stat)
+    site.clock.advance(20 * DAY_S)
+    for _ in range(20):
+        site.clock.advance(5)
+        life.tick()
+    assert set(site.segments) <= {silent}
+    assert site.final[silent].state is RecordingState.STORED
+    age_s = life.destroyer.sweep.age_s
+    assert age_s is not None
+    assert age_s > 14 * DAY_S, "what is due is not all destroyed"
+    monkeypatch.undo()
+    for _ in range(20):
+        site.clock.advance(5)
+        life.tick()
+    assert not site.segments
+    said = [each.object_name for each in site.recordings if each.state is RecordingState.DESTROYED]
+    assert sorted(said) == sorted(site.final), "each once"
+    assert (life.destroyer.sweep.age_s or 0) < 100
+
+
+def test_what_was_stored_where_the_broker_had_more_partitions_is_destroyed_and_said(
+    site: Site, life: Running, tmp_path: Path
+) -> None:
+    stored = site.store.stat(next(iter(site.segments)))
+    assert stored is not None
+    file = tmp_path / "film"
+    file.write_bytes(site.store.read(stored.name))
+    more = dict(stored.metadata) | {"partition": str(site.broker.slots + 3)}
+    site.store.put(stored.name, file, "video/mp4", more, replaces=stored.version)
+    site.clock.advance(20 * DAY_S)
+    for _ in range(3):
+        site.clock.advance(5)
+        life.tick()
+    assert not site.segments
+    assert {each.state for each in site.final.values()} == {RecordingState.DESTROYED}

@@ -17,7 +17,7 @@ from beffroi_common.bus import RetryLater
 from beffroi_common.contracts import Recording, RecordingState
 from beffroi_common.recordings import DESTROYED_KEPT
 from beffroi_common.recordings.naming import head_name
-from beffroi_common.store import StoredObject
+from beffroi_common.store import StoredObject, StoreUnavailable
 from beffroi_common.topics import FRAMES_MASKED, RECORDINGS
 from beffroi_recorder.keep.destroyer import Destroyer
 from beffroi_recorder.keep.register import JUST_STORED, PIECE, Register, StoredKeys, fingerprint, size_mark
@@ -241,12 +241,13 @@ HAND_OVER_S = 45.0
 
 def destroyer(site: Site) -> Destroyer:
     producer = MemoryBus(site.broker).producer()
-    register = Register(MemoryBus(site.broker), site.store, producer, site.clock, timedelta(days=14))
+    register = Register(MemoryBus(site.broker), site.broker.slots, site.store, producer, site.clock, timedelta(days=14))
     return Destroyer(
         site.store,
         producer,
         site.clock,
         register,
+        slots=site.broker.slots,
         retention_days=14,
         interval_s=60.0,
         most=200,
@@ -321,7 +322,7 @@ def test_what_was_stored_since_the_register_was_read_is_not_said_again_however_l
     for _ in range(PIECE):
         site.broker.append(RECORDINGS.name, "another-store/x", None, 0, {})
     bus = MemoryBus(site.broker)
-    register = Register(bus, site.store, bus.producer(), site.clock, timedelta(days=14))
+    register = Register(bus, site.broker.slots, site.store, bus.producer(), site.clock, timedelta(days=14))
     assert register.look_on(site.clock.now(), math.inf), "reading"
     site.clock.advance(2 * JUST_STORED.total_seconds())
     while register.look_on(site.clock.now(), math.inf):
@@ -385,3 +386,54 @@ def test_what_a_recorder_removed_that_died_before_it_said_so_is_said_by_the_next
     assert len(site.segments) == 2
     owning(start).tick()
     assert said_gone(site) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("on_record", [False, True])
+def test_an_object_that_the_store_says_nothing_of_does_not_end_each_comparison(
+    site: Site, start: Start, stored: list[Recording], monkeypatch: pytest.MonkeyPatch, *, on_record: bool
+) -> None:
+    silent, last = stored[0].object_name, stored[2].object_name
+    site.clock.advance(JUST_STORED.total_seconds() + 1)
+    if on_record:
+        site.store.remove(silent)
+        site.store.remove(last)
+    else:
+        for number in range(site.broker.slots):
+            site.broker.log((RECORDINGS.name, number)).clear()
+
+    def stat(name: str) -> StoredObject | None:
+        if name == silent:
+            raise StoreUnavailable("read quorum")
+        return MemoryStore.stat(site.store, name)
+
+    monkeypatch.setattr(site.store, "stat", stat)
+    life = owning(start)
+    for _ in range(60):
+        site.clock.advance(1)
+        life.tick()
+    assert site.final[last].state is (GONE if on_record else THERE)
+    assert silent not in destructions(site)
+    monkeypatch.undo()
+    for _ in range(30):
+        site.clock.advance(61)
+        life.tick()
+    assert site.final[silent].state is (GONE if on_record else THERE)
+
+
+def test_what_is_in_a_bucket_and_names_a_partition_that_there_is_no_more_is_said_all_the_same(
+    site: Site, start: Start, stored: list[Recording], tmp_path: Path
+) -> None:
+    for number in range(site.broker.slots):
+        site.broker.log((RECORDINGS.name, number)).clear()
+    first = site.store.stat(stored[0].object_name)
+    assert first is not None
+    file = tmp_path / "film"
+    file.write_bytes(site.store.read(first.name))
+    more = dict(first.metadata) | {"partition": str(site.broker.slots + 3)}
+    site.store.put(first.name, file, "video/mp4", more, replaces=first.version)
+    site.clock.advance(JUST_STORED.total_seconds() + 1)
+    life = owning(start)
+    for _ in range(10):
+        site.clock.advance(1)
+        life.tick()
+    assert states(site) == [THERE] * 3
