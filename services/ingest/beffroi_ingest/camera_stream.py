@@ -30,6 +30,11 @@ OpenSource = Callable[[CameraSource, Pause], Source]
 LASTING_S = 10.0
 """A connection that held so long was a good one: after it the first wait is short again."""
 
+SHORT_EPOCH_S = 2.0
+MOST_SHORT_EPOCHS = 5
+"""In a row, of a media clock that broke again so soon. Each epoch is a recording of its own: a camera whose clock
+stands still would make one of each picture."""
+
 LOW_FPS_SHARE = 0.8
 """Fewer pictures than this share of the nominal rate is worth telling."""
 
@@ -39,6 +44,8 @@ NEEDS_CONNECTION = ("source", "source_version", "slot")
 INTERNAL = "An error in ingest itself, which its log has: report it. The camera is tried again."
 
 UNUSABLE = "The camera's picture size or its clock cannot be used: look at its encoder settings."
+
+UNSTEADY = "The camera's clock stands still or leaps, again and again: look at its encoder settings, or at its firmware."
 
 SHORTEST_WAIT_S = {"wrong_password": 30.0}
 """Cameras lock accounts after a few wrong passwords within minutes."""
@@ -69,6 +76,7 @@ class CameraStream:
         self._tally = Tally(camera.id)
         self._rate = Rate()
         self._last_epoch = 0
+        self._short_epochs = 0
         self._abandoned = False
         self._sending = threading.Lock()
         self._stop = threading.Event()
@@ -134,6 +142,7 @@ class CameraStream:
             self._log.info("connected", **_described(source))
             self._tally.connections += 1
             self._rate = Rate()
+            self._short_epochs = 0
             units = source.units()
             first = next(units, None)
             while first is not None and not self._stop.is_set():
@@ -143,20 +152,29 @@ class CameraStream:
 
     def _epoch(self, source: Source, first: EncodedUnit, units: Iterator[EncodedUnit]) -> EncodedUnit | None:
         """Read units as long as their clocks go on; return the one with which a new epoch begins."""
-        capture, media = CaptureClock(self._clock), MediaClock(source.info.time_base)
+        capture, media, begun_s = CaptureClock(self._clock), MediaClock(source.info.time_base), self._clock.monotonic_s()
         stamp = Stamp(self.camera.id, Stream.MAIN, self.camera.source_version, self._new_epoch())
         batcher = Batcher(stamp, source.info, self._limits)
         try:
             for unit in chain([first], units):
                 capture_time_ns = capture.stamp_ns()
                 # A clock that was set can wait for a key picture: before it nobody could decode the new epoch.
-                if media.breaks(unit.dts, capture_time_ns) or (unit.key and capture.stepped()):
+                broken = media.breaks(unit.dts, capture_time_ns)
+                if broken or (unit.key and capture.stepped()):
+                    if broken:
+                        self._note_break(begun_s)
                     self._log.warning("the stream's clock or the machine's was set: a new epoch begins")
                     return unit
                 self._take(unit, capture_time_ns, batcher)
         finally:
             self._queue(batcher.flush())
         return None
+
+    def _note_break(self, begun_s: float) -> None:
+        was_short = self._clock.monotonic_s() - begun_s < SHORT_EPOCH_S
+        self._short_epochs = self._short_epochs + 1 if was_short else 0
+        if self._short_epochs > MOST_SHORT_EPOCHS:
+            raise SourceError("unreadable", UNSTEADY)
 
     def _new_epoch(self) -> int:
         self._last_epoch = max(self._clock.now_ns(), self._last_epoch + 1)

@@ -67,12 +67,14 @@ class Rate:
 
     def __init__(self) -> None:
         self._arrivals: deque[tuple[float, int]] = deque()
+        self._bytes = 0
 
     def add(self, at_s: float, size_bytes: int) -> None:
         """A picture arrived at the monotonic time `at_s`."""
         self._arrivals.append((at_s, size_bytes))
+        self._bytes += size_bytes
         while at_s - self._arrivals[0][0] > WINDOW_S:
-            self._arrivals.popleft()
+            self._bytes -= self._arrivals.popleft()[1]
 
     @property
     def settled(self) -> bool:
@@ -89,7 +91,7 @@ class Rate:
     def bitrate_bps(self) -> float:
         """Bits a second."""
         span_s = self._span_s()
-        return 8 * sum(size for _, size in list(self._arrivals)[1:]) / span_s if span_s > 0 else 0.0
+        return 8 * (self._bytes - self._arrivals[0][1]) / span_s if span_s > 0 else 0.0
 
     def _span_s(self) -> float:
         return self._arrivals[-1][0] - self._arrivals[0][0] if self._arrivals else 0.0

@@ -20,7 +20,7 @@ from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.clock import Clock, SystemClock
 from beffroi_common.topics import STATUS
 from beffroi_ingest.batching import BatchLimits
-from beffroi_ingest.camera_stream import CameraStream
+from beffroi_ingest.camera_stream import MOST_SHORT_EPOCHS, CameraStream
 from beffroi_ingest.outbox import Outbox, OutboxLimits
 from beffroi_ingest.sources import EncodedUnit, Pause, Source, SourceError
 from beffroi_testing import MemoryBroker, MemoryBus
@@ -152,6 +152,15 @@ class SteppedClock(SystemClock):
 
     def now_ns(self) -> int:
         return super().now_ns() + self.step_s * 10**9
+
+
+def test_a_media_clock_that_stands_still_does_not_make_a_recording_of_each_picture(site: Site) -> None:
+    stands_still = [unit(7, key=True) for _ in range(1000)]
+    play(site, ScriptedSource(stands_still), ScriptedSource(units(12)))
+    epochs = [batch.epoch for batch in raw_batches(site.broker)]
+    assert len(set(epochs)) == MOST_SHORT_EPOCHS + 2
+    assert "unreadable" in [each.code for each in site.statuses()]
+    assert sum(len(batch.units) for batch in raw_batches(site.broker)) == MOST_SHORT_EPOCHS + 1 + 12
 
 
 def test_a_clock_that_is_set_begins_an_epoch_with_the_next_key_picture(site: Site) -> None:
