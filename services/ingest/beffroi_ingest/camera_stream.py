@@ -45,7 +45,9 @@ INTERNAL = "An error in ingest itself, which its log has: report it. The camera 
 
 UNUSABLE = "The camera's picture size or its clock cannot be used: look at its encoder settings."
 
-UNSTEADY = "The camera's clock stands still or leaps, again and again: look at its encoder settings, or at its firmware."
+UNSTEADY = (
+    "The camera's clock stands still or leaps, again and again: look at its encoder settings, or at its firmware."
+)
 
 SHORTEST_WAIT_S = {"wrong_password": 30.0}
 """Cameras lock accounts after a few wrong passwords within minutes."""
@@ -152,7 +154,11 @@ class CameraStream:
 
     def _epoch(self, source: Source, first: EncodedUnit, units: Iterator[EncodedUnit]) -> EncodedUnit | None:
         """Read units as long as their clocks go on; return the one with which a new epoch begins."""
-        capture, media, begun_s = CaptureClock(self._clock), MediaClock(source.info.time_base), self._clock.monotonic_s()
+        capture, media, begun_s = (
+            CaptureClock(self._clock),
+            MediaClock(source.info.time_base),
+            self._clock.monotonic_s(),
+        )
         stamp = Stamp(self.camera.id, Stream.MAIN, self.camera.source_version, self._new_epoch())
         batcher = Batcher(stamp, source.info, self._limits)
         try:

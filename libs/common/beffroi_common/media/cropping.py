@@ -20,6 +20,7 @@ from .sequence_sets import (
     checked,
     layer,
     read_sequence_set,
+    refuse_set_of_layer,
 )
 
 _H264_SLICES = frozenset({1, 2, 5})
@@ -65,9 +66,10 @@ class Cropping:
             return None
         found: set[Corner | None] = set()
         for unit in nal_units(self._codec, data):
-            if self._codec is Codec.HEVC and layer(data, unit):
-                continue
             try:
+                if self._codec is Codec.HEVC and layer(data, unit):
+                    refuse_set_of_layer(unit)
+                    continue
                 self._read(syntax, unit.kind, data[unit.begin : min(unit.end, unit.begin + MAX_SET_BYTES)], found)
             except UnreadableSetError:
                 self._forget()  # which one it was meant to replace nobody knows

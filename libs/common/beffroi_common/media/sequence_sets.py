@@ -68,11 +68,12 @@ def sequence_sets(codec: Codec, data: bytes) -> frozenset[SequenceSet]:
     syntax = SYNTAX.get(codec)
     if syntax is None:
         return frozenset()
-    found = {
-        data[unit.begin : min(unit.end, unit.begin + MAX_SET_BYTES)]
-        for unit in nal_units(codec, data, before=syntax.slices)
-        if unit.kind == syntax.sequence and not (codec is Codec.HEVC and layer(data, unit))
-    }
+    found: set[bytes] = set()
+    for unit in nal_units(codec, data, before=syntax.slices):
+        if codec is Codec.HEVC and layer(data, unit):
+            refuse_set_of_layer(unit)
+        elif unit.kind == syntax.sequence:
+            found.add(data[unit.begin : min(unit.end, unit.begin + MAX_SET_BYTES)])
     if len(found) > MAX_SETS:
         raise UnreadableSetError(f"more than {MAX_SETS} sequence parameter sets")
     return frozenset(read_sequence_set(codec, each) for each in found)
@@ -89,8 +90,21 @@ def read_sequence_set(codec: Codec, sequence_set: bytes) -> SequenceSet:
 
 
 def layer(data: bytes, unit: NalUnit) -> int:
-    """`nuh_layer_id`: sets of layers above the first are written differently, and no decoder here reads them."""
+    """`nuh_layer_id`: no decoder here shows what is in the layers above the first."""
     return (data[unit.begin] & 1) << 5 | data[unit.begin + 1 : unit.begin + 2].ljust(1, b"\0")[0] >> 3
+
+
+def refuse_set_of_layer(unit: NalUnit) -> None:
+    """See that a unit of H.265 in a layer above the first is no parameter set that decides about pictures.
+
+    They are written differently, and yet FFmpeg takes one in the place of that of the first layer with its number.
+
+    Raises:
+        UnreadableSetError: it is.
+    """
+    syntax = SYNTAX[Codec.HEVC]
+    if unit.kind in (syntax.sequence, syntax.picture):
+        raise UnreadableSetError("a parameter set of a layer above the first")
 
 
 @dataclass

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from beffroi_common.contracts import Codec
 from beffroi_common.media.cropping import Cropping
-from beffroi_common.media.decoding import Decoder
+from beffroi_common.media.decoding import DecodeError, Decoder
 from beffroi_common.media.nal import MAX_NAL_UNITS, SYNTAX
 from beffroi_common.media.sequence_sets import Corner
 
@@ -138,6 +138,23 @@ def test_an_unreadable_set_leaves_nothing_known(codec: Codec) -> None:
     assert corner(codec, whole, sequence[:9] + bare) is None
     assert corner(codec, whole, sequence[:9] + bare, bare) is None
     assert corner(codec, whole, sequence[:9] + bare, whole) == (0, 0)
+
+
+def test_a_set_of_another_layer_leaves_nothing_known_since_a_decoder_takes_it_for_its_own() -> None:
+    plain = encoded(Codec.HEVC)
+    moved = rewritten(Codec.HEVC, plain, left=16, right=0, top=0, bottom=0)
+    bare = _without(Codec.HEVC, plain, "sequence", "picture", "video")
+    elsewhere = b"".join(
+        b"\x00\x00\x01" + each[:1] + bytes([each[1] | 1 << 3]) + each[2:]
+        for each in _units(_sets(Codec.HEVC, moved, "sequence", "picture"))
+    )
+    crossed = _sets(Codec.HEVC, plain) + elsewhere + bare
+    assert corner(Codec.HEVC, plain, crossed) is None
+    assert corner(Codec.HEVC, crossed, bare) is None
+    with pytest.raises(DecodeError, match="layer"):
+        first_column(Codec.HEVC, crossed)
+    others = b"".join(b"\x00\x00\x01" + bytes([kind << 1, 1 << 3 | 1]) + b"\xaf" for kind in (1, 32, 39))
+    assert corner(Codec.HEVC, plain, _sets(Codec.HEVC, plain) + others + bare) == (0, 0)
 
 
 def test_what_lies_behind_more_units_than_are_looked_at_leaves_nothing_known() -> None:
