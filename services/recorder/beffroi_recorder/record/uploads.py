@@ -111,7 +111,9 @@ class UploadQueue:
 
     def drop(self, partitions: Collection[Partition]) -> None:
         """Forget segments of partitions that are somebody else's now."""
-        for segment in [each for each in self._waiting if each.origin.source in partitions]:
+        dropped = [each for each in self._waiting if each.origin.source in partitions]
+        self._waiting = deque(each for each in self._waiting if each.origin.source not in partitions)
+        for segment in dropped:
             put = self._put.get(segment.recording.camera)
             if put is not None and put.object_name == segment.recording.object_name:
                 del self._put[segment.recording.camera]
@@ -119,7 +121,6 @@ class UploadQueue:
             if self._doubts_of(segment):
                 del self._doubted[segment.recording.camera]
             segment.file.discard()
-            self._waiting.remove(segment)
 
     def _put_object(self, segment: FinishedSegment) -> Recording:
         recording = segment.recording

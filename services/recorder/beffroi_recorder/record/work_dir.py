@@ -52,6 +52,8 @@ class WorkDir:
         QUEUE_LIMIT_BYTES.labels(queue="work_dir").set(most_bytes)
         self._append = append
         self._files: set[GrowingFile] = set()
+        self._unwritten: dict[GrowingFile, None] = {}
+        self._used_bytes = 0
         self._lock = -1
 
     def __enter__(self) -> Self:
@@ -85,21 +87,22 @@ class WorkDir:
     @property
     def used_bytes(self) -> int:
         """Bytes of all segments here, those that wait for the disk included."""
-        return sum(file.size_bytes for file in self._files)
+        return self._used_bytes
 
     def new_file(self, name: str) -> GrowingFile:
         """A file that is not on the disk yet."""
-        file = GrowingFile(self._path / f"{name}.part", self._append, self._files.discard)
+        file = GrowingFile(self._path / f"{name}.part", self._append, self)
         self._files.add(file)
         return file
 
     def make_room(self) -> None:
-        """See that one more batch fits.
+        """See that one more batch fits. While the store is away there are thousands of files: only those that wait for
+        the disk are looked at.
 
         Raises:
             DiskFull: it does not.
         """
-        for file in self._files:
+        for file in list(self._unwritten):
             file.write()
         if self.used_bytes > self._most_bytes:
             raise DiskFull(
@@ -107,14 +110,29 @@ class WorkDir:
                 "is the object store away or slow? Else raise the setting"
             )
 
+    def note(self, file: GrowingFile, grown_bytes: int, *, waits: bool) -> None:
+        """A file has grown, or shrunk, by so much; `waits`: some of it is not on the disk."""
+        if file not in self._files:
+            return
+        self._used_bytes += grown_bytes
+        if waits:
+            self._unwritten[file] = None
+        else:
+            self._unwritten.pop(file, None)
+
+    def forget(self, file: GrowingFile) -> None:
+        """A file is removed."""
+        self.note(file, -file.size_bytes, waits=False)
+        self._files.discard(file)
+
 
 class GrowingFile:
     """Bytes on their way to the disk. What a full disk did not take waits in memory: one fragment at most."""
 
-    def __init__(self, path: Path, append: Append, forget: Callable[[GrowingFile], None]) -> None:
+    def __init__(self, path: Path, append: Append, work: WorkDir) -> None:
         self.path = path
         self._append = append
-        self._forget = forget
+        self._work = work
         self.discarded = False
         self._written_bytes = 0
         self._waiting = b""
@@ -127,6 +145,7 @@ class GrowingFile:
     def add(self, data: bytes) -> None:
         """Take bytes; they are on the disk after `write`."""
         self._waiting += data
+        self._work.note(self, len(data), waits=bool(self._waiting))
 
     def write(self) -> None:
         """Bring what waits to the disk: all of it, or it goes on waiting.
@@ -147,6 +166,7 @@ class GrowingFile:
             ) from None
         self._written_bytes += len(self._waiting)
         self._waiting = b""
+        self._work.note(self, 0, waits=False)
 
     def require_whole(self) -> None:
         """See that the disk has what was written: who makes segments anew is whoever starts again.
@@ -161,5 +181,5 @@ class GrowingFile:
         """Remove it."""
         self.discarded = True
         self.path.unlink(missing_ok=True)
+        self._work.forget(self)
         self._waiting = b""
-        self._forget(self)

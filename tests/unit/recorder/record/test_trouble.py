@@ -21,7 +21,7 @@ from beffroi_common.runtime.settings import SettingsError
 from beffroi_common.store import RetentionError, StoreDenied, StoredObject, StoreUnavailable
 from beffroi_common.topics import FRAMES_MASKED, STATUS
 from beffroi_recorder.bucket import open_bucket
-from beffroi_recorder.record.work_dir import WorkDir, append_at
+from beffroi_recorder.record.work_dir import GrowingFile, WorkDir, append_at
 from beffroi_testing import ManualClock, MemoryBus, MemoryStore
 from beffroi_testing.producer import MemoryProducer
 
@@ -106,6 +106,38 @@ def test_any_other_fault_of_the_disk_ends_the_process(site: Site, start: Start, 
     site.put_on_bus(film(5))
     with pytest.raises(OSError, match="Input/output error"):
         start(append=broken).work_off()
+
+
+def test_of_thousands_of_files_only_those_that_wait_for_the_disk_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[GrowingFile] = []
+    write = GrowingFile.write
+
+    def noted(file: GrowingFile) -> None:
+        asked.append(file)
+        write(file)
+
+    monkeypatch.setattr(GrowingFile, "write", noted)
+    with WorkDir(tmp_path, 10_000) as work:
+        files = [work.new_file(f"gate-7-{number}") for number in range(200)]
+        for file in files:
+            file.add(b"x")
+        work.make_room()
+        assert work.used_bytes == len(asked) == 200
+        files[7].add(b"yz")
+        for _ in range(3):
+            work.make_room()
+        assert asked[200:] == [files[7]]
+        assert work.used_bytes == 202
+        for file in files[:10]:
+            file.discard()
+            file.discard()
+        assert work.used_bytes == 190
+        files[20].add(b"never written")
+        files[20].discard()
+        work.make_room()
+        assert work.used_bytes == 189
 
 
 def test_a_work_directory_has_one_user_and_is_emptied(tmp_path: Path) -> None:
