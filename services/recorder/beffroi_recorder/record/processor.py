@@ -40,6 +40,10 @@ REPORT_INTERVAL_S = 1.0
 FORGET_S = 7200.0
 """Masked batches live so long on the bus: after it nothing comes of a camera that its stream would have to know."""
 
+SILENT_S = 30.0
+"""A camera of which the store did not say twice where its chain ends is asked for again after so long. It may be the
+store that is away, or that one object: meanwhile all others are asked for."""
+
 CHAINS, STORE = "chains", "store"
 """What is put off beside `DISK`: reading where chains end, and storing segments. See `Troubles`."""
 
@@ -94,6 +98,10 @@ class Recorder(Processor):
         self._clock = clock
         self._troubles = troubles
         self._streams: dict[str, CameraStream] = {}
+        self._silent_until_s: dict[str, float] = {}
+        """By camera of which the store did not say where its chain ends: until when it is not asked again."""
+        self._silent = ""
+        """The camera of which it did not say so last."""
         self._report_at_s = 0.0
         self._context = RecordingContext(
             store, rules, work, troubles, clock, idle_s, self._uploads.add, self._streams.pop
@@ -164,6 +172,7 @@ class Recorder(Processor):
         """Drop what is unfinished: whoever has these partitions now makes the same out of the same batches."""
         self._cameras.revoked(partitions)
         self._uploads.drop(partitions)
+        self._silent_until_s.clear()
         for work in (CHAINS, DISK):  # the camera that it was about may be gone; else it is said again
             self._troubles.over(work)
 
@@ -177,17 +186,29 @@ class Recorder(Processor):
         waiting = self._uploads.last_head(camera)
         if waiting is not None:
             return waiting
-        if not self._backoff.is_due():
+        if not self._backoff.is_due() or self._clock.monotonic_s() < self._silent_until_s.get(camera, -math.inf):
             raise RetryLater("the end of its chain is read once it is time to ask the object store again")
         try:
             head = self._heads.load(camera)
         except StoreUnavailable as reason:
             self._troubles.deferred(CHAINS, reason)
+            if self._silent == camera:
+                self._silent_until_s[camera] = self._clock.monotonic_s() + SILENT_S
+            self._silent = camera
             self._backoff.failed()
             raise
-        self._troubles.over(CHAINS)
+        self._forget_silent(camera)
+        if not self._silent_until_s:
+            self._troubles.over(CHAINS)
         self._backoff.reset()
         return head
+
+    def _forget_silent(self, camera: str) -> None:
+        """The chain of this camera is known. One that was not asked for when it was time to has gone."""
+        gone_s = self._clock.monotonic_s() - SILENT_S
+        left = {each: until_s for each, until_s in self._silent_until_s.items() if until_s > gone_s}
+        left.pop(camera, None)
+        self._silent_until_s = left
 
     def _store_next(self) -> None:
         """One segment a turn: batches are taken in between, and a store that hangs costs one time-out."""

@@ -16,6 +16,7 @@ from beffroi_common.bus import InvalidRecord, LoopOptions, StatusReporter, run
 from beffroi_common.bus.keyed.schedule import LARGEST_ITEM_BYTES
 from beffroi_common.contracts import Codec, DeadLetter, Level
 from beffroi_common.contracts.status import CameraStatus, ServiceStatus, decode_status
+from beffroi_common.recordings.naming import head_name
 from beffroi_common.runtime.backoff import Backoff
 from beffroi_common.runtime.settings import SettingsError
 from beffroi_common.store import RetentionError, StoreDenied, StoredObject, StoreUnavailable
@@ -106,6 +107,33 @@ def test_any_other_fault_of_the_disk_ends_the_process(site: Site, start: Start, 
     site.put_on_bus(film(5))
     with pytest.raises(OSError, match="Input/output error"):
         start(append=broken).work_off()
+
+
+def test_a_camera_whose_chain_the_store_says_nothing_of_keeps_no_other_from_being_recorded(
+    site: Site, start: Start, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stat(name: str) -> StoredObject | None:
+        if name == head_name("c0"):
+            raise StoreUnavailable("read quorum")
+        return MemoryStore.stat(site.store, name)
+
+    monkeypatch.setattr(site.store, "stat", stat)
+    cameras = [f"c{number}" for number in range(8)]
+    life = start()
+    for together in zip(*(film(70, camera=camera) for camera in cameras), strict=True):
+        site.put_on_bus(together)
+        life.work_off()
+        for _ in range(10):
+            site.clock.advance(0.1)
+            life.tick()
+    assert {name.split("/")[2] for name in site.segments} == set(cameras[1:])
+    assert service_status(site).code == "store_away"
+    monkeypatch.undo()
+    for _ in range(100):
+        site.clock.advance(1)
+        life.tick()
+    assert site.numbers() == [*range(280)] * 8
+    assert service_status(site).code == "running"
 
 
 def test_of_thousands_of_files_only_those_that_wait_for_the_disk_are_looked_at(
