@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
+from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio.commonconfig import ENABLED, Filter
@@ -158,7 +160,8 @@ class MinioStore:
         headers |= {"If-None-Match": "*"} if replaces is None else {"If-Match": f'"{replaces}"'}
         try:
             with self._translated_errors("put"), _mapped(file) as content:
-                self._client._put_object(self._bucket, name, content, headers)
+                if not self._client._put_object(self._bucket, name, content, headers).etag:
+                    raise self._not_a_store()
         except ObjectMissing:
             raise ObjectChanged(f"the object that was to be replaced in bucket {self._bucket} is gone") from None
 
@@ -170,6 +173,7 @@ class MinioStore:
                 bucket_name=self._bucket, object_name=name, offset=offset, length=length or 0
             )
             try:
+                self._require_object(response, ranged=bool(offset or length))
                 return response.read()
             finally:
                 response.close()
@@ -181,6 +185,7 @@ class MinioStore:
             _see_that_it_can_be(name)
             response = self._client.get_object(bucket_name=self._bucket, object_name=name, offset=offset, length=length)
             try:
+                self._require_object(response, ranged=bool(offset or length))
                 yield from response.stream(chunk_bytes)
             finally:
                 response.close()
@@ -192,6 +197,8 @@ class MinioStore:
             with self._translated_errors("stat"):
                 _see_that_it_can_be(name)
                 found = self._client.stat_object(bucket_name=self._bucket, object_name=name)
+                if not found.etag or found.last_modified is None:
+                    raise self._not_a_store()
         except ObjectMissing:
             return None
         marker = "x-amz-meta-"
@@ -228,6 +235,20 @@ class MinioStore:
                 f"the object store at {self._endpoint} does not answer ({type(error).__name__}): "
                 "is it running and reachable?"
             ) from None
+        except (ParseError, ValueError):
+            STORE_FAILURES.labels(operation=operation).inc()
+            raise self._not_a_store() from None
+
+    def _not_a_store(self) -> StoreUnavailable:
+        """A proxy with a page of its own, or another service on that port, may well answer that all went well."""
+        return StoreUnavailable(
+            f"what answers at {self._endpoint} does not speak as an object store: is a proxy in front of it?"
+        )
+
+    def _require_object(self, response: urllib3.BaseHTTPResponse, *, ranged: bool) -> None:
+        """See that this is an object, and the part of it that was asked for."""
+        if "ETag" not in response.headers or (ranged and response.status != HTTPStatus.PARTIAL_CONTENT):
+            raise self._not_a_store()
 
     def _explained(self, error: S3Error) -> StoreDenied | RetentionError | StoreUnavailable:
         if error.code in DENIED:
