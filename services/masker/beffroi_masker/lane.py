@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Collection
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -138,9 +139,9 @@ class Lane:
         log.info("lane open: live gets the newest key pictures while the rest is caught up", partition=source[1])
 
     def _leave(self, reader: PartitionReader, source: Partition) -> None:
-        reader.leave(source)
         self._pictures.forget(source)
         metrics.LANE_OPEN.remove(source[1])
+        reader.leave(source)
 
     def _take(self, record: Record) -> None:
         if self._lateness.of(record) > self._lateness.behind_s:
@@ -193,17 +194,16 @@ class Lane:
         return camera in self._left_out
 
     def _close(self) -> None:
-        """Nothing is behind, or the lane ends: give back all that it holds."""
+        """Nothing is behind, or the lane ends: give back all that it holds, also what is broken."""
         reader, self._reader = self._reader, None
         producer, self._producer = self._producer, None
-        try:
-            if reader is not None:
-                for source in reader.followed():
-                    self._leave(reader, source)
-                reader.close()
-        finally:
+        with ExitStack() as rest:
             if producer is not None:
-                producer.close()
+                rest.callback(producer.close)
+            if reader is not None:
+                rest.callback(reader.close)
+                for source in reader.followed():
+                    rest.callback(self._leave, reader, source)
 
 
 def _note_refusal(refusal: InvalidRecord | RetryLater | None) -> None:

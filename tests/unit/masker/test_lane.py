@@ -473,6 +473,39 @@ def test_its_thread_begins_anew_after_any_error_and_ends_with_the_service(
     assert lanes_open() == 0
 
 
+class StuckBus(MemoryBus):
+    """Whose readers break while they follow, and then cannot leave a partition either."""
+
+    readers: list[Any]
+
+    def partition_reader(self) -> Any:
+        reader: Any = super().partition_reader()
+        reader.closed = False
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("librdkafka")
+
+        def close() -> None:
+            reader.closed = True
+
+        reader.poll, reader.leave, reader.close = broken, broken, close
+        self.readers.append(reader)
+        return reader
+
+
+def test_a_reader_that_broke_is_given_back(late_bench: Bench, gate: Camera, raw: list[FrameBatch]) -> None:
+    bus = StuckBus(late_bench.broker)
+    bus.readers = []
+    late_bench.configure(gate)
+    lane = Lane(bus, late_bench.masking, NoJournal())
+    freeze(late_bench, raw[:2], raw[2:])
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            lane._turn_until_stopped()
+    assert [each.closed for each in bus.readers] == [True] * 3, "each has threads and memory of its own"
+    assert lanes_open() == 0
+
+
 def test_no_more_cut_masks_are_kept_than_fit(
     late_bench: Bench, gate: Camera, raw: list[FrameBatch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
