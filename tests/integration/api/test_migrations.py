@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from alembic import command
@@ -17,6 +18,7 @@ from tests.application import SYSTEM
 
 from beffroi_api.db import migrations
 from beffroi_api.db.database import Database
+from beffroi_api.db.installation import database_id, known_id
 from beffroi_api.db.tables import Base, RecordingRow
 from beffroi_common.recordings.naming import segment_id
 
@@ -68,6 +70,22 @@ def test_two_at_once(database_url: str) -> None:
         list(pool.map(migrations.upgrade, databases))
     for database in databases:
         migrations.check(database)
+        database.close()
+
+
+def test_many_that_start_at_once_agree_on_the_identity_of_the_database(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(8)]
+    migrations.upgrade(databases[0])
+    start = Barrier(len(databases))
+
+    def ask(database: Database) -> str:
+        assert known_id(database) is None  # and it is connected
+        start.wait()
+        return database_id(database)
+
+    with ThreadPoolExecutor(len(databases)) as pool:
+        assert len(set(pool.map(ask, databases))) == 1
+    for database in databases:
         database.close()
 
 
