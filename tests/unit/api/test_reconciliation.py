@@ -71,6 +71,20 @@ def test_where_the_bus_is_ahead_the_decision_ends_and_the_numbers_go_on(
     assert desk.cameras.get(SYSTEM, "gate").source_version == 2, "nor two sources"
 
 
+def test_a_backup_from_after_somebody_brought_the_numbers_up_is_behind_like_any_other(desk: Desk) -> None:
+    ours = MOST_BELIEVED + 10
+    with desk.cameras.database.write(SYSTEM) as session:
+        row = repository.find(session, "gate")
+        assert row is not None
+        repository.write(row, of(version=ours, mask=ours))
+    desk.on_the_bus(of(version=ours + 4, mask=ours + 3))
+    desk.publish()
+    (sent,) = desk.on_bus(after=1)
+    assert sent is not None
+    assert (sent.version, sent.masking) == (ours + 5, None)
+    assert desk.decide().version > ours + 3, "no number means two decisions"
+
+
 BEHIND: dict[str, tuple[Camera | bytes | None, ...]] = {
     "nothing": (),
     "the version before": (of(version=2, mask=1),),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Annotated
 
@@ -77,6 +77,10 @@ class Numbers:
         )
 
 
+MOST_AHEAD = 1_000_000
+"""Decisions since a backup are fewer. So near to ours a number counts such ones, however high both are by now."""
+
+
 def _believed(number: int) -> int:
     return number if number <= MOST_BELIEVED else 0
 
@@ -118,6 +122,13 @@ class LastWord:
         if self.numbers.seen_version < row.version or self._is_as_in(row):
             return Verdict.OURS
         return Verdict.OUTDATED if self._was_in(row) else Verdict.FOREIGN
+
+    def numbers_beside(self, row: CameraRow) -> Numbers:
+        """The highest that may be of decisions that the row lacks."""
+        version = self.camera.version if isinstance(self.camera, Camera) else 0
+        if version - row.version > MOST_AHEAD:
+            return self.numbers
+        return replace(self.numbers, version=max(self.numbers.version, version))
 
     def is_others(self, row: CameraRow) -> bool:
         """Whether somebody else said it while nobody of ours listened. What the next release sent is ours, before it
@@ -299,7 +310,7 @@ class Reconciler:
             row = repository.find(session, name, for_change=True)
             if row is None or not snapshot.is_ahead_of(row):
                 return
-            before, numbers = repository.document(row), snapshot.word(name).numbers
+            before, numbers = repository.document(row), snapshot.word(name).numbers_beside(row)
             camera = self._without_decision(row, snapshot.word(name).camera, numbers)
             _write(row, camera, numbers)
             log.error(
