@@ -15,6 +15,7 @@ from beffroi_api.bus.frames import FrameReader
 from beffroi_api.modules.cameras.registry.directory import CameraDirectory
 from beffroi_api.process.settings import MIB
 from beffroi_api.settings import StillSettings
+from beffroi_common.bus import Partition
 from beffroi_common.contracts import Camera, CameraSource, FrameBatch, MaskDecision, MaskMode
 from beffroi_common.topics import FRAMES_LIVE, FRAMES_MASKED
 from beffroi_testing import ManualClock, MemoryBroker, MemoryBus
@@ -50,6 +51,26 @@ class Bench:
     def sequences(self, at_s: float | None, scope: Scope = SYSTEM) -> list[int]:
         at_ns = None if at_s is None else START_NS + int(at_s * NS)
         return [batch.sequence for batch in self.frames.run_to(scope, "gate", at_ns)]
+
+
+class BrokenReader:
+    """Follows, and reads no more."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def follow(self, _partition: Partition, _since_ms: int) -> None:
+        pass
+
+    def poll(self, _timeout_s: float) -> None:
+        raise KafkaError("the reader is not authorised any more")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class KafkaError(Exception):
+    pass
 
 
 @pytest.fixture
@@ -173,3 +194,15 @@ def test_nothing_older_than_the_decision_in_force_comes_by_the_lane(bench: Bench
     bench.play_by_lane(film(1, start_ns=START_NS + 66 * NS, first_sequence=66)[0])
     bench.play_by_lane(film(1, start_ns=START_NS + 67 * NS, first_sequence=67, mask_version=0)[0])
     assert bench.sequences(None) == []
+
+
+def test_a_reader_that_broke_is_given_back_and_the_next_picture_read_by_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = BrokenReader()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(MemoryBus, "partition_reader", lambda _bus: broken)
+        with pytest.raises(KafkaError):
+            bench.sequences(None)
+    assert broken.is_closed
+    assert bench.sequences(None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -84,15 +86,26 @@ class FrameReader:
     ) -> list[FrameBatch]:
         if self._reader is None:
             self._reader = self._bus.partition_reader()
+        with self._given_back(self._reader) as reader:
+            try:
+                reader.follow(partition, now_ns // 1_000_000 - round(ago_s * 1000))
+            except RetryLater as reason:
+                log.warning("no pictures from the bus", camera=camera, reason=str(reason))
+                return []
+            found = self._collect(reader, camera, partition, at_ns)
+            reader.leave(partition)
+            return found
+
+    @contextmanager
+    def _given_back(self, reader: PartitionReader) -> Iterator[PartitionReader]:
+        """What broke once stays broken: the next picture is read by another."""
         try:
-            self._reader.follow(partition, now_ns // 1_000_000 - round(ago_s * 1000))
-        except RetryLater as reason:
-            log.warning("no pictures from the bus", camera=camera, reason=str(reason))
-            return []
-        try:
-            return self._collect(self._reader, camera, partition, at_ns)
-        finally:
-            self._reader.leave(partition)
+            yield reader
+        except BaseException:
+            self._reader = None
+            with suppress(Exception):  # what broke it is raised
+                reader.close()
+            raise
 
     def _collect(
         self, reader: PartitionReader, camera: str, partition: Partition, at_ns: int | None
