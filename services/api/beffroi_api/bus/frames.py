@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 import structlog
 
@@ -77,9 +77,7 @@ class FrameReader:
     def close(self) -> None:
         """Close the connection."""
         with self._turn:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+            self._drop()
 
     def _read(
         self, camera: str, partition: Partition, now_ns: int, ago_s: float, at_ns: int | None
@@ -99,13 +97,15 @@ class FrameReader:
     @contextmanager
     def _given_back(self, reader: PartitionReader) -> Iterator[PartitionReader]:
         """What broke once stays broken: the next picture is read by another."""
-        try:
+        with ExitStack() as if_it_broke:
+            if_it_broke.callback(self._drop)
             yield reader
-        except BaseException:
-            self._reader = None
-            with suppress(Exception):  # what broke it is raised
-                reader.close()
-            raise
+            if_it_broke.pop_all()
+
+    def _drop(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     def _collect(
         self, reader: PartitionReader, camera: str, partition: Partition, at_ns: int | None
