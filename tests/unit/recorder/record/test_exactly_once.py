@@ -63,13 +63,12 @@ class FusedStore(MemoryStore):
         return super().list(prefix)
 
 
-class FusedProducer:
-    """Loses what was not flushed when the fuse burns."""
+class QueuedProducer:
+    """Keeps what it was given, until it is delivered."""
 
-    def __init__(self, real: Producer, fuse: Fuse) -> None:
+    def __init__(self, real: Producer) -> None:
         self._real = real
         self.broker_clock = real.broker_clock
-        self._fuse = fuse
         self._queue: list[Callable[[], None]] = []
 
     def send(
@@ -83,16 +82,27 @@ class FusedProducer:
     ) -> None:
         self._queue.append(partial(self._real.send, topic, key, value, partition=partition, on_delivery=on_delivery))
 
-    def flush(self, timeout_s: float) -> int:
-        self._fuse.step()
+    def _deliver(self) -> None:
         for deliver in self._queue:
             deliver()
         self._queue.clear()
-        self._fuse.step()
-        return 0
 
     def close(self) -> None:
         pass
+
+
+class FusedProducer(QueuedProducer):
+    """Loses what was not flushed when the fuse burns."""
+
+    def __init__(self, real: Producer, fuse: Fuse) -> None:
+        super().__init__(real)
+        self._fuse = fuse
+
+    def flush(self, timeout_s: float) -> int:
+        self._fuse.step()
+        self._deliver()
+        self._fuse.step()
+        return 0
 
 
 def test_every_frame_once_in_minutes(site: Site, start: Start, film: Film) -> None:
@@ -456,38 +466,21 @@ def _is_told_as_it_is(site: Site) -> None:
     assert told == {name: each and each.metadata["sha256"] for name, each in stored.items()}
 
 
-class SlowProducer:
+class SlowProducer(QueuedProducer):
     """What it was given reaches the broker once it is let go."""
 
     def __init__(self, real: Producer) -> None:
-        self._real = real
-        self.broker_clock = real.broker_clock
+        super().__init__(real)
         self._held = True
-        self._queue: list[Callable[[], None]] = []
-
-    def send(
-        self,
-        topic: Topic,
-        key: str,
-        value: Contract | FrameBatch | None,
-        *,
-        partition: int | None = None,
-        on_delivery: Delivered | None = None,
-    ) -> None:
-        self._queue.append(partial(self._real.send, topic, key, value, partition=partition, on_delivery=on_delivery))
 
     def let_go(self) -> None:
         self._held = False
-        while self._queue:
-            self._queue.pop(0)()
+        self._deliver()
 
     def flush(self, timeout_s: float) -> int:
         if not self._held:
-            self.let_go()
+            self._deliver()
         return len(self._queue)
-
-    def close(self) -> None:
-        pass
 
 
 def test_the_second_stream_is_not_recorded(site: Site, start: Start, film: Film) -> None:
